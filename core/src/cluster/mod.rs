@@ -1,0 +1,532 @@
+//! The resolved world: what exists, where it is, and which settings are in force.
+//!
+//! Everything here is plain data. What the text does not contain is assumed, and says so in its
+//! `origin`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::datapath::{Flow, Protocol};
+use crate::text::{Cite, ObjectRef, Origin, Problem, Setting, Span};
+
+/// Everything that can be known from the text alone.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The world that the text describes.
+    pub cluster: Cluster,
+    /// The questions that the text asks of it.
+    pub scenario: Scenario,
+    /// What is wrong with the text, in its order.
+    pub problems: Vec<Problem>,
+}
+
+/// What the text's `Scenario` document says, besides the machines, which are in the [`Cluster`].
+#[derive(Clone, Debug, Default)]
+pub struct Scenario {
+    /// `metadata.name`.
+    pub name: String,
+    /// `spec.title`.
+    pub title: String,
+    /// `spec.description`, Markdown.
+    pub description: String,
+    /// `spec.flows`; where there are none, the flows that Hopwise proposes.
+    pub flows: Vec<ScenarioFlow>,
+}
+
+/// One flow of the scenario.
+#[derive(Clone, Debug)]
+pub struct ScenarioFlow {
+    /// The flow's name, or its notation if it has none.
+    pub name: String,
+    /// The flow.
+    pub flow: Flow,
+    /// `expect`: the verdict that `check` compares with.
+    pub expect: Option<String>,
+    /// `expectSource`: the source that the destination pod's ingress policy must be asked about.
+    pub expect_source: Option<IpAddr>,
+    /// Where the text says it; `None` if Hopwise proposes it.
+    pub span: Option<Span>,
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub usize);
+    )* };
+}
+ids! {
+    /// Index into [`Cluster::nodes`].
+    NodeId,
+    /// Index into [`Cluster::pods`].
+    PodId,
+    /// Index into [`Cluster::services`].
+    ServiceId,
+}
+
+/// Labels, sorted by key.
+pub type Labels = BTreeMap<String, String>;
+
+/// The resolved world.
+#[derive(Clone, Debug, Default)]
+pub struct Cluster {
+    /// Every namespace that an object lives in or speaks of.
+    pub namespaces: BTreeMap<String, Namespace>,
+    /// In the text's order.
+    pub nodes: Vec<Node>,
+    /// In the text's order, assumed ones last.
+    pub pods: Vec<Pod>,
+    /// In the text's order.
+    pub services: Vec<Service>,
+    /// Calico's address pools; the longest prefix that holds an address is its pool.
+    pub pools: Vec<Pool>,
+    /// Machines outside the cluster.
+    pub clients: Vec<Client>,
+    /// Balancers outside the cluster.
+    pub balancers: Vec<Balancer>,
+    /// What the routers outside the nodes know besides nodes, clients and balancers.
+    pub routes: Vec<OutsideRoute>,
+    /// kube-proxy's settings.
+    pub proxy: Proxy,
+    /// Felix's settings, and those of the hosts that it runs on.
+    pub felix: Felix,
+    /// How routes are distributed.
+    pub bgp: Bgp,
+    /// The policies, in the common form.
+    pub policies: crate::policy::Policies,
+    /// What is not in the text, and why it was assumed.
+    pub assumed: Vec<Assumption>,
+    /// Address to pod, for pods that own theirs (hostNetwork pods do not).
+    pub pod_by_address: HashMap<IpAddr, PodId>,
+    /// Address to node, for the nodes' own and their tunnels' addresses.
+    pub node_by_address: HashMap<IpAddr, NodeId>,
+}
+
+/// An object or setting that the text does not contain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assumption {
+    /// The object.
+    pub object: ObjectRef,
+    /// Why it was assumed.
+    pub reason: String,
+    /// The YAML document that writes it into the text.
+    pub yaml: String,
+}
+
+/// A namespace.
+#[derive(Clone, Debug)]
+pub struct Namespace {
+    /// With `kubernetes.io/metadata.name`, which kube-apiserver sets.
+    pub labels: Labels,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// A machine of the cluster.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.labels`.
+    pub labels: Labels,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The addresses of its network card, each with the prefix length of its subnet; the first of
+    /// a family is the one that Calico and kube-proxy use.
+    pub addresses: Vec<IpNet>,
+    /// Why the subnets are as they are.
+    pub subnet_origin: Origin,
+    /// tunl0's address.
+    pub ipip: Option<Setting<IpAddr>>,
+    /// vxlan.calico's addresses, one a family.
+    pub vxlan: Vec<Setting<IpAddr>>,
+    /// wireguard.cali's address.
+    pub wireguard: Option<Setting<IpAddr>>,
+    /// The blocks of pod addresses that Calico gave this node.
+    pub blocks: Vec<IpNet>,
+}
+
+/// A pod.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the pod's own conditions")]
+pub struct Pod {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.labels`.
+    pub labels: Labels,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Where the address comes from.
+    pub address_origin: Origin,
+    /// The workload whose template it is made from: its kind in lower case, and its name.
+    pub owner: Option<(String, String)>,
+    /// The node that it runs on.
+    pub node: NodeId,
+    /// Its addresses; the node's if it uses the host's network.
+    pub addresses: Vec<IpAddr>,
+    /// `spec.hostNetwork`: no network of its own, so no policy of its own.
+    pub host_network: bool,
+    /// `status.phase` is Succeeded or Failed: no longer there, no traffic.
+    pub finished: bool,
+    /// The Ready condition; pods are ready unless the text says otherwise.
+    pub ready: bool,
+    /// `metadata.deletionTimestamp` is set.
+    pub terminating: bool,
+    /// `spec.containers[].ports`.
+    pub ports: Vec<ContainerPort>,
+    /// `spec.serviceAccountName`, `default` if left out.
+    pub service_account: String,
+}
+
+/// A container's declared port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerPort {
+    /// Empty if it has none.
+    pub name: String,
+    /// `containerPort`.
+    pub port: u16,
+    /// `protocol`.
+    pub protocol: Protocol,
+}
+
+/// A service.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// Where it stands.
+    pub cite: Cite,
+    /// `spec.type`.
+    pub kind: ServiceKind,
+    /// `spec.clusterIPs`; empty for headless services.
+    pub cluster_ips: Vec<IpAddr>,
+    /// Whether the cluster IPs were written.
+    pub cluster_ip_origin: Origin,
+    /// `spec.clusterIP: None`.
+    pub headless: bool,
+    /// `spec.externalName`.
+    pub external_name: Option<String>,
+    /// `spec.ports`.
+    pub ports: Vec<ServicePort>,
+    /// `spec.externalIPs`.
+    pub external_ips: Vec<IpAddr>,
+    /// `status.loadBalancer.ingress` with an IP.
+    pub ingress_ips: Vec<IngressIp>,
+    /// `spec.externalTrafficPolicy`.
+    pub external_traffic_policy: Setting<TrafficPolicy>,
+    /// `spec.internalTrafficPolicy`.
+    pub internal_traffic_policy: Setting<TrafficPolicy>,
+    /// `spec.loadBalancerSourceRanges`.
+    pub source_ranges: Vec<IpNet>,
+    /// `spec.sessionAffinity: ClientIP`.
+    pub session_affinity: bool,
+    /// `spec.healthCheckNodePort`.
+    pub health_check_node_port: Option<u16>,
+}
+
+/// `spec.type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceKind {
+    /// Only a cluster IP, or headless.
+    ClusterIp,
+    /// And a port on every node.
+    NodePort,
+    /// And a balancer outside.
+    LoadBalancer,
+    /// Only a name in DNS.
+    ExternalName,
+}
+
+/// An address of a balancer in front of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IngressIp {
+    /// The address.
+    pub ip: IpAddr,
+    /// `ipMode: Proxy`: kube-proxy leaves the address alone.
+    pub proxy: bool,
+}
+
+/// `Cluster` or `Local`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrafficPolicy {
+    /// Any endpoint.
+    Cluster,
+    /// Only endpoints of the node that the packet is on.
+    Local,
+}
+
+/// A port of a service, with everything behind it.
+#[derive(Clone, Debug)]
+pub struct ServicePort {
+    /// Empty if it has none.
+    pub name: String,
+    /// `protocol`.
+    pub protocol: Protocol,
+    /// `port`.
+    pub port: u16,
+    /// `nodePort`.
+    pub node_port: Option<u16>,
+    /// `targetPort` as written, the port if left out.
+    pub target_port: String,
+    /// Everything behind it, ready or not, in a stable order.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// A place that a service port leads to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Endpoint {
+    /// Its address.
+    pub ip: IpAddr,
+    /// The target port, resolved.
+    pub port: u16,
+    /// The pod that has the address.
+    pub pod: Option<PodId>,
+    /// The node that it is on; `None` for addresses outside the cluster.
+    pub node: Option<NodeId>,
+    /// The Ready condition.
+    pub ready: bool,
+    /// Serving, though perhaps terminating.
+    pub serving: bool,
+    /// Being deleted.
+    pub terminating: bool,
+    /// `hints.forZones`.
+    pub zones: Vec<String>,
+}
+
+/// Calico's `IPPool`.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// `metadata.name`.
+    pub name: String,
+    /// `spec.cidr`.
+    pub cidr: IpNet,
+    /// `spec.blockSize`, a prefix length.
+    pub block_size: u8,
+    /// `spec.ipipMode`.
+    pub ipip: Setting<EncapMode>,
+    /// `spec.vxlanMode`.
+    pub vxlan: Setting<EncapMode>,
+    /// `spec.natOutgoing`.
+    pub nat_outgoing: Setting<bool>,
+    /// `spec.allowedUses` has only `LoadBalancer`.
+    pub load_balancer_only: bool,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// When a pool's packets are wrapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EncapMode {
+    /// Never.
+    Never,
+    /// Between all nodes.
+    Always,
+    /// Between nodes whose subnets differ.
+    CrossSubnet,
+}
+
+/// A machine outside the cluster.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Its name in flows.
+    pub name: String,
+    /// Its address.
+    pub ip: IpAddr,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// A balancer outside the cluster.
+#[derive(Clone, Debug)]
+pub struct Balancer {
+    /// Its name in flows.
+    pub name: String,
+    /// Its address.
+    pub ip: IpAddr,
+    /// `sourceAddress: Preserve`; otherwise it opens its own connection.
+    pub preserve: bool,
+    /// `healthCheck`: under `Local` it uses only nodes with ready endpoints.
+    pub health_check: bool,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// A route of the routers outside the nodes.
+#[derive(Clone, Debug)]
+pub struct OutsideRoute {
+    /// Where to.
+    pub to: IpNet,
+    /// Through which node.
+    pub via: NodeId,
+    /// Where it stands.
+    pub cite: Cite,
+}
+
+/// kube-proxy's settings.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    /// `mode`.
+    pub mode: Setting<ProxyMode>,
+    /// `detectLocalMode`, resolved.
+    pub detect_local: Setting<LocalDetector>,
+    /// `iptables.masqueradeAll`, or `nftables.masqueradeAll` in nftables mode.
+    pub masquerade_all: Setting<bool>,
+    /// `nodePortAddresses`.
+    pub node_port_addresses: Setting<NodePortAddresses>,
+    /// `iptables.localhostNodePorts`.
+    pub localhost_node_ports: Setting<bool>,
+}
+
+/// Who turns service addresses into endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProxyMode {
+    /// kube-proxy with iptables.
+    Iptables,
+    /// kube-proxy with IPVS.
+    Ipvs,
+    /// kube-proxy with nftables.
+    Nftables,
+    /// Calico's eBPF dataplane, which replaces kube-proxy.
+    Ebpf,
+}
+
+/// How kube-proxy tells a pod's packet from others (`getLocalDetectors`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LocalDetector {
+    /// It can't tell: no `clusterCIDR`.
+    NoOp,
+    /// A source in one of these is a pod.
+    ClusterCidr(Vec<IpNet>),
+    /// A source in the node's `spec.podCIDR` is a pod.
+    NodeCidr,
+    /// What comes in from this bridge is a pod.
+    BridgeInterface(String),
+    /// What comes in from a device with this prefix is a pod.
+    InterfaceNamePrefix(String),
+}
+
+/// Which of a node's addresses answer on node ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodePortAddresses {
+    /// Every local address.
+    All,
+    /// Only the node's own.
+    Primary,
+    /// Those in one of these.
+    In(Vec<IpNet>),
+}
+
+/// Felix's settings, and the hosts'.
+#[derive(Clone, Debug)]
+pub struct Felix {
+    /// `chainInsertMode: Append`.
+    pub append_chains: Setting<bool>,
+    /// `defaultEndpointToHostAction`.
+    pub endpoint_to_host: Setting<EndpointToHost>,
+    /// `serviceLoopPrevention`.
+    pub service_loop_prevention: Setting<ServiceLoopPrevention>,
+    /// `natOutgoingExclusions: IPPoolsAndHostIPs`.
+    pub nat_excludes_hosts: Setting<bool>,
+    /// `bpfExternalServiceMode: DSR`.
+    pub dsr: Setting<bool>,
+    /// `spec.hosts.rpFilter: Strict` of the scenario.
+    pub strict_rp_filter: Setting<bool>,
+}
+
+/// `defaultEndpointToHostAction`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndpointToHost {
+    /// Drop.
+    Drop,
+    /// Go on to the rules after Calico's.
+    Return,
+    /// Accept at once.
+    Accept,
+}
+
+/// `serviceLoopPrevention`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceLoopPrevention {
+    /// Drop.
+    Drop,
+    /// Reject.
+    Reject,
+    /// Nothing.
+    Disabled,
+}
+
+/// How routes are distributed, and which service addresses are advertised.
+#[derive(Clone, Debug)]
+pub struct Bgp {
+    /// Full mesh, route reflectors, or no BGP at all.
+    pub peering: Setting<Peering>,
+    /// `serviceClusterIPs`, `serviceExternalIPs`, `serviceLoadBalancerIPs`.
+    pub advertised: Vec<IpNet>,
+}
+
+/// Who tells whom the routes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Peering {
+    /// Every node tells every other.
+    Mesh,
+    /// Nodes tell the reflectors, which tell the others.
+    RouteReflectors(Vec<NodeId>),
+}
+
+/// Everything that can be known from `text` alone.
+pub fn read(text: &str) -> Reading {
+    let _ = text;
+    Reading { cluster: Cluster::default(), scenario: Scenario::default(), problems: Vec::new() }
+}
+
+fn default<T>(value: T, why: &str) -> Setting<T> {
+    Setting { value, origin: Origin::Default(why.to_owned()) }
+}
+
+impl Default for Proxy {
+    fn default() -> Self {
+        Self {
+            mode: default(ProxyMode::Iptables, "kube-proxy's default"),
+            detect_local: default(LocalDetector::NoOp, "kube-proxy without clusterCIDR"),
+            masquerade_all: default(false, "kube-proxy's default"),
+            node_port_addresses: default(NodePortAddresses::All, "kube-proxy's default"),
+            localhost_node_ports: default(true, "kube-proxy's default"),
+        }
+    }
+}
+
+impl Default for Felix {
+    fn default() -> Self {
+        Self {
+            append_chains: default(false, "Felix's default (Insert)"),
+            endpoint_to_host: default(
+                EndpointToHost::Accept,
+                "what Calico's manifests and operator set",
+            ),
+            service_loop_prevention: default(ServiceLoopPrevention::Drop, "Felix's default"),
+            nat_excludes_hosts: default(false, "Felix's default (IPPoolsOnly)"),
+            dsr: default(false, "Felix's default (Tunnel)"),
+            strict_rp_filter: Setting {
+                value: true,
+                origin: Origin::Assumed(
+                    "net.ipv4.conf.*.rp_filter is not in any object".to_owned(),
+                ),
+            },
+        }
+    }
+}
+
+impl Default for Bgp {
+    fn default() -> Self {
+        Self {
+            peering: default(Peering::Mesh, "Calico's default (nodeToNodeMeshEnabled: true)"),
+            advertised: Vec::new(),
+        }
+    }
+}

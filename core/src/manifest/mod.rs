@@ -1,0 +1,1 @@
+//! Documents as typed objects.

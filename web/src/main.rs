@@ -1,0 +1,3 @@
+//! The Hopwise page.
+
+fn main() {}
