@@ -7,6 +7,7 @@
 
 pub mod cluster;
 pub mod datapath;
+pub mod link;
 pub mod manifest;
 pub mod policy;
 pub mod text;
