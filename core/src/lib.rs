@@ -10,6 +10,7 @@ pub mod datapath;
 pub mod link;
 pub mod manifest;
 pub mod policy;
+pub mod report;
 pub mod text;
 
 pub use cluster::{Cluster, Reading, read};

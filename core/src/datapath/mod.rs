@@ -4,6 +4,7 @@
 mod flow;
 mod step;
 
+pub(crate) use flow::address_and_port;
 pub use flow::{Flow, Party, PortRef, Protocol, Target, WORKLOAD_KINDS};
 pub use step::{
     Cause, CauseKind, Encapsulation, Gate, Hook, Inspect, Machine, Outcome, Outer, Packet, Rule,

@@ -1,0 +1,422 @@
+//! The JSON contract of `hopwise trace --format json`: names are only ever added.
+//!
+//! `gates` and `rewrites` are views of the request's steps; `hops` and `reply` are all of them.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::datapath::{
+    Cause, Encapsulation, Gate, Inspect, Machine, Outcome, Packet, Protocol, Rule, Step, Trace,
+    Verdict, address_and_port,
+};
+use crate::policy::{By, Decision, Direction, Evidence};
+use crate::text::Cite;
+
+/// What `trace --format json` prints for a flow, on one line.
+#[derive(Clone, Debug, Serialize)]
+pub struct Answer<'a> {
+    /// The flow as it was written.
+    pub flow: String,
+    /// All outcomes in one word.
+    pub verdict: Verdict,
+    /// One for each way that new connections can go.
+    pub outcomes: Vec<OutcomeJson<'a>>,
+}
+
+/// One way that new connections can go.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutcomeJson<'a> {
+    /// Of the new connections, from 0 to 1.
+    pub share: f64,
+    /// `pod/NAMESPACE/NAME` or an address.
+    pub endpoint: Option<&'a str>,
+    /// What the client sees.
+    pub verdict: Verdict,
+    /// Why it was not delivered; absent when it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<CauseJson<'a>>,
+    /// The peer address that the application got, once delivered.
+    pub source_seen_by_app: Option<IpAddr>,
+    /// The request's source where it reached the pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_at_pod: Option<IpAddr>,
+    /// Every policy evaluation of the request, in order.
+    pub gates: Vec<GateJson<'a>>,
+    /// Every NAT of the request, in order.
+    pub rewrites: Vec<RewriteJson<'a>>,
+    /// The request's way.
+    pub hops: Vec<Hop<'a>>,
+    /// The answer's way back; empty if the request did not arrive.
+    pub reply: Vec<Hop<'a>>,
+}
+
+/// Why a connection did not come about.
+#[derive(Clone, Debug, Serialize)]
+pub struct CauseJson<'a> {
+    /// The class.
+    pub kind: crate::datapath::CauseKind,
+    /// The object that decided: `NetworkPolicy foo/test`.
+    pub object: Option<String>,
+    /// The deciding field's path in it.
+    pub field: Option<&'a str>,
+    /// Its line in the text, from 1.
+    pub line: Option<u32>,
+    /// One sentence.
+    pub message: &'a str,
+}
+
+/// A policy evaluation.
+#[derive(Clone, Debug, Serialize)]
+pub struct GateJson<'a> {
+    /// The machine that evaluates.
+    pub node: &'a str,
+    /// The netfilter hook.
+    pub hook: String,
+    /// Which of the pod's two questions.
+    pub direction: Direction,
+    /// Whose policies.
+    pub pod: &'a str,
+    /// The source that they are asked about.
+    pub source: IpAddr,
+    /// The destination, with its port.
+    pub destination: String,
+    /// `Allow` or `Deny`.
+    pub verdict: &'static str,
+    /// The deciding policy, or `no policy`.
+    pub by: String,
+    /// The deciding field's path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<&'a str>,
+    /// The deciding line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// One sentence.
+    pub reason: &'a str,
+}
+
+/// A NAT.
+#[derive(Clone, Debug, Serialize)]
+pub struct RewriteJson<'a> {
+    /// The machine that rewrites.
+    pub node: &'a str,
+    /// The netfilter hook.
+    pub hook: String,
+    /// `DNAT` or `SNAT`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// What stood there before: an address with its port for a DNAT, an address for an SNAT.
+    pub from: String,
+    /// What stands there after.
+    pub to: String,
+    /// For an SNAT, the device that the packet leaves by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<&'a str>,
+}
+
+/// One thing that happened to the packet.
+#[derive(Clone, Debug, Serialize)]
+pub struct Hop<'a> {
+    /// `client/NAME`, `loadBalancer/NAME`, `router` or `node/NAME`.
+    pub machine: String,
+    /// Where on the machine.
+    pub hook: String,
+    /// The device, or the pod behind it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<&'a str>,
+    /// What kind of thing.
+    pub rule: Rule,
+    /// The packet before.
+    pub before: PacketJson,
+    /// The packet after.
+    pub after: PacketJson,
+    /// One sentence.
+    pub summary: &'a str,
+    /// What in the text, or which default, made it happen.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<EvidenceJson<'a>>,
+    /// The rules as the machine's own tools print them.
+    #[serde(skip_serializing_if = "slice_is_empty")]
+    pub rules: &'a [String],
+    /// How to see it on a real machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inspect: Option<&'a Inspect>,
+    /// The policy evaluation, if it is one, with everything that was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<HopGate<'a>>,
+    /// Why this is not certain, where it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uncertain: Option<&'a str>,
+}
+
+/// A packet's headers.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PacketJson {
+    /// `TCP`, `UDP` or `SCTP`.
+    pub protocol: Protocol,
+    /// Source address.
+    pub source: IpAddr,
+    /// Absent for a client's random port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_port: Option<u16>,
+    /// Destination address.
+    pub destination: IpAddr,
+    /// Absent for a client's random port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination_port: Option<u16>,
+    /// The header that a tunnel put around it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outer: Option<OuterJson>,
+}
+
+/// The header around a packet in a tunnel.
+#[derive(Clone, Debug, Serialize)]
+pub struct OuterJson {
+    /// `IPIP`, `VXLAN` or `WireGuard`.
+    pub encapsulation: &'static str,
+    /// The sending node's address.
+    pub source: IpAddr,
+    /// The receiving node's address.
+    pub destination: IpAddr,
+}
+
+/// A decision of a pod's policies with everything that was looked at.
+#[derive(Clone, Debug, Serialize)]
+pub struct HopGate<'a> {
+    /// Which question.
+    pub direction: Direction,
+    /// Whose policies.
+    pub pod: &'a str,
+    /// The answer.
+    #[serde(flatten)]
+    pub decision: DecisionJson<'a>,
+    /// What was looked at, misses included.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<EvidenceJson<'a>>,
+}
+
+/// The answer to one question.
+#[derive(Clone, Debug, Serialize)]
+pub struct DecisionJson<'a> {
+    /// `Allow` or `Deny`.
+    pub verdict: &'static str,
+    /// The deciding policy, or `no policy`.
+    pub by: String,
+    /// The deciding field's path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<&'a str>,
+    /// The deciding line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// One sentence.
+    pub reason: &'a str,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Serialize)]
+pub struct EvidenceJson<'a> {
+    /// The object.
+    pub object: String,
+    /// The field's path.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub field: &'a str,
+    /// Its line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// Did it match?
+    pub matched: bool,
+    /// What was found.
+    pub finding: &'a str,
+}
+
+/// The trace as the contract has it.
+pub fn answer(trace: &Trace) -> Answer<'_> {
+    Answer {
+        flow: trace.flow.to_string(),
+        verdict: trace.verdict,
+        outcomes: trace.outcomes.iter().map(outcome).collect(),
+    }
+}
+
+/// The trace as the contract has it, on one line, without the line's end.
+pub fn trace_line(trace: &Trace) -> String {
+    // Maps with keys that are no strings are all that can fail, and there are none.
+    serde_json::to_string(&answer(trace)).unwrap_or_default()
+}
+
+/// The policy evaluations of a request, in order.
+pub fn gates(steps: &[Step]) -> Vec<GateJson<'_>> {
+    steps.iter().filter_map(|step| step.gate.as_ref().map(|gate| gate_of(step, gate))).collect()
+}
+
+/// The NATs of a request, in order.
+pub fn rewrites(steps: &[Step]) -> Vec<RewriteJson<'_>> {
+    let mut rewrites = Vec::new();
+    for step in steps {
+        let (before, after) = (&step.before, &step.after);
+        let mut push = |kind, from, to, device| {
+            let hook = step.hook.to_string();
+            rewrites.push(RewriteJson { node: name(&step.machine), hook, kind, from, to, device });
+        };
+        if (before.destination, before.destination_port)
+            != (after.destination, after.destination_port)
+        {
+            let end = |p: &Packet| address_and_port(p.destination, p.destination_port);
+            push("DNAT", end(before), end(after), None);
+        }
+        if before.source != after.source {
+            let (from, to) = (before.source.to_string(), after.source.to_string());
+            push("SNAT", from, to, step.device.as_deref());
+        }
+    }
+    rewrites
+}
+
+/// The deciding policy's name as reports print it.
+pub fn by(decision: &Decision) -> String {
+    match &decision.by {
+        By::NoPolicy => "no policy".to_owned(),
+        By::Policy(object) => object.to_string(),
+        By::Isolation(objects) => {
+            objects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+fn outcome(outcome: &Outcome) -> OutcomeJson<'_> {
+    OutcomeJson {
+        share: outcome.share,
+        endpoint: outcome.endpoint.as_deref(),
+        verdict: outcome.verdict,
+        cause: outcome.cause.as_ref().map(cause),
+        source_seen_by_app: outcome.source_seen_by_app,
+        source_at_pod: outcome.source_at_pod,
+        gates: gates(&outcome.steps),
+        rewrites: rewrites(&outcome.steps),
+        hops: outcome.steps.iter().map(hop).collect(),
+        reply: outcome.reply.iter().map(hop).collect(),
+    }
+}
+
+fn cause(cause: &Cause) -> CauseJson<'_> {
+    let cite = cause.cite.as_ref();
+    CauseJson {
+        kind: cause.kind,
+        object: cite.map(|c| c.object.to_string()),
+        field: cite.map(|c| c.field.as_str()),
+        line: cite.and_then(line),
+        message: &cause.message,
+    }
+}
+
+fn gate_of<'a>(step: &'a Step, gate: &'a Gate) -> GateJson<'a> {
+    let DecisionJson { verdict, by, field, line, reason } = decision(&gate.decision);
+    GateJson {
+        node: name(&step.machine),
+        hook: step.hook.to_string(),
+        direction: gate.direction,
+        pod: &gate.pod,
+        source: step.before.source,
+        destination: address_and_port(step.before.destination, step.before.destination_port),
+        verdict,
+        by,
+        field,
+        line,
+        reason,
+    }
+}
+
+fn decision(decision: &Decision) -> DecisionJson<'_> {
+    let cite = decision.cite.as_ref();
+    DecisionJson {
+        verdict: if decision.allow { "Allow" } else { "Deny" },
+        by: by(decision),
+        field: cite.map(|c| c.field.as_str()),
+        line: cite.and_then(line),
+        reason: &decision.reason,
+    }
+}
+
+fn hop(step: &Step) -> Hop<'_> {
+    Hop {
+        machine: machine(&step.machine),
+        hook: step.hook.to_string(),
+        device: step.device.as_deref(),
+        rule: step.rule,
+        before: packet(&step.before),
+        after: packet(&step.after),
+        summary: &step.summary,
+        evidence: step.evidence.iter().map(evidence).collect(),
+        rules: &step.rules,
+        inspect: step.inspect.as_ref(),
+        gate: step.gate.as_ref().map(|gate| HopGate {
+            direction: gate.direction,
+            pod: &gate.pod,
+            decision: decision(&gate.decision),
+            evidence: gate.decision.evidence.iter().map(evidence).collect(),
+        }),
+        uncertain: step.uncertain.as_deref(),
+    }
+}
+
+fn packet(packet: &Packet) -> PacketJson {
+    PacketJson {
+        protocol: packet.protocol,
+        source: packet.source,
+        source_port: packet.source_port,
+        destination: packet.destination,
+        destination_port: packet.destination_port,
+        outer: packet.outer.map(|outer| OuterJson {
+            encapsulation: encapsulation(outer.encapsulation),
+            source: outer.source,
+            destination: outer.destination,
+        }),
+    }
+}
+
+fn evidence(evidence: &Evidence) -> EvidenceJson<'_> {
+    EvidenceJson {
+        object: evidence.cite.object.to_string(),
+        field: &evidence.cite.field,
+        line: line(&evidence.cite),
+        matched: evidence.matched,
+        finding: &evidence.finding,
+    }
+}
+
+/// A tunnel's usual name.
+pub(crate) fn encapsulation(encapsulation: Encapsulation) -> &'static str {
+    match encapsulation {
+        Encapsulation::Ipip => "IPIP",
+        Encapsulation::Vxlan => "VXLAN",
+        Encapsulation::Wireguard => "WireGuard",
+    }
+}
+
+/// A machine as flows spell it.
+pub(crate) fn machine(machine: &Machine) -> String {
+    match machine {
+        Machine::Client(name) => format!("client/{name}"),
+        Machine::Balancer(name) => format!("loadBalancer/{name}"),
+        Machine::Router => "router".to_owned(),
+        Machine::Node(name) => format!("node/{name}"),
+    }
+}
+
+/// A machine's own name.
+pub(crate) fn name(machine: &Machine) -> &str {
+    match machine {
+        Machine::Client(name) | Machine::Balancer(name) | Machine::Node(name) => name,
+        Machine::Router => "router",
+    }
+}
+
+fn line(cite: &Cite) -> Option<u32> {
+    cite.span.map(|span| span.line)
+}
+
+fn slice_is_empty(slice: &&[String]) -> bool {
+    slice.is_empty()
+}

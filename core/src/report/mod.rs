@@ -1,0 +1,5 @@
+//! A trace in the forms that leave the program: for a terminal, for other programs, for documents.
+//!
+//! Every form is derived from the [`Trace`](crate::Trace)'s steps and from nothing else.
+
+pub mod json;
