@@ -17,6 +17,20 @@ pub struct Span {
     pub column: u32,
 }
 
+impl Span {
+    /// From this span's start to the other's end; this span if the other does not follow it, as
+    /// the value behind an alias does not.
+    #[must_use]
+    pub fn to(self, other: Self) -> Self {
+        if other.end >= self.end { Self { end: other.end, ..self } } else { self }
+    }
+
+    /// The stretch of `text`; empty if it does not belong to it.
+    pub fn of(self, text: &str) -> &str {
+        text.get(self.start..self.end).unwrap_or_default()
+    }
+}
+
 /// Names an object of the text, or one that is assumed: `NetworkPolicy foo/test`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct ObjectRef {
