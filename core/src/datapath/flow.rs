@@ -100,6 +100,17 @@ pub enum Protocol {
     Sctp,
 }
 
+impl Protocol {
+    /// The number in the IP header.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Tcp => 6,
+            Self::Udp => 17,
+            Self::Sctp => 132,
+        }
+    }
+}
+
 /// The kinds whose pod templates make pods, as flows spell them.
 pub const WORKLOAD_KINDS: [&str; 6] =
     ["deployment", "statefulset", "daemonset", "replicaset", "job", "cronjob"];

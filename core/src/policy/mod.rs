@@ -1,6 +1,25 @@
 //! Every policy language in one form, and the one evaluator of that form.
+//!
+//! [`form`] is the common form: tiers of policies of rules. One file a language translates into
+//! it; nothing after the translation knows which language a rule was written in. [`decide`] asks
+//! the policies of one pod about one packet, [`evaluate`] those of both ends about a flow.
+
+mod end;
+mod evaluate;
+mod flows;
+pub mod form;
+mod kubernetes;
+mod labels;
+mod rule;
+
+use std::fmt;
 
 use serde::Serialize;
+
+pub use evaluate::decide;
+pub use flows::{Evaluation, allowed, evaluate};
+pub use form::Policies;
+pub use labels::Selector;
 
 use crate::text::{Cite, ObjectRef};
 
@@ -13,6 +32,16 @@ pub enum Direction {
     Ingress,
 }
 
+/// As sentences spell it.
+impl fmt::Display for Direction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Egress => "egress",
+            Self::Ingress => "ingress",
+        })
+    }
+}
+
 /// The answer to one question.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Decision {
@@ -20,20 +49,20 @@ pub struct Decision {
     pub allow: bool,
     /// Who decided.
     pub by: By,
-    /// The deciding place: the peer or rule that allowed, or the policy's list in which nothing
-    /// matched. `None` if no policy restricts the pod in this direction.
+    /// The deciding place: the peer or rule that matched, or the list of the first policy in
+    /// which nothing matched. `None` if no policy restricts the pod in this direction.
     pub cite: Option<Cite>,
     /// One sentence, for a person.
     pub reason: String,
-    /// Everything that was looked at, in order, misses included: the explanation of a denial is
-    /// its nearest misses.
+    /// Everything that was looked at, misses included: what bears the decision first, then the
+    /// rest, the nearest misses before the others.
     pub evidence: Vec<Evidence>,
 }
 
 /// Who decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum By {
-    /// No policy selects the pod in this direction, so everything passes.
+    /// No policy restricts the pod in this direction, so everything passes.
     NoPolicy,
     /// A rule of this policy matched.
     Policy(ObjectRef),
@@ -51,7 +80,3 @@ pub struct Evidence {
     /// What was found, for a person: `10.233.90.0 is not in 10.2.3.4/32`.
     pub finding: String,
 }
-
-/// Every policy of the cluster, in the common form.
-#[derive(Clone, Debug, Default)]
-pub struct Policies {}

@@ -1,0 +1,254 @@
+//! The policies alone, on the addresses as given: no network, no translation between the ends.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use super::end::End;
+use super::evaluate::{allows, explain};
+use super::rule::Question;
+use super::{By, Decision, Direction};
+use crate::cluster::{Cluster, NodeId, PodId, Service, ServicePort};
+use crate::datapath::{Flow, Party, PortRef, Protocol, Target};
+
+/// What the policies say of a flow.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// The question.
+    pub flow: Flow,
+    /// May it pass both ends?
+    pub allowed: bool,
+    /// The destination's policies.
+    pub ingress: Decision,
+    /// The source's policies.
+    pub egress: Decision,
+    /// What the flow names that is not there; nothing is allowed then.
+    pub problem: Option<String>,
+}
+
+/// What the policies say of `flow`: the source's egress and the destination's ingress, on the
+/// addresses as given.
+pub fn evaluate(cluster: &Cluster, flow: &Flow) -> Evaluation {
+    let answer = |ingress: Decision, egress: Decision, problem| Evaluation {
+        flow: flow.clone(),
+        allowed: ingress.allow && egress.allow,
+        ingress,
+        egress,
+        problem,
+    };
+    match question(cluster, flow) {
+        Err(problem) => {
+            let unknown = Decision {
+                allow: false,
+                by: By::NoPolicy,
+                cite: None,
+                reason: problem.clone(),
+                evidence: Vec::new(),
+            };
+            answer(unknown.clone(), unknown, Some(problem))
+        }
+        Ok(Asked { exempt: Some(reason), .. }) => {
+            let free = Decision {
+                allow: true,
+                by: By::NoPolicy,
+                cite: None,
+                reason: reason.to_owned(),
+                evidence: Vec::new(),
+            };
+            answer(free.clone(), free, None)
+        }
+        Ok(Asked { question, exempt: None }) => answer(
+            explain(cluster, Direction::Ingress, &question),
+            explain(cluster, Direction::Egress, &question),
+            None,
+        ),
+    }
+}
+
+/// Whether the policies allow `flow`: [`evaluate`] without its reasons. `None` if the flow names
+/// something that is not there.
+pub fn allowed(cluster: &Cluster, flow: &Flow) -> Option<bool> {
+    let Asked { question, exempt } = question(cluster, flow).ok()?;
+    Some(
+        exempt.is_some()
+            || (allows(cluster, Direction::Egress, &question)
+                && allows(cluster, Direction::Ingress, &question)),
+    )
+}
+
+struct Asked<'a> {
+    question: Question<'a>,
+    /// Why no policy is asked.
+    exempt: Option<&'static str>,
+}
+
+/// What a flow's end is.
+enum Place {
+    Pod(PodId),
+    Node(NodeId),
+    Address(IpAddr),
+}
+
+fn question<'a>(cluster: &'a Cluster, flow: &Flow) -> Result<Asked<'a>, String> {
+    let from = match &flow.from {
+        Party::Client(name) => {
+            let client = cluster.clients.iter().find(|c| c.name == *name);
+            Place::Address(client.ok_or_else(|| format!("there is no client `{name}`"))?.ip)
+        }
+        Party::Ip(ip) => Place::Address(*ip),
+        Party::Pod(namespace, name) => Place::Pod(pod(cluster, namespace, name)?),
+        Party::Workload(kind, namespace, name) => {
+            Place::Pod(workload(cluster, kind, namespace, name)?)
+        }
+        Party::Node(name) => Place::Node(node(cluster, name)?),
+        Party::HostEndpoint(name) => return Err(format!("there is no host endpoint `{name}`")),
+    };
+    let (to, port) = target(cluster, &flow.to, flow.protocol)?;
+    let exempt = match (&from, &to) {
+        (Place::Pod(from), Place::Pod(to)) if from == to => Some("a pod can always reach itself"),
+        (Place::Node(node), Place::Pod(pod)) if runs_on(cluster, *pod, *node) => {
+            Some("a node can always reach the pods that run on it")
+        }
+        _ => None,
+    };
+    let (source, destination) = addresses(cluster, &from, &to);
+    Ok(Asked {
+        question: Question {
+            source: end(cluster, &from, source),
+            destination: end(cluster, &to, destination),
+            protocol: flow.protocol.number(),
+            source_port: None,
+            destination_port: Some(port),
+        },
+        exempt,
+    })
+}
+
+fn target(cluster: &Cluster, target: &Target, protocol: Protocol) -> Result<(Place, u16), String> {
+    Ok(match target {
+        Target::Pod(namespace, name, port) => {
+            let id = pod(cluster, namespace, name)?;
+            (Place::Pod(id), pod_port(cluster, id, port, protocol)?)
+        }
+        Target::Workload(kind, namespace, name, port) => {
+            let id = workload(cluster, kind, namespace, name)?;
+            (Place::Pod(id), pod_port(cluster, id, port, protocol)?)
+        }
+        Target::Ip(ip, port) | Target::ExternalIp(ip, port) => (Place::Address(*ip), *port),
+        Target::Node(name, port) | Target::NodePort(name, port) => {
+            (Place::Node(node(cluster, name)?), *port)
+        }
+        Target::NodePortOf(name, namespace, service_name, port) => {
+            let (_, service_port) = service(cluster, namespace, service_name, port, protocol)?;
+            let port = service_port.node_port.ok_or_else(|| {
+                format!("the port of service/{namespace}/{service_name} has no node port")
+            })?;
+            (Place::Node(node(cluster, name)?), port)
+        }
+        Target::Service(namespace, name, port) => {
+            let (service, port) = service(cluster, namespace, name, port, protocol)?;
+            let ip = service.cluster_ips.first();
+            let ip = ip.ok_or_else(|| format!("service/{namespace}/{name} has no ClusterIP"))?;
+            (Place::Address(*ip), port.port)
+        }
+        Target::LoadBalancer { namespace, name, port, .. } => {
+            let (service, port) = service(cluster, namespace, name, port, protocol)?;
+            let ip = service.ingress_ips.first();
+            let ip = ip.ok_or_else(|| {
+                format!("service/{namespace}/{name} has no load balancer address")
+            })?;
+            (Place::Address(ip.ip), port.port)
+        }
+        Target::HostEndpoint(name, _) => return Err(format!("there is no host endpoint `{name}`")),
+    })
+}
+
+fn end<'a>(cluster: &'a Cluster, place: &Place, address: Option<IpAddr>) -> End<'a> {
+    match (place, address) {
+        (Place::Pod(id), address) => End::pod(cluster, *id, address),
+        (_, Some(address)) => End::at(cluster, address),
+        (_, None) => End::nowhere(cluster),
+    }
+}
+
+/// The addresses of both ends, of one family where they have one in common.
+fn addresses(cluster: &Cluster, from: &Place, to: &Place) -> (Option<IpAddr>, Option<IpAddr>) {
+    let (from, to) = (all_addresses(cluster, from), all_addresses(cluster, to));
+    let pairs = from.iter().flat_map(|f| to.iter().map(move |t| (*f, *t)));
+    let common = pairs.into_iter().find(|(f, t)| f.is_ipv4() == t.is_ipv4());
+    match common {
+        Some((source, destination)) => (Some(source), Some(destination)),
+        None => (from.first().copied(), to.first().copied()),
+    }
+}
+
+fn all_addresses(cluster: &Cluster, place: &Place) -> Vec<IpAddr> {
+    match place {
+        Place::Pod(id) => cluster.pods.get(id.0).map_or_else(Vec::new, |p| p.addresses.clone()),
+        Place::Node(id) => cluster
+            .nodes
+            .get(id.0)
+            .map_or_else(Vec::new, |n| n.addresses.iter().map(ipnet::IpNet::addr).collect()),
+        Place::Address(ip) => vec![*ip],
+    }
+}
+
+fn pod(cluster: &Cluster, namespace: &str, name: &str) -> Result<PodId, String> {
+    let found = cluster.pods.iter().position(|p| p.namespace == namespace && p.name == name);
+    found.map(PodId).ok_or_else(|| format!("there is no pod `{name}` in namespace `{namespace}`"))
+}
+
+fn workload(cluster: &Cluster, kind: &str, namespace: &str, name: &str) -> Result<PodId, String> {
+    let owner = Some((kind.to_owned(), name.to_owned()));
+    let found = cluster.pods.iter().position(|p| p.namespace == namespace && p.owner == owner);
+    found
+        .map(PodId)
+        .ok_or_else(|| format!("there is no pod of {kind} `{name}` in namespace `{namespace}`"))
+}
+
+fn node(cluster: &Cluster, name: &str) -> Result<NodeId, String> {
+    let found = cluster.nodes.iter().position(|n| n.name == name);
+    found.map(NodeId).ok_or_else(|| format!("there is no node `{name}`"))
+}
+
+fn service<'a>(
+    cluster: &'a Cluster,
+    namespace: &str,
+    name: &str,
+    port: &PortRef,
+    protocol: Protocol,
+) -> Result<(&'a Service, &'a ServicePort), String> {
+    let mut services = cluster.services.iter();
+    let service = services
+        .find(|s| s.namespace == namespace && s.name == name)
+        .ok_or_else(|| format!("there is no service `{name}` in namespace `{namespace}`"))?;
+    let mut ports = service.ports.iter().filter(|p| p.protocol == protocol);
+    let found = ports.find(|p| match port {
+        PortRef::Number(number) => p.port == *number,
+        PortRef::Name(name) => p.name == *name,
+    });
+    let found = found
+        .ok_or_else(|| format!("service/{namespace}/{name} has no {protocol} port `{port}`"))?;
+    Ok((service, found))
+}
+
+fn pod_port(
+    cluster: &Cluster,
+    id: PodId,
+    port: &PortRef,
+    protocol: Protocol,
+) -> Result<u16, String> {
+    match port {
+        PortRef::Number(number) => Ok(*number),
+        PortRef::Name(name) => {
+            let pod = cluster.pods.get(id.0);
+            let mut ports = pod.into_iter().flat_map(|p| &p.ports);
+            let found = ports.find(|p| p.name == *name && p.protocol == protocol);
+            found.map(|p| p.port).ok_or_else(|| format!("the pod has no {protocol} port `{name}`"))
+        }
+    }
+}
+
+fn runs_on(cluster: &Cluster, pod: PodId, node: NodeId) -> bool {
+    cluster.pods.get(pod.0).is_some_and(|p| p.node == node)
+}

@@ -1,0 +1,205 @@
+//! The common form: tiers of policies of rules, whatever language they were written in.
+//!
+//! It is Calico's model, the richest of the languages: a tier is asked policy by policy, a policy
+//! rule by rule; the first rule that matches decides, and a tier whose policies select the
+//! endpoint but decide nothing ends with its default action. Kubernetes' `NetworkPolicy`s are
+//! policies of Calico's tier `default` that can only allow; their order does not matter.
+
+use ipnet::IpNet;
+
+use super::Direction;
+use super::labels::Selector;
+use crate::text::{Cite, ObjectRef};
+
+/// Every policy of the cluster, in the common form.
+#[derive(Clone, Debug, Default)]
+pub struct Policies {
+    /// In the order in which they are asked.
+    pub tiers: Vec<Tier>,
+}
+
+/// A group of policies that is asked as a whole.
+#[derive(Clone, Debug)]
+pub struct Tier {
+    /// Its name; `default` holds Kubernetes' `NetworkPolicy`s.
+    pub name: String,
+    /// What happens to traffic of an endpoint that the tier's policies select, if no rule decides.
+    pub default: TierDefault,
+    /// In the order in which they are asked.
+    pub policies: Vec<Policy>,
+}
+
+/// The end of a tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TierDefault {
+    /// Denied.
+    Deny,
+    /// The next tier is asked.
+    Pass,
+}
+
+/// A policy.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Which object it is.
+    pub object: ObjectRef,
+    /// Where the object stands.
+    pub cite: Cite,
+    /// Staged policies are shown, but decide nothing.
+    pub staged: bool,
+    /// Whose traffic it decides.
+    pub subject: Endpoints,
+    /// Its ingress rules; `None` if it does not speak of ingress.
+    pub ingress: Option<Rules>,
+    /// Its egress rules; `None` if it does not speak of egress.
+    pub egress: Option<Rules>,
+}
+
+impl Policy {
+    /// The rules of one direction; `None` if the policy does not speak of it.
+    pub fn rules(&self, direction: Direction) -> Option<&Rules> {
+        match direction {
+            Direction::Ingress => self.ingress.as_ref(),
+            Direction::Egress => self.egress.as_ref(),
+        }
+    }
+}
+
+/// The rules of a policy in one direction.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The list, or what stands for it where there is none (`spec.policyTypes`).
+    pub cite: Cite,
+    /// In the order in which they are asked.
+    pub rules: Vec<Rule>,
+}
+
+/// What a rule does with traffic that matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Allows it; nothing further is asked.
+    Allow,
+    /// Denies it; nothing further is asked.
+    Deny,
+    /// Leaves the tier; the next one is asked.
+    Pass,
+    /// Writes to the kernel's log and goes on with the next rule.
+    Log,
+}
+
+/// A rule: all its parts must match.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Where it stands.
+    pub cite: Cite,
+    /// What it does.
+    pub action: Action,
+    /// The IP protocol's number must be this.
+    pub protocol: Option<u8>,
+    /// The IP protocol's number must not be this.
+    pub not_protocol: Option<u8>,
+    /// Where the packet comes from.
+    pub source: Side,
+    /// Where the packet goes to.
+    pub destination: Side,
+}
+
+/// What a rule asks of a packet's source or destination.
+#[derive(Clone, Debug, Default)]
+pub struct Side {
+    /// One of these; anything if there are none.
+    pub peers: Vec<Peer>,
+    /// One of these; any if there are none.
+    pub ports: Vec<Port>,
+    /// None of these.
+    pub not_ports: Vec<Port>,
+}
+
+/// A description of who may be at the other end: all its conditions must hold.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Where it stands.
+    pub cite: Cite,
+    /// All must hold.
+    pub conditions: Vec<Condition>,
+}
+
+/// A part of a [`Peer`].
+#[derive(Clone, Debug)]
+pub struct Condition {
+    /// Where it stands.
+    pub cite: Cite,
+    /// What it asks.
+    pub test: Test,
+}
+
+/// What a [`Condition`] asks of an end.
+#[derive(Clone, Debug)]
+pub enum Test {
+    /// Its address belongs to one of these.
+    Endpoints(Endpoints),
+    /// Its address belongs to none of these.
+    NotEndpoints(Endpoints),
+    /// Its address is in one of these.
+    Nets(Vec<IpNet>),
+    /// Its address is in none of these.
+    NotNets(Vec<IpNet>),
+}
+
+/// Endpoints by what is known of them: all clauses must hold for one and the same endpoint.
+#[derive(Clone, Debug)]
+pub struct Endpoints {
+    /// Which endpoints there are, and which labels they carry.
+    pub view: View,
+    /// All must hold.
+    pub clauses: Vec<Clause>,
+}
+
+/// How a policy language sees endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum View {
+    /// Pods with a network of their own, and the labels of their objects.
+    Kubernetes,
+}
+
+/// A part of [`Endpoints`].
+#[derive(Clone, Debug)]
+pub struct Clause {
+    /// Where it stands.
+    pub cite: Cite,
+    /// What it asks.
+    pub of: Of,
+}
+
+/// What a [`Clause`] asks of an endpoint.
+#[derive(Clone, Debug)]
+pub enum Of {
+    /// It is in this namespace, the policy's own.
+    Namespace(String),
+    /// It is in a namespace with such labels.
+    Namespaces(Selector),
+    /// It has such labels.
+    Labels(Selector),
+}
+
+/// A port or a range of them.
+#[derive(Clone, Debug)]
+pub struct Port {
+    /// Where it stands.
+    pub cite: Cite,
+    /// The IP protocol's number; any if `None`.
+    pub protocol: Option<u8>,
+    /// Which of the protocol's ports.
+    pub number: PortNumber,
+}
+
+/// Which ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PortNumber {
+    /// All of them.
+    Any,
+    /// From the first to the last, both included.
+    Range(u16, u16),
+    /// What the end at that side calls so, with the packet's protocol.
+    Named(String),
+}

@@ -1,0 +1,258 @@
+//! `NetworkPolicy` (networking.k8s.io/v1) in the common form.
+//!
+//! Calico keeps these policies in its tier `default`, where they can only allow: whoever they
+//! select is denied everything else at the tier's end. Defaults are those of kube-apiserver
+//! (`pkg/apis/networking/v1/defaults.go`).
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::Direction;
+use super::form::{
+    Action, Clause, Condition, Endpoints, Of, Peer, Policies, Policy, Port, PortNumber, Rule,
+    Rules, Side, Test, Tier, TierDefault, View,
+};
+use super::labels::Selector;
+use crate::manifest::kubernetes::{
+    IntOrString, LabelSelector, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort,
+};
+use crate::manifest::{Kind, Object};
+use crate::text::{Cite, Problem, Severity};
+
+impl Policies {
+    /// The policies among `objects`, and what is to be said about them together: each alone has
+    /// been checked before.
+    pub fn translate(objects: &[Object]) -> (Self, Vec<Problem>) {
+        let policies = || objects.iter().filter(|o| matches!(o.kind, Kind::NetworkPolicy(_)));
+        let last: HashMap<_, _> = policies().map(|o| (&o.reference, o)).collect();
+        let mut problems = Vec::new();
+        let mut translated = Vec::new();
+        for object in policies() {
+            match (last.get(&object.reference), &object.kind) {
+                (Some(later), _) if !std::ptr::eq(*later, object) => {
+                    problems.push(replaced(object, later));
+                }
+                (_, Kind::NetworkPolicy(policy)) => translated.push(translate(object, policy)),
+                _ => {}
+            }
+        }
+        let tier =
+            Tier { name: "default".to_owned(), default: TierDefault::Deny, policies: translated };
+        (Self { tiers: vec![tier] }, problems)
+    }
+}
+
+/// An object of one name twice is one object: the API server never merges them.
+fn replaced(object: &Object, later: &Object) -> Problem {
+    let span = object.cite("metadata.name").span.unwrap_or(object.span);
+    Problem {
+        span,
+        severity: Severity::Warning,
+        message: format!(
+            "this {} has no effect: the text defines it again in line {}, and `kubectl apply` \
+             replaces the first by the second, it does not merge their rules; give one of them \
+             another name and both apply",
+            object.reference, later.span.line
+        ),
+        object: Some(object.reference.clone()),
+        fix: None,
+    }
+}
+
+fn translate(object: &Object, policy: &NetworkPolicy) -> Policy {
+    let spec = &policy.spec;
+    let namespace = &object.reference.namespace;
+    let typed = |name: &str| spec.policy_types.iter().any(|t| t == name);
+    let defaulted = spec.policy_types.is_empty();
+    let list = |path: &str| {
+        object.cite(if object.has(path) || !object.has("spec.policyTypes") {
+            path
+        } else {
+            "spec.policyTypes"
+        })
+    };
+    let place = Place { object, namespace };
+    let ingress = (defaulted || typed("Ingress")).then(|| Rules {
+        cite: list("spec.ingress"),
+        rules: spec
+            .ingress
+            .iter()
+            .enumerate()
+            .map(|(i, r)| {
+                let at = format!("spec.ingress[{i}]");
+                place.rule(Direction::Ingress, &at, "from", &r.from, &r.ports)
+            })
+            .collect(),
+    });
+    let egress = (typed("Egress") || (defaulted && !spec.egress.is_empty())).then(|| Rules {
+        cite: list("spec.egress"),
+        rules: spec
+            .egress
+            .iter()
+            .enumerate()
+            .map(|(i, r)| {
+                let at = format!("spec.egress[{i}]");
+                place.rule(Direction::Egress, &at, "to", &r.to, &r.ports)
+            })
+            .collect(),
+    });
+    Policy {
+        object: object.reference.clone(),
+        cite: object.cite(""),
+        staged: false,
+        subject: Endpoints {
+            view: View::Kubernetes,
+            clauses: vec![
+                Clause {
+                    cite: object.cite("metadata.namespace"),
+                    of: Of::Namespace(namespace.clone()),
+                },
+                labels(object.cite("spec.podSelector"), &spec.pod_selector),
+            ],
+        },
+        ingress,
+        egress,
+    }
+}
+
+/// Whose rules are translated.
+struct Place<'a> {
+    object: &'a Object,
+    namespace: &'a str,
+}
+
+impl Place<'_> {
+    fn rule(
+        &self,
+        direction: Direction,
+        at: &str,
+        list: &str,
+        peers: &[NetworkPolicyPeer],
+        ports: &[NetworkPolicyPort],
+    ) -> Rule {
+        let peers = peers.iter().enumerate();
+        let peers = peers.map(|(i, p)| self.peer(&format!("{at}.{list}[{i}]"), p)).collect();
+        let ports = ports.iter().enumerate();
+        let ports: Vec<_> =
+            ports.map(|(i, p)| port(self.object.cite(&format!("{at}.ports[{i}]")), p)).collect();
+        // Ports are always the destination's.
+        let (source, destination) = match direction {
+            Direction::Ingress => {
+                (Side { peers, ..Side::default() }, Side { ports, ..Side::default() })
+            }
+            Direction::Egress => (Side::default(), Side { peers, ports, ..Side::default() }),
+        };
+        Rule {
+            cite: self.object.cite(at),
+            action: Action::Allow,
+            protocol: None,
+            not_protocol: None,
+            source,
+            destination,
+        }
+    }
+
+    fn peer(&self, at: &str, peer: &NetworkPolicyPeer) -> Peer {
+        let mut conditions = Vec::new();
+        if let Some(block) = &peer.ip_block {
+            conditions.push(Condition {
+                cite: self.object.cite(&format!("{at}.ipBlock.cidr")),
+                test: Test::Nets(cidr(&block.cidr).into_iter().collect()),
+            });
+            for (i, except) in block.except.iter().enumerate() {
+                conditions.push(Condition {
+                    cite: self.object.cite(&format!("{at}.ipBlock.except[{i}]")),
+                    test: Test::NotNets(cidr(except).into_iter().collect()),
+                });
+            }
+        } else {
+            let cite = |field: &str| self.object.cite(&format!("{at}.{field}"));
+            let mut clauses = vec![match &peer.namespace_selector {
+                Some(selector) => Clause {
+                    cite: cite("namespaceSelector"),
+                    of: Of::Namespaces(Selector::from(selector)),
+                },
+                None => Clause {
+                    cite: cite("podSelector"),
+                    of: Of::Namespace(self.namespace.to_owned()),
+                },
+            }];
+            clauses.extend(peer.pod_selector.as_ref().map(|s| labels(cite("podSelector"), s)));
+            conditions.push(Condition {
+                cite: self.object.cite(at),
+                test: Test::Endpoints(Endpoints { view: View::Kubernetes, clauses }),
+            });
+        }
+        Peer { cite: self.object.cite(at), conditions }
+    }
+}
+
+fn labels(cite: Cite, selector: &LabelSelector) -> Clause {
+    Clause { cite, of: Of::Labels(Selector::from(selector)) }
+}
+
+fn port(cite: Cite, port: &NetworkPolicyPort) -> Port {
+    let number = match (&port.port, port.end_port) {
+        (None, _) => PortNumber::Any,
+        (Some(IntOrString::String(name)), _) => PortNumber::Named(name.clone()),
+        (Some(IntOrString::Int(first)), last) => {
+            let bounded = |n: i32| u16::try_from(n).unwrap_or(0);
+            PortNumber::Range(bounded(*first), bounded(last.unwrap_or(*first)))
+        }
+    };
+    let protocol = match port.protocol.as_deref() {
+        None | Some("TCP") => 6,
+        Some("UDP") => 17,
+        Some("SCTP") => 132,
+        // Refused by validation; matches nothing.
+        Some(_) => 255,
+    };
+    Port { cite, protocol: Some(protocol), number }
+}
+
+impl From<&LabelSelector> for Selector {
+    fn from(selector: &LabelSelector) -> Self {
+        let labels = selector.match_labels.iter();
+        let mut parts: Vec<_> =
+            labels.map(|(key, value)| Self::Is(key.clone(), value.clone())).collect();
+        parts.extend(selector.match_expressions.iter().map(|requirement| {
+            let key = requirement.key.clone();
+            let values = || {
+                let mut values = requirement.values.clone();
+                values.sort();
+                values
+            };
+            match requirement.operator.as_str() {
+                "In" => Self::In(key, values()),
+                "NotIn" => Self::NotIn(key, values()),
+                "Exists" => Self::Has(key),
+                "DoesNotExist" => Self::Not(Box::new(Self::Has(key))),
+                // Refused by validation; selects nothing.
+                _ => Self::Any(Vec::new()),
+            }
+        }));
+        Self::All(parts)
+    }
+}
+
+/// A CIDR as kube-apiserver accepts it: leading zeros are ignored, an IPv4 address written as
+/// IPv6 is IPv4 (`netutils.ParseCIDRSloppy`).
+fn cidr(text: &str) -> Option<IpNet> {
+    let (address, prefix) = text.split_once('/')?;
+    let prefix: u8 = prefix.parse().ok()?;
+    let address: IpAddr = if address.contains(':') {
+        address.parse().ok()?
+    } else {
+        let parts: Option<Vec<_>> =
+            address.split('.').map(|part| part.parse::<u8>().ok()).collect();
+        IpAddr::from(<[u8; 4]>::try_from(parts?).ok()?)
+    };
+    let mapped = match address {
+        IpAddr::V6(ip) => ip.to_ipv4_mapped().zip(prefix.checked_sub(96)),
+        IpAddr::V4(_) => None,
+    };
+    let (address, prefix) = mapped.map_or((address, prefix), |(ip, prefix)| (ip.into(), prefix));
+    IpNet::new(address, prefix).ok().map(|net| net.trunc())
+}

@@ -1,0 +1,145 @@
+//! Selectors over labels: the common form of Kubernetes' label selectors and of Calico's selector
+//! language, what they match, and what to say when they don't.
+
+use std::fmt;
+
+use crate::cluster::Labels;
+
+/// An expression over labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selector {
+    /// All of these; without any, everything.
+    All(Vec<Self>),
+    /// At least one of these; without any, nothing.
+    Any(Vec<Self>),
+    /// The opposite.
+    Not(Box<Self>),
+    /// The label exists.
+    Has(String),
+    /// The label exists and has this value.
+    Is(String, String),
+    /// The label exists and has one of these values, sorted.
+    In(String, Vec<String>),
+    /// The label has none of these values, sorted, or does not exist.
+    NotIn(String, Vec<String>),
+    /// The label exists and its value holds this.
+    Contains(String, String),
+    /// The label exists and its value starts so.
+    StartsWith(String, String),
+    /// The label exists and its value ends so.
+    EndsWith(String, String),
+}
+
+impl Selector {
+    /// Selects everything.
+    pub const fn everything() -> Self {
+        Self::All(Vec::new())
+    }
+
+    /// Does it select everything, whatever the labels?
+    pub fn is_everything(&self) -> bool {
+        matches!(self, Self::All(parts) if parts.iter().all(Self::is_everything))
+    }
+
+    /// Does it select what has these labels?
+    pub fn matches(&self, labels: &Labels) -> bool {
+        let value = |key: &String| labels.get(key).map(String::as_str);
+        match self {
+            Self::All(parts) => parts.iter().all(|p| p.matches(labels)),
+            Self::Any(parts) => parts.iter().any(|p| p.matches(labels)),
+            Self::Not(part) => !part.matches(labels),
+            Self::Has(key) => labels.contains_key(key),
+            Self::Is(key, wanted) => value(key) == Some(wanted),
+            Self::In(key, values) => value(key).is_some_and(|v| has(values, v)),
+            Self::NotIn(key, values) => !value(key).is_some_and(|v| has(values, v)),
+            Self::Contains(key, part) => value(key).is_some_and(|v| v.contains(part.as_str())),
+            Self::StartsWith(key, part) => value(key).is_some_and(|v| v.starts_with(part.as_str())),
+            Self::EndsWith(key, part) => value(key).is_some_and(|v| v.ends_with(part.as_str())),
+        }
+    }
+
+    /// Why it does not select what has these labels: what follows the owner's name, as in
+    /// `has label app=web, not app=api`. Empty if it does.
+    pub fn miss(&self, labels: &Labels) -> String {
+        if self.matches(labels) {
+            return String::new();
+        }
+        let found =
+            |key: &String, otherwise: String, wanted: &dyn fmt::Display| match labels.get(key) {
+                Some(value) => format!("has label {key}={value}, {otherwise}"),
+                None => format!("has no label {key} ({wanted} is asked for)"),
+            };
+        match self {
+            Self::All(parts) => {
+                let misses: Vec<_> =
+                    parts.iter().map(|p| p.miss(labels)).filter(|m| !m.is_empty()).collect();
+                misses.join(" and ")
+            }
+            Self::Any(parts) => {
+                let misses: Vec<_> = parts.iter().map(|p| p.miss(labels)).collect();
+                misses.join(", and ")
+            }
+            Self::Has(key) => format!("has no label {key}"),
+            Self::Is(key, wanted) => found(key, format!("not {key}={wanted}"), self),
+            Self::In(key, values) => {
+                found(key, format!("which is not in [{}]", values.join(", ")), self)
+            }
+            Self::NotIn(key, values) => {
+                found(key, format!("which NotIn [{}] excludes", values.join(", ")), self)
+            }
+            Self::Contains(key, part) => found(key, format!("which does not contain {part}"), self),
+            Self::StartsWith(key, part) => {
+                found(key, format!("which does not start with {part}"), self)
+            }
+            Self::EndsWith(key, part) => {
+                found(key, format!("which does not end with {part}"), self)
+            }
+            Self::Not(part) => match part.as_ref() {
+                Self::Has(key) => found(key, "which must not exist".to_owned(), self),
+                Self::Is(key, _)
+                | Self::Contains(key, _)
+                | Self::StartsWith(key, _)
+                | Self::EndsWith(key, _) => found(key, format!("which {self} excludes"), self),
+                _ => format!("is excluded by {self}"),
+            },
+        }
+    }
+}
+
+/// As kubectl and `kubectl describe` write selectors, as far as they can.
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let joined = |f: &mut fmt::Formatter<'_>, parts: &[Self], separator: &str| {
+            for (i, part) in parts.iter().enumerate() {
+                if i > 0 {
+                    f.write_str(separator)?;
+                }
+                let nested = matches!(part, Self::All(p) | Self::Any(p) if p.len() > 1);
+                if nested { write!(f, "({part})")? } else { write!(f, "{part}")? }
+            }
+            Ok(())
+        };
+        match self {
+            Self::All(parts) if parts.is_empty() => f.write_str("everything"),
+            Self::Any(parts) if parts.is_empty() => f.write_str("nothing"),
+            Self::All(parts) => joined(f, parts, ", "),
+            Self::Any(parts) => joined(f, parts, " or "),
+            Self::Not(part) => match part.as_ref() {
+                Self::Is(key, value) => write!(f, "{key}!={value}"),
+                Self::All(_) | Self::Any(_) => write!(f, "!({part})"),
+                part => write!(f, "!{part}"),
+            },
+            Self::Has(key) => f.write_str(key),
+            Self::Is(key, value) => write!(f, "{key}={value}"),
+            Self::In(key, values) => write!(f, "{key} in ({})", values.join(", ")),
+            Self::NotIn(key, values) => write!(f, "{key} notin ({})", values.join(", ")),
+            Self::Contains(key, part) => write!(f, "{key} contains {part}"),
+            Self::StartsWith(key, part) => write!(f, "{key} starts with {part}"),
+            Self::EndsWith(key, part) => write!(f, "{key} ends with {part}"),
+        }
+    }
+}
+
+fn has(values: &[String], value: &str) -> bool {
+    values.iter().any(|v| v == value)
+}
