@@ -5,6 +5,7 @@
 //! the packet. Neither fails: wrong input becomes [`Problem`]s with their place in the text, and
 //! what cannot be known is assumed and said.
 
+pub mod analysis;
 pub mod cluster;
 pub mod datapath;
 pub mod link;

@@ -17,7 +17,7 @@ use miniz_oxide::inflate::{TINFLStatus, decompress_to_vec_zlib_with_limit};
 pub const MAX_UNFOLDED: usize = 8 << 20;
 
 const VERSION: &str = "v1";
-/// miniz_oxide's best; a level above zlib's 9.
+/// `miniz_oxide`'s best; a level above zlib's 9.
 const LEVEL: u8 = 10;
 
 /// What a link carries.

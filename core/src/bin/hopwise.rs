@@ -1,3 +1,242 @@
-//! The command line.
+//! The command line: arguments in, text out. All answers come from the library.
 
-fn main() {}
+use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use hopwise::analysis::check;
+use hopwise::report::text::Look;
+use hopwise::report::{json, markdown, mermaid, text};
+use hopwise::{Flow, Reading, Severity, read, trace};
+
+#[path = "hopwise/sources.rs"]
+mod sources;
+
+use sources::Sources;
+
+/// Where a Kubernetes packet goes, what rewrites it on the way, and which policy decides.
+///
+/// FILE is a scenario: Kubernetes and Calico objects as YAML, and one Scenario document for the
+/// rest. `-` is standard input, and several files are one stream.
+#[derive(Debug, Parser)]
+#[command(name = "hopwise", version, after_help = EXIT_STATUS)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_STATUS: &str = "\
+Exit status: 0 fine, 1 an expectation failed, 2 the input can't be used.
+Colours only on a terminal, and never with NO_COLOR set.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Follow flows hop by hop: those given, or else the scenario's own
+    Trace {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// A flow, as in `pod/bar/web -> nodePort/node1:31602`; may be repeated
+        #[arg(long, value_name = "FROM -> TO")]
+        flow: Vec<String>,
+        /// A file with a flow on each line; `-` is standard input
+        #[arg(long, value_name = "FLOWS")]
+        flows: Option<PathBuf>,
+        #[arg(long, value_enum, default_value_t)]
+        format: PathFormat,
+        /// With the rules as iptables-save, ipvsadm or ip route print them, and how to see them
+        #[arg(long)]
+        rules: bool,
+    },
+    /// Trace every flow that has an `expect`, and fail if one differs
+    Check {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum PathFormat {
+    /// As a person reads it
+    #[default]
+    Text,
+    /// One object a line
+    Json,
+    /// A sequence diagram
+    Mermaid,
+    /// A section with a table
+    Markdown,
+}
+
+/// Why the work stopped before its end.
+enum Stop {
+    /// The messages are for standard error; the status is 2.
+    Input(Vec<String>),
+    /// Standard output is gone.
+    Output(io::Error),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl From<String> for Stop {
+    fn from(error: String) -> Self {
+        Self::Input(vec![error])
+    }
+}
+
+/// An expectation failed.
+const DIFFERS: u8 = 1;
+/// The input can't be used.
+const UNUSABLE: u8 = 2;
+
+fn main() -> ExitCode {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let done = run(Arguments::parse().command, &mut out).and_then(|status| {
+        out.flush()?;
+        Ok(status)
+    });
+    match done {
+        Ok(status) => ExitCode::from(status),
+        // Whoever reads has read enough.
+        Err(Stop::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Stop::Output(error)) => {
+            complain(&[format!("error: can't write: {error}")]);
+            ExitCode::from(UNUSABLE)
+        }
+        Err(Stop::Input(messages)) => {
+            complain(&messages);
+            ExitCode::from(UNUSABLE)
+        }
+    }
+}
+
+fn run(command: Command, out: &mut impl Write) -> Result<u8, Stop> {
+    match command {
+        Command::Trace { files, flow, flows, format, rules } => {
+            let (_, reading, status) = open(&files)?;
+            let flows = wanted(&files, flow, flows, &reading)?;
+            for (i, flow) in flows.iter().enumerate() {
+                let trace = trace(&reading.cluster, flow);
+                if i > 0 && !matches!(format, PathFormat::Json) {
+                    writeln!(out)?;
+                }
+                match format {
+                    PathFormat::Json => writeln!(out, "{}", json::trace_line(&trace))?,
+                    PathFormat::Text => {
+                        let look = Look { colour: colour(), rules };
+                        out.write_all(text::path(&trace, look).as_bytes())?;
+                    }
+                    PathFormat::Mermaid => out.write_all(mermaid::path(&trace).as_bytes())?,
+                    PathFormat::Markdown => out.write_all(markdown::path(&trace).as_bytes())?,
+                }
+            }
+            Ok(status)
+        }
+        Command::Check { files } => {
+            let (sources, reading, status) = open(&files)?;
+            let checks = check(&reading);
+            if checks.is_empty() {
+                let message = "error: nothing to check: no flow has an `expect`".to_owned();
+                return Err(Stop::Input(vec![message]));
+            }
+            for check in &checks {
+                let name = &check.flow.name;
+                if check.passed() {
+                    writeln!(out, "ok    {name}: {}", check.got())?;
+                } else {
+                    let place = check.flow.span.map(|span| sources.place(span));
+                    let place = place.unwrap_or_default();
+                    let (expected, got) = (check.expected(), check.got());
+                    writeln!(out, "FAIL  {name}: expected {expected}, got {got}  ({place})")?;
+                }
+            }
+            let failed = checks.iter().filter(|check| !check.passed()).count();
+            if failed > 0 {
+                writeln!(out, "{failed} of {} expectations failed", checks.len())?;
+            }
+            Ok(if status == 0 && failed > 0 { DIFFERS } else { status })
+        }
+    }
+}
+
+/// Reads the files and says every problem; the status is 2 if one is an error. What could be read
+/// is evaluated all the same, as the API server would keep it.
+fn open(files: &[PathBuf]) -> Result<(Sources, Reading, u8), Stop> {
+    let sources = Sources::read(files).map_err(Stop::Input)?;
+    let reading = read(&sources.text);
+    let mut messages = Vec::new();
+    let mut status = 0;
+    for problem in &reading.problems {
+        let severity = match problem.severity {
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+            Severity::Error => {
+                status = UNUSABLE;
+                "error"
+            }
+        };
+        let place = sources.place(problem.span);
+        messages.push(format!("{place}: {severity}: {}", problem.message));
+    }
+    complain(&messages);
+    Ok((sources, reading, status))
+}
+
+/// The flows that were asked for, or else the scenario's own.
+fn wanted(
+    files: &[PathBuf],
+    given: Vec<String>,
+    list: Option<PathBuf>,
+    reading: &Reading,
+) -> Result<Vec<Flow>, Stop> {
+    let mut flows = Vec::new();
+    let mut errors = Vec::new();
+    let mut add = |place: &str, text: &str| match text.parse() {
+        Ok(flow) => flows.push(flow),
+        Err(error) => errors.push(format!("{place}error: {error}")),
+    };
+    for flow in &given {
+        add("--flow: ", flow);
+    }
+    if let Some(list) = &list {
+        let stdin = |path: &PathBuf| path.as_os_str() == "-";
+        if stdin(list) && files.iter().any(stdin) {
+            let message = "error: FILE and --flows can't both be standard input";
+            return Err(message.to_owned().into());
+        }
+        for (i, line) in sources::lines(list)?.iter().enumerate() {
+            let line = line.trim();
+            if !line.is_empty() && !line.starts_with('#') {
+                add(&format!("{}:{}:1: ", list.display(), i + 1), line);
+            }
+        }
+    }
+    if !errors.is_empty() {
+        return Err(Stop::Input(errors));
+    }
+    if given.is_empty() && list.is_none() {
+        flows = reading.scenario.flows.iter().map(|flow| flow.flow.clone()).collect();
+        if flows.is_empty() {
+            let message = "error: no flow to trace: the scenario has none, and nothing in it \
+                 proposes one; write --flow 'FROM -> TO'";
+            return Err(message.to_owned().into());
+        }
+    }
+    Ok(flows)
+}
+
+fn colour() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) && io::stdout().is_terminal()
+}
+
+/// Standard error is for people: where it is gone, nobody is there to tell.
+fn complain(messages: &[String]) {
+    let mut err = BufWriter::new(io::stderr().lock());
+    for message in messages {
+        let _ = writeln!(err, "{message}");
+    }
+}

@@ -6,11 +6,12 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use super::words;
 use crate::datapath::{
-    Cause, Encapsulation, Gate, Inspect, Machine, Outcome, Packet, Protocol, Rule, Step, Trace,
-    Verdict, address_and_port,
+    Cause, Gate, Inspect, Machine, Outcome, Packet, Protocol, Rule, Step, Trace, Verdict,
+    address_and_port,
 };
-use crate::policy::{By, Decision, Direction, Evidence};
+use crate::policy::{Decision, Direction, Evidence};
 use crate::text::Cite;
 
 /// What `trace --format json` prints for a flow, on one line.
@@ -258,7 +259,14 @@ pub fn rewrites(steps: &[Step]) -> Vec<RewriteJson<'_>> {
         let (before, after) = (&step.before, &step.after);
         let mut push = |kind, from, to, device| {
             let hook = step.hook.to_string();
-            rewrites.push(RewriteJson { node: name(&step.machine), hook, kind, from, to, device });
+            rewrites.push(RewriteJson {
+                node: words::name(&step.machine),
+                hook,
+                kind,
+                from,
+                to,
+                device,
+            });
         };
         if (before.destination, before.destination_port)
             != (after.destination, after.destination_port)
@@ -272,17 +280,6 @@ pub fn rewrites(steps: &[Step]) -> Vec<RewriteJson<'_>> {
         }
     }
     rewrites
-}
-
-/// The deciding policy's name as reports print it.
-pub fn by(decision: &Decision) -> String {
-    match &decision.by {
-        By::NoPolicy => "no policy".to_owned(),
-        By::Policy(object) => object.to_string(),
-        By::Isolation(objects) => {
-            objects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        }
-    }
 }
 
 fn outcome(outcome: &Outcome) -> OutcomeJson<'_> {
@@ -314,7 +311,7 @@ fn cause(cause: &Cause) -> CauseJson<'_> {
 fn gate_of<'a>(step: &'a Step, gate: &'a Gate) -> GateJson<'a> {
     let DecisionJson { verdict, by, field, line, reason } = decision(&gate.decision);
     GateJson {
-        node: name(&step.machine),
+        node: words::name(&step.machine),
         hook: step.hook.to_string(),
         direction: gate.direction,
         pod: &gate.pod,
@@ -331,8 +328,8 @@ fn gate_of<'a>(step: &'a Step, gate: &'a Gate) -> GateJson<'a> {
 fn decision(decision: &Decision) -> DecisionJson<'_> {
     let cite = decision.cite.as_ref();
     DecisionJson {
-        verdict: if decision.allow { "Allow" } else { "Deny" },
-        by: by(decision),
+        verdict: words::decision(decision),
+        by: words::by(decision),
         field: cite.map(|c| c.field.as_str()),
         line: cite.and_then(line),
         reason: &decision.reason,
@@ -369,7 +366,7 @@ fn packet(packet: &Packet) -> PacketJson {
         destination: packet.destination,
         destination_port: packet.destination_port,
         outer: packet.outer.map(|outer| OuterJson {
-            encapsulation: encapsulation(outer.encapsulation),
+            encapsulation: words::encapsulation(outer.encapsulation),
             source: outer.source,
             destination: outer.destination,
         }),
@@ -386,30 +383,13 @@ fn evidence(evidence: &Evidence) -> EvidenceJson<'_> {
     }
 }
 
-/// A tunnel's usual name.
-pub(crate) fn encapsulation(encapsulation: Encapsulation) -> &'static str {
-    match encapsulation {
-        Encapsulation::Ipip => "IPIP",
-        Encapsulation::Vxlan => "VXLAN",
-        Encapsulation::Wireguard => "WireGuard",
-    }
-}
-
 /// A machine as flows spell it.
-pub(crate) fn machine(machine: &Machine) -> String {
+fn machine(machine: &Machine) -> String {
     match machine {
         Machine::Client(name) => format!("client/{name}"),
         Machine::Balancer(name) => format!("loadBalancer/{name}"),
         Machine::Router => "router".to_owned(),
         Machine::Node(name) => format!("node/{name}"),
-    }
-}
-
-/// A machine's own name.
-pub(crate) fn name(machine: &Machine) -> &str {
-    match machine {
-        Machine::Client(name) | Machine::Balancer(name) | Machine::Node(name) => name,
-        Machine::Router => "router",
     }
 }
 

@@ -3,3 +3,7 @@
 //! Every form is derived from the [`Trace`](crate::Trace)'s steps and from nothing else.
 
 pub mod json;
+pub mod markdown;
+pub mod mermaid;
+pub mod text;
+pub mod words;

@@ -1,0 +1,88 @@
+//! A scenario as a test: every flow that says what it expects.
+
+use std::net::IpAddr;
+
+use crate::cluster::{Reading, ScenarioFlow};
+use crate::datapath::{Outcome, Trace, trace};
+use crate::policy::Direction;
+use crate::report::words;
+
+/// A flow's expectation and what came of it.
+#[derive(Clone, Debug)]
+pub struct Check<'a> {
+    /// The flow, with its expectation.
+    pub flow: &'a ScenarioFlow,
+    /// What happens.
+    pub trace: Trace,
+    /// The sources that the destination's ingress policy is asked about, one for each outcome in
+    /// which a packet gets there; each once.
+    pub sources: Vec<IpAddr>,
+}
+
+impl Check<'_> {
+    /// Is the verdict the expected one, and the source in every outcome?
+    pub fn passed(&self) -> bool {
+        self.verdict_passed() && self.source_passed()
+    }
+
+    /// What was expected, in the words of [`got`](Self::got).
+    pub fn expected(&self) -> String {
+        let sources: Vec<IpAddr> = self.flow.expect_source.into_iter().collect();
+        told(self.flow.expect.as_deref().unwrap_or("any verdict"), &sources)
+    }
+
+    /// What came of it: `Dropped, source 10.233.90.0`. The source is told where one is expected.
+    pub fn got(&self) -> String {
+        let sources: &[IpAddr] =
+            if self.flow.expect_source.is_some() { &self.sources } else { &[] };
+        let verdict = words::verdict(self.trace.verdict);
+        if self.flow.expect_source.is_some() && sources.is_empty() {
+            return format!("{verdict}, no packet at a pod");
+        }
+        told(verdict, sources)
+    }
+
+    fn verdict_passed(&self) -> bool {
+        let got = words::verdict(self.trace.verdict);
+        self.flow.expect.as_deref().is_none_or(|expect| expect == got)
+    }
+
+    fn source_passed(&self) -> bool {
+        self.flow.expect_source.is_none_or(|expect| self.sources == [expect])
+    }
+}
+
+/// Traces every flow that has an expectation, in the text's order.
+pub fn check(reading: &Reading) -> Vec<Check<'_>> {
+    let expecting = |flow: &&ScenarioFlow| flow.expect.is_some() || flow.expect_source.is_some();
+    reading
+        .scenario
+        .flows
+        .iter()
+        .filter(expecting)
+        .map(|flow| {
+            let trace = trace(&reading.cluster, &flow.flow);
+            let mut sources: Vec<IpAddr> = trace.outcomes.iter().filter_map(source).collect();
+            sources.sort_unstable();
+            sources.dedup();
+            Check { flow, trace, sources }
+        })
+        .collect()
+}
+
+/// The source that the last ingress gate was asked about, or that reached the pod unasked.
+fn source(outcome: &Outcome) -> Option<IpAddr> {
+    let asked = outcome.steps.iter().rev().find_map(|step| {
+        let gate = step.gate.as_ref()?;
+        (gate.direction == Direction::Ingress).then_some(step.before.source)
+    });
+    asked.or(outcome.source_at_pod)
+}
+
+fn told(verdict: &str, sources: &[IpAddr]) -> String {
+    let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();
+    match sources.as_slice() {
+        [] => verdict.to_owned(),
+        sources => format!("{verdict}, source {}", sources.join(" or ")),
+    }
+}

@@ -1,0 +1,5 @@
+//! Questions over many traces.
+
+mod check;
+
+pub use check::{Check, check};

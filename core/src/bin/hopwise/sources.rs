@@ -1,0 +1,85 @@
+//! Files as one stream, and places in the stream as places in the files.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::{fs, io};
+
+use hopwise::text::Span;
+
+/// Several files as one YAML stream.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    /// The stream.
+    pub(crate) text: String,
+    /// Each file's name and its first line in the stream, from 1.
+    files: Vec<(String, u32)>,
+}
+
+/// Stands for standard input.
+const STDIN: &str = "-";
+
+impl Sources {
+    /// Reads all files; what can't be read is said of each.
+    pub(crate) fn read(paths: &[PathBuf]) -> Result<Self, Vec<String>> {
+        let mut sources = Self::default();
+        let mut errors = Vec::new();
+        for path in paths {
+            let name = path.display().to_string();
+            match content(path) {
+                Ok(text) => sources.add(name, &text),
+                Err(error) => errors.push(format!("{name}:{error}")),
+            }
+        }
+        if errors.is_empty() { Ok(sources) } else { Err(errors) }
+    }
+
+    fn add(&mut self, name: String, text: &str) {
+        if !self.files.is_empty() {
+            if !self.text.ends_with('\n') {
+                self.text.push('\n');
+            }
+            self.text.push_str("---\n");
+        }
+        let breaks = self.text.bytes().filter(|b| *b == b'\n').count();
+        let first = u32::try_from(breaks).unwrap_or(u32::MAX).saturating_add(1);
+        self.files.push((name, first));
+        // A byte order mark belongs to a file's start, and is a character elsewhere.
+        self.text.push_str(text.strip_prefix('\u{feff}').unwrap_or(text));
+    }
+
+    /// `FILE:LINE:COLUMN`.
+    pub(crate) fn place(&self, span: Span) -> String {
+        let line = span.line.max(1);
+        let file = self.files.iter().rev().find(|(_, first)| *first <= line);
+        let (name, first) = file.map_or((STDIN, 1), |(name, first)| (name, *first));
+        format!("{name}:{}:{}", line - first + 1, span.column.max(1))
+    }
+}
+
+/// A file's lines, for lists of flows.
+pub(crate) fn lines(path: &PathBuf) -> Result<Vec<String>, String> {
+    let text = content(path).map_err(|error| format!("{}:{error}", path.display()))?;
+    Ok(text.lines().map(ToOwned::to_owned).collect())
+}
+
+/// The text, or `LINE:COLUMN: error: …`.
+fn content(path: &PathBuf) -> Result<String, String> {
+    let bytes = if path.as_os_str() == STDIN {
+        let mut bytes = Vec::new();
+        io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        fs::read(path)
+    };
+    let bytes = bytes.map_err(|error| format!("1:1: error: can't be read: {error}"))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let (good, bad) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
+        if good.is_empty() && (bad.starts_with(&[0xff, 0xfe]) || bad.starts_with(&[0xfe, 0xff])) {
+            return "1:1: error: this is UTF-16: save it as UTF-8".to_owned();
+        }
+        let good = String::from_utf8_lossy(good);
+        let line = good.matches('\n').count() + 1;
+        let column = good.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let byte = bad.first().copied().unwrap_or_default();
+        format!("{line}:{column}: error: not a text: byte 0x{byte:02x} is not UTF-8")
+    })
+}

@@ -1,0 +1,94 @@
+//! A trace as Markdown, for an issue, a runbook or a pull request.
+
+use std::fmt::Write as _;
+
+use super::{text, words};
+use crate::datapath::{Outcome, Step, Trace};
+
+/// The trace as a section: the verdict, then a table of the hops.
+pub fn path(trace: &Trace) -> String {
+    let mut out = format!("### `{}`\n", trace.flow);
+    for outcome in &trace.outcomes {
+        if trace.outcomes.len() > 1 {
+            let endpoint = outcome.endpoint.as_deref().unwrap_or("no endpoint");
+            let share = words::share(outcome.share);
+            let _ = write!(out, "\n#### {share} new connections, to `{endpoint}`\n");
+        }
+        section(&mut out, outcome);
+    }
+    out
+}
+
+fn section(out: &mut String, outcome: &Outcome) {
+    let _ = write!(out, "\n**{}**\n", escape(&text::headline(outcome)));
+    if let Some(cite) = outcome.cause.as_ref().and_then(|c| c.cite.as_ref()) {
+        let _ = write!(out, "\n{}\n", escape(&words::cite(cite)));
+    }
+    table(out, "What happens", &outcome.steps);
+    if !outcome.reply.is_empty() {
+        table(out, "The way back", &outcome.reply);
+    }
+}
+
+fn table(out: &mut String, title: &str, steps: &[Step]) {
+    let _ = write!(
+        out,
+        "\n| Machine | Hook | {title} | Source | Destination |\n| --- | --- | --- | --- | --- |\n"
+    );
+    for step in steps {
+        let mut told = format!("{}. {}", words::rule(step.rule), step.summary);
+        if let Some(gate) = &step.gate {
+            let decision = &gate.decision;
+            let _ = write!(told, " {} by {}", words::decision(decision), words::by(decision));
+            if let Some(span) = decision.cite.as_ref().and_then(|c| c.span) {
+                let _ = write!(told, ", line {}", span.line);
+            }
+            told.push('.');
+        }
+        if let Some(outer) = &step.after.outer {
+            let _ = write!(told, " In {}.", words::outer(outer));
+        }
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {} |",
+            escape(&words::machine(&step.machine)),
+            step.hook,
+            escape(&told),
+            change(&words::source(&step.before), &words::source(&step.after)),
+            change(&words::destination(&step.before), &words::destination(&step.after)),
+        );
+    }
+}
+
+fn change(before: &str, after: &str) -> String {
+    if before == after { format!("`{before}`") } else { format!("`{before}` ⇒ **`{after}`**") }
+}
+
+/// Markdown's own characters as themselves, also inside a table. Code spans stay: names and
+/// addresses in messages stand in backticks.
+pub(crate) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut code = false;
+    for c in text.chars() {
+        match c {
+            '`' => code = !code,
+            '|' => out.push('\\'),
+            '*' | '_' | '<' | '>' | '[' | ']' | '\\' if !code => out.push('\\'),
+            '\n' => {
+                out.push(' ');
+                continue;
+            }
+            _ => {}
+        }
+        out.push(c);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_a_table_would_take_amiss_is_escaped() {
+        assert_eq!(super::escape("a|b *c* `d_e|f`\ng"), r"a\|b \*c\* `d_e\|f` g");
+    }
+}

@@ -1,0 +1,252 @@
+//! A trace as a person reads it in a terminal: the verdict, then hop by hop what happens to the
+//! packet, which line made it so, and the way back.
+
+use std::fmt::Write as _;
+
+use super::words::{self, Mark};
+use crate::datapath::{Cause, Machine, Outcome, Step, Trace, Verdict};
+use crate::policy::Evidence;
+use crate::text::Cite;
+
+/// How a report looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// With ANSI colours.
+    pub colour: bool,
+    /// With the rules as the machine prints them, and the commands that show them.
+    pub rules: bool,
+}
+
+/// The trace as text, ending in a line's end.
+pub fn path(trace: &Trace, look: Look) -> String {
+    let mut out = Out { text: String::new(), look };
+    out.line(&out.paint(BOLD, &trace.flow.to_string()));
+    for (i, outcome) in trace.outcomes.iter().enumerate() {
+        if trace.outcomes.len() > 1 {
+            out.line("");
+            let endpoint = outcome.endpoint.as_deref().unwrap_or("no endpoint");
+            let n = trace.outcomes.len();
+            let share = words::share(outcome.share);
+            out.line(&format!("outcome {} of {n}: {share} new connections, to {endpoint}", i + 1));
+        }
+        out.outcome(outcome);
+    }
+    out.text
+}
+
+/// The verdict in one sentence, without colours.
+pub fn headline(outcome: &Outcome) -> String {
+    let verdict = words::verdict(outcome.verdict);
+    let place = outcome.steps.last().map(|s| words::machine(&s.machine));
+    match (&outcome.cause, outcome.source_seen_by_app) {
+        (Some(cause), _) => {
+            let place = place.map_or(String::new(), |p| format!(" on {p}"));
+            format!("{verdict}{place}: {}", cause.message)
+        }
+        (None, Some(source)) => format!("{verdict}. The application sees {source}."),
+        (None, None) => format!("{verdict}."),
+    }
+}
+
+const BOLD: &str = "1";
+const DIM: &str = "2";
+const RED: &str = "31";
+const GREEN: &str = "32";
+const YELLOW: &str = "33";
+const CYAN: &str = "36";
+
+/// Where explanations are broken.
+const WIDTH: usize = 110;
+/// Where what stands under a step begins.
+const INDENT: usize = 6;
+
+struct Out {
+    text: String,
+    look: Look,
+}
+
+impl Out {
+    fn line(&mut self, line: &str) {
+        self.text.push_str(line.trim_end());
+        self.text.push('\n');
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.look.colour && !text.is_empty() {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn outcome(&mut self, outcome: &Outcome) {
+        let (sign, code) = match outcome.verdict {
+            Verdict::Delivered => ("✓", GREEN),
+            Verdict::Mixed => ("≈", YELLOW),
+            Verdict::Dropped | Verdict::Rejected | Verdict::Unroutable => ("✗", RED),
+        };
+        let headline = headline(outcome);
+        for (i, line) in wrap(&headline, WIDTH - 2).iter().enumerate() {
+            let lead = if i == 0 { sign } else { " " };
+            self.line(&self.paint(code, &format!("{lead} {line}")));
+        }
+        if let Some(Cause { cite: Some(cite), .. }) = &outcome.cause {
+            self.line(&self.paint(DIM, &format!("  {}", words::cite(cite))));
+        }
+        self.way("", &outcome.steps);
+        if !outcome.reply.is_empty() {
+            self.way("the way back", &outcome.reply);
+        }
+    }
+
+    fn way(&mut self, title: &str, steps: &[Step]) {
+        let columns = Columns::of(steps);
+        if !title.is_empty() {
+            self.line("");
+            self.line(&self.paint(DIM, &format!("  ── {title}")));
+        }
+        let mut lane: Option<&Machine> = None;
+        for step in steps {
+            if lane != Some(&step.machine) {
+                self.line("");
+                let name = words::machine(&step.machine);
+                self.line(&format!("  {}", self.paint(BOLD, &name)));
+                lane = Some(&step.machine);
+            }
+            self.step(step, &columns);
+        }
+    }
+
+    fn step(&mut self, step: &Step, columns: &Columns) {
+        let (sign, code) = match words::mark(step) {
+            Mark::Passes => ("│", DIM),
+            Mark::Rewrites => ("●", YELLOW),
+            Mark::Opens | Mark::Arrives => ("✓", GREEN),
+            Mark::Stops => ("✗", RED),
+        };
+        let hook = step.hook.to_string();
+        let what = what(step);
+        let source = change(&words::source(&step.before), &words::source(&step.after));
+        let destination =
+            change(&words::destination(&step.before), &words::destination(&step.after));
+        let mut row = format!(
+            "  {}   {}  {}  ",
+            self.paint(code, sign),
+            self.paint(DIM, &pad(&hook, columns.hook)),
+            self.paint(code, &pad(&what, columns.what)),
+        );
+        let coloured = |text: String, changed: bool| {
+            if changed { self.paint(YELLOW, &text) } else { text }
+        };
+        let _ = write!(
+            row,
+            "{} → {}",
+            coloured(pad(&source, columns.source), source.contains('⇒')),
+            coloured(destination.clone(), destination.contains('⇒')),
+        );
+        if let Some(outer) = step.after.outer.as_ref() {
+            let _ = write!(row, "   {}", self.paint(CYAN, &format!("in {}", words::outer(outer))));
+        }
+        self.line(&row);
+        let thread = if words::mark(step) == Mark::Stops { " " } else { "│" };
+        self.below(thread, &step.summary, "");
+        if let Some(gate) = &step.gate {
+            let by =
+                format!("{} by {}", words::decision(&gate.decision), words::by(&gate.decision));
+            self.below(thread, &with_place(&by, gate.decision.cite.as_ref()), code);
+            for evidence in &gate.decision.evidence {
+                self.evidence(thread, evidence);
+            }
+        }
+        for evidence in &step.evidence {
+            self.evidence(thread, evidence);
+        }
+        if let Some(why) = &step.uncertain {
+            self.below(thread, &format!("not certain: {why}"), YELLOW);
+        }
+        if self.look.rules {
+            for rule in &step.rules {
+                self.below(thread, rule, CYAN);
+            }
+            if let Some(inspect) = &step.inspect {
+                let on = if inspect.on.is_empty() { "" } else { &inspect.on };
+                self.below(thread, &format!("{on}$ {}", inspect.command), CYAN);
+            }
+        }
+    }
+
+    fn evidence(&mut self, thread: &str, evidence: &Evidence) {
+        let sign = if evidence.matched { "+" } else { "-" };
+        let line = format!("{sign} {}", evidence.finding);
+        self.below(thread, &with_place(&line, Some(&evidence.cite)), DIM);
+    }
+
+    fn below(&mut self, thread: &str, text: &str, code: &str) {
+        if text.is_empty() {
+            return;
+        }
+        for line in wrap(text, WIDTH - INDENT) {
+            let line = if code.is_empty() { line } else { self.paint(code, &line) };
+            self.line(&format!("  {}   {line}", self.paint(DIM, thread)));
+        }
+    }
+}
+
+/// The widths that all of a way's rows share.
+struct Columns {
+    hook: usize,
+    what: usize,
+    source: usize,
+}
+
+impl Columns {
+    fn of(steps: &[Step]) -> Self {
+        let widest = |text: &dyn Fn(&Step) -> String| {
+            steps.iter().map(|s| text(s).chars().count()).max().unwrap_or(0)
+        };
+        Self {
+            hook: widest(&|s| s.hook.to_string()),
+            what: widest(&what),
+            source: widest(&|s| change(&words::source(&s.before), &words::source(&s.after))),
+        }
+    }
+}
+
+fn what(step: &Step) -> String {
+    let rule = words::rule(step.rule);
+    match (&step.device, &step.gate) {
+        (Some(device), None) if !device.contains('/') => format!("{rule}, {device}"),
+        _ => rule.to_owned(),
+    }
+}
+
+fn change(before: &str, after: &str) -> String {
+    if before == after { before.to_owned() } else { format!("{before} ⇒ {after}") }
+}
+
+fn with_place(text: &str, cite: Option<&Cite>) -> String {
+    match cite.and_then(|c| c.span.map(|s| (c, s))) {
+        Some((cite, span)) if cite.field.is_empty() => format!("{text} (line {})", span.line),
+        Some((cite, span)) => format!("{text} ({}, line {})", cite.field, span.line),
+        None => text.to_owned(),
+    }
+}
+
+fn pad(text: &str, width: usize) -> String {
+    format!("{text:width$}")
+}
+
+/// Breaks at blanks; a word longer than `width` stays whole, so that it can be copied.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
