@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use hopwise::analysis::check;
+use hopwise::policy::evaluate;
 use hopwise::report::text::Look;
 use hopwise::report::{json, markdown, mermaid, text};
 use hopwise::{Flow, Reading, Severity, read, trace};
@@ -48,6 +49,19 @@ enum Command {
         #[arg(long)]
         rules: bool,
     },
+    /// Ask the policies alone, on the addresses as given, with no network between
+    Evaluate {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// A flow, as in `pod/bar/web -> pod/foo/db:5432`; may be repeated
+        #[arg(long, value_name = "FROM -> TO")]
+        flow: Vec<String>,
+        /// A file with a flow on each line; `-` is standard input
+        #[arg(long, value_name = "FLOWS")]
+        flows: Option<PathBuf>,
+        #[arg(long, value_enum, default_value_t)]
+        format: AnswerFormat,
+    },
     /// Trace every flow that has an `expect`, and fail if one differs
     Check {
         #[arg(required = true, value_name = "FILE")]
@@ -66,6 +80,15 @@ enum PathFormat {
     Mermaid,
     /// A section with a table
     Markdown,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum AnswerFormat {
+    /// One object a line
+    #[default]
+    Json,
+    /// As a person reads it
+    Text,
 }
 
 /// Why the work stopped before its end.
@@ -118,7 +141,7 @@ fn run(command: Command, out: &mut impl Write) -> Result<u8, Stop> {
     match command {
         Command::Trace { files, flow, flows, format, rules } => {
             let (_, reading, status) = open(&files)?;
-            let flows = wanted(&files, flow, flows, &reading)?;
+            let flows = wanted(&files, &flow, flows.as_ref(), &reading)?;
             for (i, flow) in flows.iter().enumerate() {
                 let trace = trace(&reading.cluster, flow);
                 if i > 0 && !matches!(format, PathFormat::Json) {
@@ -132,6 +155,20 @@ fn run(command: Command, out: &mut impl Write) -> Result<u8, Stop> {
                     }
                     PathFormat::Mermaid => out.write_all(mermaid::path(&trace).as_bytes())?,
                     PathFormat::Markdown => out.write_all(markdown::path(&trace).as_bytes())?,
+                }
+            }
+            Ok(status)
+        }
+        Command::Evaluate { files, flow, flows, format } => {
+            let (_, reading, status) = open(&files)?;
+            for flow in &wanted(&files, &flow, flows.as_ref(), &reading)? {
+                let answer = evaluate(&reading.cluster, flow);
+                match format {
+                    AnswerFormat::Json => writeln!(out, "{}", json::evaluation_line(&answer))?,
+                    AnswerFormat::Text => {
+                        let look = Look { colour: colour(), rules: false };
+                        out.write_all(text::evaluation(&answer, look).as_bytes())?;
+                    }
                 }
             }
             Ok(status)
@@ -189,8 +226,8 @@ fn open(files: &[PathBuf]) -> Result<(Sources, Reading, u8), Stop> {
 /// The flows that were asked for, or else the scenario's own.
 fn wanted(
     files: &[PathBuf],
-    given: Vec<String>,
-    list: Option<PathBuf>,
+    given: &[String],
+    list: Option<&PathBuf>,
     reading: &Reading,
 ) -> Result<Vec<Flow>, Stop> {
     let mut flows = Vec::new();
@@ -199,10 +236,10 @@ fn wanted(
         Ok(flow) => flows.push(flow),
         Err(error) => errors.push(format!("{place}error: {error}")),
     };
-    for flow in &given {
+    for flow in given {
         add("--flow: ", flow);
     }
-    if let Some(list) = &list {
+    if let Some(list) = list {
         let stdin = |path: &PathBuf| path.as_os_str() == "-";
         if stdin(list) && files.iter().any(stdin) {
             let message = "error: FILE and --flows can't both be standard input";

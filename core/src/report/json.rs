@@ -11,7 +11,7 @@ use crate::datapath::{
     Cause, Gate, Inspect, Machine, Outcome, Packet, Protocol, Rule, Step, Trace, Verdict,
     address_and_port,
 };
-use crate::policy::{Decision, Direction, Evidence};
+use crate::policy::{Decision, Direction, Evaluation, Evidence};
 use crate::text::Cite;
 
 /// What `trace --format json` prints for a flow, on one line.
@@ -245,6 +245,34 @@ pub fn answer(trace: &Trace) -> Answer<'_> {
 pub fn trace_line(trace: &Trace) -> String {
     // Maps with keys that are no strings are all that can fail, and there are none.
     serde_json::to_string(&answer(trace)).unwrap_or_default()
+}
+
+/// What `evaluate --format json` prints for a flow, on one line.
+#[derive(Clone, Debug, Serialize)]
+pub struct EvaluationJson<'a> {
+    /// The flow as it was written.
+    pub flow: String,
+    /// May it pass both ends?
+    pub allowed: bool,
+    /// The destination's policies.
+    pub ingress: DecisionJson<'a>,
+    /// The source's policies.
+    pub egress: DecisionJson<'a>,
+    /// What the flow names that is not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<&'a str>,
+}
+
+/// The evaluation as the contract has it, on one line, without the line's end.
+pub fn evaluation_line(evaluation: &Evaluation) -> String {
+    let line = EvaluationJson {
+        flow: evaluation.flow.to_string(),
+        allowed: evaluation.allowed,
+        ingress: decision(&evaluation.ingress),
+        egress: decision(&evaluation.egress),
+        problem: evaluation.problem.as_deref(),
+    };
+    serde_json::to_string(&line).unwrap_or_default()
 }
 
 /// The policy evaluations of a request, in order.

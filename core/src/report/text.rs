@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::words::{self, Mark};
 use crate::datapath::{Cause, Machine, Outcome, Step, Trace, Verdict};
-use crate::policy::Evidence;
+use crate::policy::{Evaluation, Evidence};
 use crate::text::Cite;
 
 /// How a report looks.
@@ -30,6 +30,22 @@ pub fn path(trace: &Trace, look: Look) -> String {
             out.line(&format!("outcome {} of {n}: {share} new connections, to {endpoint}", i + 1));
         }
         out.outcome(outcome);
+    }
+    out.text
+}
+
+/// An evaluation of the policies alone, as text ending in a line's end.
+pub fn evaluation(evaluation: &Evaluation, look: Look) -> String {
+    let mut out = Out { text: String::new(), look };
+    let (sign, code) = if evaluation.allowed { ("✓", GREEN) } else { ("✗", RED) };
+    out.line(&out.paint(code, &format!("{sign} {}", evaluation.flow)));
+    if let Some(problem) = &evaluation.problem {
+        out.line(&format!("  {problem}"));
+        return out.text;
+    }
+    for (name, decision) in [("egress", &evaluation.egress), ("ingress", &evaluation.ingress)] {
+        let told = format!("{name}: {}, {}", words::decision(decision), decision.reason);
+        out.below("", &with_place(&told, decision.cite.as_ref()), "");
     }
     out.text
 }
@@ -72,7 +88,7 @@ impl Out {
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
-        if self.look.colour && !text.is_empty() {
+        if self.look.colour && !code.is_empty() && !text.is_empty() {
             format!("\x1b[{code}m{text}\x1b[0m")
         } else {
             text.to_owned()
@@ -186,7 +202,7 @@ impl Out {
             return;
         }
         for line in wrap(text, WIDTH - INDENT) {
-            let line = if code.is_empty() { line } else { self.paint(code, &line) };
+            let line = self.paint(code, &line);
             self.line(&format!("  {}   {line}", self.paint(DIM, thread)));
         }
     }

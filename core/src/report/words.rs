@@ -3,7 +3,7 @@
 use crate::datapath::{
     Encapsulation, Machine, Outer, Packet, Rule, Step, Verdict, address_and_port,
 };
-use crate::policy::{By, Decision, Direction};
+use crate::policy::{By, Decision};
 use crate::text::Cite;
 
 /// A step's name, in two or three words.
@@ -140,14 +140,6 @@ pub fn by(decision: &Decision) -> String {
 /// `Allow` or `Deny`.
 pub fn decision(decision: &Decision) -> &'static str {
     if decision.allow { "Allow" } else { "Deny" }
-}
-
-/// `ingress` or `egress`.
-pub fn direction(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Egress => "egress",
-        Direction::Ingress => "ingress",
-    }
 }
 
 /// A verdict's word.
