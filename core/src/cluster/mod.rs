@@ -146,6 +146,8 @@ pub struct Node {
     pub wireguard: Option<Setting<IpAddr>>,
     /// The blocks of pod addresses that Calico gave this node.
     pub blocks: Vec<IpNet>,
+    /// `spec.podCIDRs`, which Calico's IPAM does not look at.
+    pub pod_cidrs: Vec<IpNet>,
 }
 
 /// A pod.

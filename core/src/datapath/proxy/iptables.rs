@@ -1,0 +1,279 @@
+//! kube-proxy in iptables mode (`pkg/proxy/iptables/proxier.go syncProxyRules`).
+
+use super::{
+    Detected, Frontend, FrontendKind, Nat, Place, Refusal, ServiceProxy, cluster_ip_mark, detect,
+    frontend, names, usable,
+};
+use crate::cluster::Endpoint;
+use crate::datapath::flow::address_and_port;
+use crate::datapath::route::is_local_address;
+use crate::datapath::step::{Cause, CauseKind, Hook, Packet, Rule};
+use crate::policy::Evidence;
+
+pub(super) struct Iptables;
+
+impl ServiceProxy for Iptables {
+    fn nat<'a>(&self, place: Place<'a>, packet: &Packet) -> Nat<'a> {
+        let mut nat = choose(place, packet);
+        if let Some(frontend) = &nat.frontend {
+            nat.rules = rules(frontend, packet, &nat);
+        }
+        nat
+    }
+
+    fn filter(&self, place: Place<'_>, hook: Hook, packet: &Packet) -> Option<Refusal> {
+        let refusal = refuse(place, packet)?;
+        // KUBE-EXTERNAL-SERVICES is not hooked into OUTPUT, KUBE-SERVICES not into INPUT.
+        let hooked = match (refusal.1, refusal.0.rule) {
+            (_, Rule::SourceRange) => true,
+            (FrontendKind::ClusterIp, _) => hook != Hook::Input,
+            (_, _) => hook != Hook::Output,
+        };
+        hooked.then_some(refusal.0)
+    }
+
+    fn masquerade_rule(&self) -> &'static str {
+        "-A KUBE-POSTROUTING -m comment --comment \"kubernetes service traffic requiring SNAT\" -j MASQUERADE --random-fully"
+    }
+}
+
+/// `KUBE-SERVICES` and the chains below it; nftables mode decides the same.
+pub(super) fn choose<'a>(place: Place<'a>, packet: &Packet) -> Nat<'a> {
+    let mut nat = Nat::default();
+    let Some(frontend) = frontend(place.cluster, place.node, packet) else { return nat };
+    nat.frontend = Some(frontend);
+    let usable = usable(place.cluster, place.node, frontend.port, packet.destination.is_ipv4());
+    if source_refused(place, &frontend, packet) {
+        return nat;
+    }
+    if frontend.kind == FrontendKind::ClusterIp {
+        nat.endpoints = if frontend.local() { usable.local } else { usable.cluster };
+        if !nat.endpoints.is_empty() {
+            nat.mark = cluster_ip_mark(place, packet.source);
+        }
+        return nat;
+    }
+    if !frontend.local() {
+        nat.endpoints = usable.cluster;
+        if !nat.endpoints.is_empty() {
+            nat.mark = Some(frontend.policy_evidence(
+                "externalTrafficPolicy Cluster masquerades everything that comes in by an external address, so that replies come back through this node",
+            ));
+        }
+        return nat;
+    }
+    // KUBE-EXT- of a service with externalTrafficPolicy Local.
+    if detect(place, packet.source) == Detected::Pod {
+        nat.evidence.push(frontend.policy_evidence(
+            "under Local, a pod's own traffic is short-circuited to all endpoints, with its source kept",
+        ));
+        nat.endpoints = usable.cluster;
+    } else if is_local_address(place.cluster, place.node, packet.source) {
+        nat.endpoints = usable.cluster;
+        if !nat.endpoints.is_empty() {
+            nat.mark = Some(frontend.policy_evidence(
+                "under Local, the node's own traffic goes to all endpoints, masqueraded",
+            ));
+        }
+    } else {
+        nat.evidence.push(frontend.policy_evidence(
+            "under Local, only endpoints on this node are used, and the source is kept",
+        ));
+        nat.endpoints = usable.local;
+    }
+    nat
+}
+
+/// `KUBE-FW-…`: a source outside the ranges falls through to `KUBE-PROXY-FIREWALL`.
+fn source_refused(place: Place<'_>, frontend: &Frontend<'_>, packet: &Packet) -> bool {
+    let ranges = &frontend.service.source_ranges;
+    let node_in_range = || {
+        place.cluster.node(place.node).is_some_and(|node| {
+            node.addresses.iter().any(|own| ranges.iter().any(|range| range.contains(&own.addr())))
+        })
+    };
+    frontend.kind == FrontendKind::LoadBalancerIp
+        && !ranges.is_empty()
+        && !ranges.iter().any(|range| range.contains(&packet.source))
+        // A host that calls the address it has itself uses that address as source.
+        && !(packet.source == packet.destination && node_in_range())
+}
+
+/// What the filter table does to a service packet that nat left alone.
+pub(super) fn refuse(place: Place<'_>, packet: &Packet) -> Option<(Refusal, FrontendKind)> {
+    let frontend = frontend(place.cluster, place.node, packet)?;
+    let usable = usable(place.cluster, place.node, frontend.port, packet.destination.is_ipv4());
+    let service = &frontend.service.cite.object;
+    let kind = frontend.kind;
+    let address = address_and_port(packet.destination, packet.destination_port);
+    if source_refused(place, &frontend, packet) {
+        let mut cite = frontend.service.cite.clone();
+        "spec.loadBalancerSourceRanges".clone_into(&mut cite.field);
+        let message = format!(
+            "{} is in none of the loadBalancerSourceRanges of {service}, so kube-proxy drops what it sends to {address}",
+            packet.source
+        );
+        return Some((
+            Refusal {
+                rule: Rule::SourceRange,
+                evidence: vec![Evidence::of(cite.clone(), &message)],
+                cause: Cause { kind: CauseKind::SourceRange, cite: Some(cite), message },
+                rules: vec![format!(
+                    "-A KUBE-PROXY-FIREWALL -d {}/32 -p {} -m comment --comment \"{} traffic not accepted by {}\" -m tcp --dport {} -j DROP",
+                    packet.destination,
+                    names::protocol(packet.protocol),
+                    names::service_port(&frontend),
+                    names::service_chain("KUBE-FW-", &frontend),
+                    frontend.port.port,
+                )],
+            },
+            kind,
+        ));
+    }
+    if !usable.any {
+        let cite = frontend.service.cite.clone();
+        let message = format!("{service} has no endpoints, so kube-proxy rejects {address}");
+        return Some((
+            Refusal {
+                rule: Rule::NoEndpoints,
+                evidence: vec![Evidence::of(cite.clone(), &message)],
+                cause: Cause { kind: CauseKind::NoEndpoints, cite: Some(cite), message },
+                rules: vec![refusal_rule(
+                    &frontend,
+                    packet,
+                    "has no endpoints",
+                    "REJECT --reject-with icmp-port-unreachable",
+                )],
+            },
+            kind,
+        ));
+    }
+    if frontend.local() && usable.local.is_empty() {
+        let evidence =
+            frontend.policy_evidence("only endpoints on this node are used, and there is none");
+        let field = if kind == FrontendKind::ClusterIp { "internal" } else { "external" };
+        return Some((
+            Refusal {
+                rule: Rule::NoLocalEndpoints,
+                cause: Cause {
+                    kind: CauseKind::NoLocalEndpoints,
+                    cite: Some(evidence.cite.clone()),
+                    message: format!(
+                        "{service} has endpoints, but none on this node, and its {field}TrafficPolicy is Local, so kube-proxy drops {address}"
+                    ),
+                },
+                evidence: vec![evidence],
+                rules: vec![refusal_rule(&frontend, packet, "has no local endpoints", "DROP")],
+            },
+            kind,
+        ));
+    }
+    None
+}
+
+fn refusal_rule(frontend: &Frontend<'_>, packet: &Packet, why: &str, target: &str) -> String {
+    let protocol = names::protocol(packet.protocol);
+    let name = names::service_port(frontend);
+    match frontend.kind {
+        FrontendKind::NodePort => format!(
+            "-A KUBE-EXTERNAL-SERVICES -p {protocol} -m comment --comment \"{name} {why}\" -m addrtype --dst-type LOCAL -m {protocol} --dport {} -j {target}",
+            frontend.port.node_port.unwrap_or_default()
+        ),
+        kind => format!(
+            "-A {} -d {}/32 -p {protocol} -m comment --comment \"{name} {why}\" -m {protocol} --dport {} -j {target}",
+            if kind == FrontendKind::ClusterIp {
+                "KUBE-SERVICES"
+            } else {
+                "KUBE-EXTERNAL-SERVICES"
+            },
+            packet.destination,
+            frontend.port.port
+        ),
+    }
+}
+
+/// The rules that a packet hit on its way to the endpoints, as `iptables-save -t nat` prints them.
+fn rules(frontend: &Frontend<'_>, packet: &Packet, nat: &Nat<'_>) -> Vec<String> {
+    let protocol = names::protocol(packet.protocol);
+    let name = names::service_port(frontend);
+    let comment = |text: &str| format!("-m comment --comment \"{text}\"");
+    let svc = names::service_chain("KUBE-SVC-", frontend);
+    let svl = names::service_chain("KUBE-SVL-", frontend);
+    let ext = names::service_chain("KUBE-EXT-", frontend);
+    let plain = comment(&name);
+    let mut rules = Vec::new();
+    let to = match frontend.kind {
+        FrontendKind::NodePort => {
+            rules.push(format!(
+                "-A KUBE-NODEPORTS -p {protocol} {plain} -m {protocol} --dport {} -j {ext}",
+                frontend.port.node_port.unwrap_or_default()
+            ));
+            ext
+        }
+        kind => {
+            let (label, chain) = match kind {
+                FrontendKind::ClusterIp if frontend.local() => ("cluster IP", svl.clone()),
+                FrontendKind::ClusterIp => ("cluster IP", svc.clone()),
+                FrontendKind::ExternalIp => ("external IP", ext),
+                _ if !frontend.service.source_ranges.is_empty() => {
+                    ("loadbalancer IP", names::service_chain("KUBE-FW-", frontend))
+                }
+                _ => ("loadbalancer IP", ext),
+            };
+            rules.push(format!(
+                "-A KUBE-SERVICES -d {}/32 -p {protocol} {} -m {protocol} --dport {} -j {chain}",
+                packet.destination,
+                comment(&format!("{name} {label}")),
+                frontend.port.port
+            ));
+            chain
+        }
+    };
+    if nat.mark.is_some() {
+        rules.push(match frontend.kind {
+            FrontendKind::ClusterIp => format!(
+                "-A {to} -d {}/32 -p {protocol} {} -m {protocol} --dport {} -j KUBE-MARK-MASQ",
+                packet.destination,
+                comment(&format!("{name} cluster IP")),
+                frontend.port.port
+            ),
+            _ if frontend.local() => format!(
+                "-A {to} {} -m addrtype --src-type LOCAL -j KUBE-MARK-MASQ",
+                comment(&format!("masquerade LOCAL traffic for {name} external destinations"))
+            ),
+            _ => format!(
+                "-A {to} {} -j KUBE-MARK-MASQ",
+                comment(&format!("masquerade traffic for {name} external destinations"))
+            ),
+        });
+    }
+    rules
+}
+
+/// The rules of the endpoint that was picked.
+pub(in crate::datapath) fn endpoint_rules(
+    frontend: &Frontend<'_>,
+    endpoint: &Endpoint,
+    of: usize,
+    hairpin: bool,
+) -> Vec<String> {
+    let protocol = names::protocol(frontend.port.protocol);
+    let name = names::service_port(frontend);
+    let to = address_and_port(endpoint.ip, Some(endpoint.port));
+    let sep = names::endpoint_chain(frontend, endpoint);
+    let svc = names::service_chain("KUBE-SVC-", frontend);
+    let random =
+        if of > 1 { format!(" -m statistic --mode random (1 in {of})") } else { String::new() };
+    let mut rules =
+        vec![format!("-A {svc} -m comment --comment \"{name} -> {to}\"{random} -j {sep}")];
+    if hairpin {
+        rules.push(format!(
+            "-A {sep} -s {}/32 -m comment --comment \"{name}\" -j KUBE-MARK-MASQ",
+            endpoint.ip
+        ));
+    }
+    rules.push(format!(
+        "-A {sep} -p {protocol} -m comment --comment \"{name}\" -m {protocol} -j DNAT --to-destination {to}"
+    ));
+    rules
+}

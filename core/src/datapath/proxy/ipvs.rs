@@ -1,0 +1,203 @@
+//! kube-proxy in IPVS mode (`pkg/proxy/ipvs/proxier.go`).
+//!
+//! nat only marks. Every service address is local, so packets go to INPUT, where ip_vs takes
+//! them, rewrites them and sends them out again through OUTPUT.
+
+use super::{
+    Frontend, FrontendKind, Nat, Place, Refusal, ServiceProxy, cluster_ip_mark, frontend, names,
+    usable,
+};
+use crate::cluster::LocalDetector;
+use crate::datapath::flow::address_and_port;
+use crate::datapath::route::{is_local_address, is_service_address};
+use crate::datapath::step::{Cause, CauseKind, Hook, Packet, Rule};
+use crate::policy::Evidence;
+
+pub(super) struct Ipvs;
+
+impl ServiceProxy for Ipvs {
+    fn nat<'a>(&self, place: Place<'a>, packet: &Packet) -> Nat<'a> {
+        let mut nat = Nat { mark: mark(place, packet), ..Nat::default() };
+        // ip_vs has no virtual server on loopback addresses.
+        let Some(frontend) = frontend(place.cluster, place.node, packet)
+            .filter(|_| !packet.destination.is_loopback())
+        else {
+            return nat;
+        };
+        let usable = usable(place.cluster, place.node, frontend.port, packet.destination.is_ipv4());
+        let exposed = !frontend.service.external_ips.is_empty()
+            || !frontend.service.ingress_ips.is_empty()
+            || frontend.port.node_port.is_some();
+        nat.endpoints = if !frontend.local() {
+            usable.cluster
+        } else if !usable.local.is_empty() {
+            nat.evidence.push(frontend.policy_evidence("endpoints on this node are used"));
+            usable.local
+        } else if exposed {
+            // syncEndpoint falls back to all endpoints, so that pods of this node get through.
+            nat.evidence.push(frontend.policy_evidence(
+                "no endpoint is on this node; IPVS mode then uses those of other nodes, without masquerade",
+            ));
+            usable.cluster
+        } else {
+            Vec::new()
+        };
+        nat.rules = virtual_server(&frontend, packet, &nat);
+        nat.frontend = Some(frontend);
+        nat
+    }
+
+    fn filter(&self, place: Place<'_>, hook: Hook, packet: &Packet) -> Option<Refusal> {
+        if hook == Hook::Forward {
+            return None;
+        }
+        match frontend(place.cluster, place.node, packet) {
+            Some(frontend) => refuse(place, &frontend, packet),
+            // KUBE-IPVS-FILTER: a service address, but no port of it.
+            None if hook == Hook::Input
+                && is_service_address(place.cluster, packet.destination) =>
+            {
+                let message = format!(
+                    "{} is a service's address without this port, so kube-proxy rejects it",
+                    address_and_port(packet.destination, packet.destination_port)
+                );
+                Some(Refusal {
+                    rule: Rule::NoEndpoints,
+                    cause: Cause { kind: CauseKind::NoSuchPort, cite: None, message },
+                    evidence: Vec::new(),
+                    rules: vec![
+                        "-A KUBE-IPVS-FILTER -m set --match-set KUBE-IPVS-IPS dst -m conntrack --ctstate NEW -j REJECT".to_owned(),
+                    ],
+                })
+            }
+            None => None,
+        }
+    }
+
+    fn takes_in_input(&self) -> bool {
+        true
+    }
+
+    fn masquerade_rule(&self) -> &'static str {
+        "-A KUBE-POSTROUTING -m comment --comment \"kubernetes service traffic requiring SNAT\" -j MASQUERADE --random-fully"
+    }
+}
+
+/// The ipsets of `KUBE-SERVICES`, in order.
+fn mark(place: Place<'_>, packet: &Packet) -> Option<Evidence> {
+    let cluster = place.cluster;
+    if packet.source.is_loopback() {
+        return None;
+    }
+    let frontend = frontend(cluster, place.node, packet);
+    if let Some(frontend) = &frontend {
+        match frontend.kind {
+            FrontendKind::LoadBalancerIp | FrontendKind::ExternalIp if !frontend.local() => {
+                return Some(frontend.policy_evidence(
+                    "externalTrafficPolicy Cluster masquerades everything that comes in by an external address, so that replies come back through this node",
+                ));
+            }
+            FrontendKind::ClusterIp => {
+                if let Some(evidence) = cluster_ip_mark(place, packet.source) {
+                    return Some(evidence);
+                }
+                // Without a detector the set is matched on the source: a host process that was
+                // given the service's own address.
+                if cluster.proxy.detect_local.value == LocalDetector::NoOp
+                    && packet.source == packet.destination
+                {
+                    return Some(Evidence::of_proxy(
+                        &cluster.proxy.detect_local,
+                        "clusterCIDR",
+                        "the source is the ClusterIP itself",
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    // KUBE-NODE-PORT is reached for every local destination, kube-ipvs0's addresses included, and
+    // its sets hold ports only.
+    if !is_local_address(cluster, place.node, packet.destination) {
+        return None;
+    }
+    let port = packet.destination_port?;
+    let (service, _) = cluster
+        .services
+        .iter()
+        .flat_map(|service| service.ports.iter().map(move |port| (service, port)))
+        .find(|(_, found)| found.protocol == packet.protocol && found.node_port == Some(port))?;
+    if service.external_traffic_policy.value == crate::cluster::TrafficPolicy::Local {
+        return None;
+    }
+    let finding = match frontend {
+        Some(Frontend { kind: FrontendKind::NodePort, .. }) => {
+            "externalTrafficPolicy Cluster masquerades everything that comes in by a node port, so that replies come back through this node".to_owned()
+        }
+        _ => format!("port {port} is some service's node port, and IPVS mode's set of node ports holds no addresses: it matches here too"),
+    };
+    Some(Evidence::of_setting(
+        &service.external_traffic_policy,
+        &service.cite.object,
+        "spec.externalTrafficPolicy",
+        &finding,
+    ))
+}
+
+fn refuse(place: Place<'_>, frontend: &Frontend<'_>, packet: &Packet) -> Option<Refusal> {
+    let service = &frontend.service.cite.object;
+    let ranges = &frontend.service.source_ranges;
+    if frontend.kind == FrontendKind::LoadBalancerIp
+        && !ranges.is_empty()
+        && !ranges.iter().any(|range| range.contains(&packet.source))
+    {
+        let mut cite = frontend.service.cite.clone();
+        "spec.loadBalancerSourceRanges".clone_into(&mut cite.field);
+        let message =
+            format!("{} is in none of the loadBalancerSourceRanges of {service}", packet.source);
+        return Some(Refusal {
+            rule: Rule::SourceRange,
+            evidence: vec![Evidence::of(cite.clone(), &message)],
+            cause: Cause { kind: CauseKind::SourceRange, cite: Some(cite), message },
+            rules: vec!["-A KUBE-SOURCE-RANGES-FIREWALL -j DROP".to_owned()],
+        });
+    }
+    let usable = usable(place.cluster, place.node, frontend.port, packet.destination.is_ipv4());
+    let exposed = !frontend.service.external_ips.is_empty()
+        || !frontend.service.ingress_ips.is_empty()
+        || frontend.port.node_port.is_some();
+    let empty = if frontend.local() && !exposed {
+        usable.local.is_empty()
+    } else {
+        usable.cluster.is_empty() && usable.local.is_empty()
+    };
+    empty.then(|| {
+        let address = address_and_port(packet.destination, packet.destination_port);
+        let (kind, cite, why) = if usable.any {
+            let evidence = frontend.policy_evidence("no endpoint is on this node");
+            (CauseKind::NoLocalEndpoints, evidence.cite, "no endpoint on this node")
+        } else {
+            (CauseKind::NoEndpoints, frontend.service.cite.clone(), "no endpoints")
+        };
+        let message = format!("{service} has {why}: the virtual server {address} is empty, and ip_vs answers with an ICMP port unreachable");
+        Refusal {
+            rule: Rule::NoEndpoints,
+            evidence: vec![Evidence::of(cite.clone(), &message)],
+            cause: Cause { kind, cite: Some(cite), message },
+            rules: virtual_server(frontend, packet, &Nat::default()),
+        }
+    })
+}
+
+/// The virtual server as `ipvsadm -Ln` prints it.
+fn virtual_server(frontend: &Frontend<'_>, packet: &Packet, nat: &Nat<'_>) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{}  {} rr",
+        names::protocol(frontend.port.protocol).to_uppercase(),
+        address_and_port(packet.destination, packet.destination_port)
+    )];
+    lines.extend(nat.endpoints.iter().map(|endpoint| {
+        format!("  -> {}            Masq    1", address_and_port(endpoint.ip, Some(endpoint.port)))
+    }));
+    lines
+}

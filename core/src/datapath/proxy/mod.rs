@@ -1,0 +1,305 @@
+//! The service proxy: who turns service addresses into endpoints.
+//!
+//! What all modes share is here: which address leads to which service, which endpoints are usable
+//! (`pkg/proxy/topology.go CategorizeEndpoints`), and which sources count as local pods
+//! (`pkg/proxy/util/localdetector.go`). A mode is one file that implements [`ServiceProxy`].
+
+mod iptables;
+mod ipvs;
+mod names;
+mod nftables;
+
+use std::net::IpAddr;
+
+use super::route::{Device, is_host_address};
+use super::step::{Cause, Hook, Packet, Rule};
+use crate::cluster::{
+    Cluster, Endpoint, LocalDetector, NodeId, NodePortAddresses, ProxyMode, Service, ServicePort,
+    TrafficPolicy,
+};
+use crate::policy::Evidence;
+
+pub(super) use iptables::endpoint_rules;
+pub(in crate::datapath) use names::veth;
+
+/// The proxy of the cluster's mode.
+pub(super) fn of(mode: ProxyMode) -> &'static dyn ServiceProxy {
+    match mode {
+        ProxyMode::Iptables => &iptables::Iptables,
+        ProxyMode::Ipvs => &ipvs::Ipvs,
+        ProxyMode::Nftables => &nftables::Nftables,
+        // The eBPF dataplane has no such hooks; its walk never asks.
+        ProxyMode::Ebpf => &iptables::Iptables,
+    }
+}
+
+/// Where a node is while its rules are asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) node: NodeId,
+    /// `None` for the node's own packets.
+    pub(super) from: Option<Device>,
+}
+
+/// A mode's rules, hook by hook.
+pub(super) trait ServiceProxy: Sync {
+    /// nat PREROUTING and OUTPUT: rewrite, mark, both or neither.
+    fn nat<'a>(&self, place: Place<'a>, packet: &Packet) -> Nat<'a>;
+
+    /// filter: what it does to a packet that it did not rewrite, in INPUT, FORWARD or OUTPUT.
+    fn filter(&self, place: Place<'_>, hook: Hook, packet: &Packet) -> Option<Refusal>;
+
+    /// Whether its filter rules stand before Calico's gates whatever `chainInsertMode` says.
+    fn filters_before_calico(&self) -> bool {
+        false
+    }
+
+    /// Whether the packet is taken in INPUT instead of PREROUTING, so that Calico's gates are
+    /// asked in OUTPUT.
+    fn takes_in_input(&self) -> bool {
+        false
+    }
+
+    /// The rule that masquerades marked packets, as the mode's tool prints it.
+    fn masquerade_rule(&self) -> &'static str;
+}
+
+/// What nat did.
+#[derive(Debug, Default)]
+pub(super) struct Nat<'a> {
+    /// The endpoints of which one is picked, each as likely as the others; empty if the packet is
+    /// not rewritten.
+    pub(super) endpoints: Vec<&'a Endpoint>,
+    /// The address that led to them.
+    pub(super) frontend: Option<Frontend<'a>>,
+    /// Marked for masquerade, and why.
+    pub(super) mark: Option<Evidence>,
+    /// What else was looked at.
+    pub(super) evidence: Vec<Evidence>,
+    /// The rules that were hit, without those of the endpoint.
+    pub(super) rules: Vec<String>,
+}
+
+/// A refusal by the proxy.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// [`Rule::NoEndpoints`] rejects, the others drop.
+    pub(super) rule: Rule,
+    pub(super) cause: Cause,
+    pub(super) evidence: Vec<Evidence>,
+    pub(super) rules: Vec<String>,
+}
+
+/// An address that leads to a service's port.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frontend<'a> {
+    pub(super) service: &'a Service,
+    pub(super) port: &'a ServicePort,
+    pub(super) kind: FrontendKind,
+}
+
+/// Which of a service's addresses it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FrontendKind {
+    ClusterIp,
+    ExternalIp,
+    LoadBalancerIp,
+    NodePort,
+}
+
+impl FrontendKind {
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::ClusterIp => "ClusterIP",
+            Self::ExternalIp => "external IP",
+            Self::LoadBalancerIp => "load balancer IP",
+            Self::NodePort => "node port",
+        }
+    }
+}
+
+impl Frontend<'_> {
+    /// Whether the traffic policy that rules this address is `Local`.
+    pub(super) fn local(&self) -> bool {
+        let policy = match self.kind {
+            FrontendKind::ClusterIp => &self.service.internal_traffic_policy,
+            _ => &self.service.external_traffic_policy,
+        };
+        policy.value == TrafficPolicy::Local
+    }
+
+    /// The traffic policy that rules this address, as evidence.
+    pub(super) fn policy_evidence(&self, finding: &str) -> Evidence {
+        let (setting, field) = match self.kind {
+            FrontendKind::ClusterIp => {
+                (&self.service.internal_traffic_policy, "spec.internalTrafficPolicy")
+            }
+            _ => (&self.service.external_traffic_policy, "spec.externalTrafficPolicy"),
+        };
+        Evidence::of_setting(setting, &self.service.cite.object, field, finding)
+    }
+}
+
+/// Which address leads where: service addresses first, node ports last, as in `KUBE-SERVICES`.
+pub(super) fn frontend<'a>(
+    cluster: &'a Cluster,
+    node: NodeId,
+    packet: &Packet,
+) -> Option<Frontend<'a>> {
+    let to = packet.destination;
+    let port = packet.destination_port?;
+    let ports = || {
+        cluster.services.iter().flat_map(|service| {
+            service
+                .ports
+                .iter()
+                .filter(|port| port.protocol == packet.protocol)
+                .map(move |port| (service, port))
+        })
+    };
+    for (service, service_port) in ports().filter(|(_, found)| found.port == port) {
+        let kind = if service.cluster_ips.contains(&to) {
+            FrontendKind::ClusterIp
+        } else if service.external_ips.contains(&to) {
+            FrontendKind::ExternalIp
+        } else if service.ingress_ips.iter().any(|ingress| ingress.ip == to && !ingress.proxy) {
+            FrontendKind::LoadBalancerIp
+        } else {
+            continue;
+        };
+        return Some(Frontend { service, port: service_port, kind });
+    }
+    if !answers_node_ports(cluster, node, to) {
+        return None;
+    }
+    ports()
+        .find(|(service, found)| {
+            found.node_port == Some(port)
+                && service.cluster_ips.iter().any(|ip| ip.is_ipv4() == to.is_ipv4())
+        })
+        .map(|(service, port)| Frontend { service, port, kind: FrontendKind::NodePort })
+}
+
+/// Whether kube-proxy answers node ports on this address of the node.
+fn answers_node_ports(cluster: &Cluster, node: NodeId, address: IpAddr) -> bool {
+    if address.is_loopback() {
+        // Only iptables mode has rules that make it work, and only for IPv4.
+        return cluster.proxy.mode.value == ProxyMode::Iptables
+            && cluster.proxy.localhost_node_ports.value
+            && address.is_ipv4()
+            && match &cluster.proxy.node_port_addresses.value {
+                NodePortAddresses::All => true,
+                NodePortAddresses::Primary => false,
+                NodePortAddresses::In(ranges) => {
+                    ranges.iter().any(|range| range.contains(&address))
+                }
+            };
+    }
+    is_host_address(cluster, node, address)
+        && match &cluster.proxy.node_port_addresses.value {
+            NodePortAddresses::All => true,
+            NodePortAddresses::Primary => cluster
+                .node(node)
+                .is_some_and(|node| node.address(address.is_ipv4()) == Some(address)),
+            NodePortAddresses::In(ranges) => ranges.iter().any(|range| range.contains(&address)),
+        }
+}
+
+/// The usable endpoints of a service port on a node (`CategorizeEndpoints`).
+#[derive(Debug, Default)]
+pub(super) struct Usable<'a> {
+    /// For policy `Cluster`.
+    pub(super) cluster: Vec<&'a Endpoint>,
+    /// For policy `Local`.
+    pub(super) local: Vec<&'a Endpoint>,
+    /// Any ready or serving one anywhere: decides between reject and drop.
+    pub(super) any: bool,
+}
+
+pub(super) fn usable<'a>(
+    cluster: &Cluster,
+    node: NodeId,
+    port: &'a ServicePort,
+    v4: bool,
+) -> Usable<'a> {
+    let of_family = || port.endpoints.iter().filter(move |endpoint| endpoint.ip.is_ipv4() == v4);
+    let fallback = |endpoint: &&Endpoint| endpoint.serving && endpoint.terminating;
+    let here = |endpoint: &&Endpoint| endpoint.node == Some(node);
+    let ready: Vec<&Endpoint> = of_family().filter(|endpoint| endpoint.ready).collect();
+    let zone = cluster.node(node).and_then(|node| node.labels.get("topology.kubernetes.io/zone"));
+    let hinted = zone
+        .map(|zone| ready.iter().copied().filter(|e| e.zones.contains(zone)).collect::<Vec<_>>());
+    let mut everywhere = match hinted {
+        Some(hinted) if !hinted.is_empty() && ready.iter().all(|e| !e.zones.is_empty()) => hinted,
+        _ => ready.clone(),
+    };
+    if everywhere.is_empty() {
+        everywhere = of_family().filter(fallback).collect();
+    }
+    let mut local: Vec<&Endpoint> = ready.iter().copied().filter(here).collect();
+    if local.is_empty() {
+        local = of_family().filter(here).filter(fallback).collect();
+    }
+    Usable { any: of_family().any(|e| e.ready || fallback(&e)), cluster: everywhere, local }
+}
+
+/// What kube-proxy's local detector says of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Detected {
+    /// It has no way to tell.
+    Unable,
+    /// A pod's packet.
+    Pod,
+    /// Not a pod's packet.
+    Other,
+}
+
+/// Whether a packet's sender counts as a pod (`getLocalDetectors`).
+pub(super) fn detect(place: Place<'_>, source: IpAddr) -> Detected {
+    let from_device = |matches: &dyn Fn(&str) -> bool| match place.from {
+        Some(Device::Pod(pod)) => {
+            place.cluster.pod(pod).is_some_and(|pod| matches(&veth(&pod.namespace, &pod.name)))
+        }
+        Some(device) => matches(&device.name(place.cluster)),
+        None => false,
+    };
+    let is_pod = match &place.cluster.proxy.detect_local.value {
+        LocalDetector::NoOp => return Detected::Unable,
+        LocalDetector::ClusterCidr(ranges) => {
+            if !ranges.iter().any(|range| range.addr().is_ipv4() == source.is_ipv4()) {
+                return Detected::Unable;
+            }
+            ranges.iter().any(|range| range.contains(&source))
+        }
+        LocalDetector::NodeCidr => match place.cluster.node(place.node) {
+            Some(node) if !node.pod_cidrs.is_empty() => {
+                node.pod_cidrs.iter().any(|range| range.contains(&source))
+            }
+            _ => return Detected::Unable,
+        },
+        LocalDetector::BridgeInterface(bridge) => from_device(&|name| name == bridge),
+        LocalDetector::InterfaceNamePrefix(prefix) => from_device(&|name| name.starts_with(prefix)),
+    };
+    if is_pod { Detected::Pod } else { Detected::Other }
+}
+
+/// `masqueradeAll`, or a source that is no pod: the first rule of `KUBE-SVC-…` and
+/// `KUBE-SVL-…`, and `KUBE-CLUSTER-IP` of IPVS mode. Only for the ClusterIP.
+pub(super) fn cluster_ip_mark(place: Place<'_>, source: IpAddr) -> Option<Evidence> {
+    let proxy = &place.cluster.proxy;
+    if proxy.masquerade_all.value {
+        return Some(Evidence::of_proxy(
+            &proxy.masquerade_all,
+            "iptables.masqueradeAll",
+            "masqueradeAll masquerades everything that goes to a ClusterIP",
+        ));
+    }
+    (detect(place, source) == Detected::Other).then(|| {
+        Evidence::of_proxy(
+            &proxy.detect_local,
+            "clusterCIDR",
+            &format!("{source} is no pod's address by kube-proxy's local detector, and what goes to a ClusterIP from elsewhere is masqueraded"),
+        )
+    })
+}

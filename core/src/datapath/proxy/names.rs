@@ -1,0 +1,83 @@
+//! The names that kube-proxy and Calico give their chains and devices.
+
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+
+use super::Frontend;
+use crate::cluster::Endpoint;
+use crate::datapath::Protocol;
+use crate::datapath::flow::address_and_port;
+
+/// `NAMESPACE/NAME:PORTNAME`, as kube-proxy calls a service's port (`ServicePortName.String`).
+pub(super) fn service_port(frontend: &Frontend<'_>) -> String {
+    let Frontend { service, port, .. } = frontend;
+    let colon = if port.name.is_empty() { "" } else { ":" };
+    format!("{}/{}{colon}{}", service.namespace, service.name, port.name)
+}
+
+/// A protocol as rules spell it.
+pub(super) fn protocol(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+        Protocol::Sctp => "sctp",
+    }
+}
+
+/// A chain of a service port: `KUBE-SVC-`, `KUBE-SVL-`, `KUBE-EXT-` or `KUBE-FW-` and 16
+/// characters (`iptables/proxier.go portProtoHash`).
+pub(super) fn service_chain(prefix: &str, frontend: &Frontend<'_>) -> String {
+    let text = format!("{}{}", service_port(frontend), protocol(frontend.port.protocol));
+    format!("{prefix}{}", base32(&Sha256::digest(text), 16))
+}
+
+/// The chain of an endpoint (`iptables/proxier.go servicePortEndpointChainName`).
+pub(super) fn endpoint_chain(frontend: &Frontend<'_>, endpoint: &Endpoint) -> String {
+    let text = format!(
+        "{}{}{}",
+        service_port(frontend),
+        protocol(frontend.port.protocol),
+        address_and_port(endpoint.ip, Some(endpoint.port)),
+    );
+    format!("KUBE-SEP-{}", base32(&Sha256::digest(text), 16))
+}
+
+/// The node's end of a pod's veth (`libcalico-go … VethNameForWorkload`).
+pub(crate) fn veth(namespace: &str, name: &str) -> String {
+    let hash = Sha1::digest(format!("{namespace}.{name}"));
+    let hex: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    format!("cali{}", hex.chars().take(11).collect::<String>())
+}
+
+/// The first `length` characters of the standard base 32 encoding.
+fn base32(bytes: &[u8], length: usize) -> String {
+    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let bit =
+        |index: usize| bytes.get(index / 8).is_some_and(|byte| byte >> (7 - index % 8) & 1 == 1);
+    (0..length)
+        .filter_map(|place| {
+            let value =
+                (0..5).fold(0, |value, offset| value * 2 + usize::from(bit(place * 5 + offset)));
+            ALPHABET.get(value).copied().map(char::from)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn veths_are_named_as_calico_names_them() {
+        // The article's `route` output shows this pod's device.
+        assert_eq!(
+            veth("tekton-pipelines", "tekton-dashboard-75c65d785b-xbgk6"),
+            "cali73daeaf4b12"
+        );
+    }
+
+    #[test]
+    fn base32_is_the_standard_one() {
+        assert_eq!(base32(b"foobar", 9), "MZXW6YTBO");
+    }
+}

@@ -1,0 +1,281 @@
+//! A node's routes and devices, as Calico's BIRD and Felix leave them.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::step::Encapsulation;
+use crate::cluster::{Cluster, EncapMode, Node, NodeId, PodId, Pool, ProxyMode};
+
+/// A device of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Device {
+    /// The loopback device: a packet of the node to itself.
+    Loopback,
+    /// The network card.
+    Ethernet,
+    /// tunl0, vxlan.calico or wireguard.cali.
+    Tunnel(Encapsulation),
+    /// The node's end of a pod's veth.
+    Pod(PodId),
+}
+
+impl Device {
+    /// The device's name in steps; a pod's veth is named after the pod.
+    pub(super) fn name(self, cluster: &Cluster) -> String {
+        match self {
+            Self::Loopback => "lo".to_owned(),
+            Self::Ethernet => "eth0".to_owned(),
+            Self::Tunnel(encapsulation) => encapsulation.device().to_owned(),
+            Self::Pod(pod) => cluster.pod_name(pod),
+        }
+    }
+}
+
+impl Encapsulation {
+    /// The device that wraps and unwraps.
+    pub fn device(self) -> &'static str {
+        match self {
+            Self::Ipip => "tunl0",
+            Self::Vxlan => "vxlan.calico",
+            Self::Wireguard => "wireguard.cali",
+        }
+    }
+
+    /// As people say it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Ipip => "IPIP",
+            Self::Vxlan => "VXLAN",
+            Self::Wireguard => "WireGuard",
+        }
+    }
+}
+
+/// Where a node sends a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route<'a> {
+    /// To itself.
+    Local,
+    /// Out by a pod's veth.
+    Pod(PodId),
+    /// Into its own block, where no pod has the address: `blackhole … proto bird`.
+    Blackhole(&'a IpNet),
+    /// Wrapped, to the node that has the block.
+    Tunnel(Encapsulation, NodeId, &'a IpNet),
+    /// Unwrapped, to the node that has the block.
+    Node(NodeId, &'a IpNet),
+    /// Out by the network card to a machine of the node's own subnet.
+    OnLink,
+    /// Out by the network card to the default gateway.
+    Gateway,
+}
+
+impl Route<'_> {
+    /// The device that the packet leaves by.
+    pub(super) fn device(&self) -> Device {
+        match self {
+            Self::Local | Self::Blackhole(_) => Device::Loopback,
+            Self::Pod(pod) => Device::Pod(*pod),
+            Self::Tunnel(encapsulation, ..) => Device::Tunnel(*encapsulation),
+            Self::Node(..) | Self::OnLink | Self::Gateway => Device::Ethernet,
+        }
+    }
+}
+
+/// Looks up `to` in the routes of `node`.
+///
+/// Calico's routes: a /32 for each local pod, a blackhole for the rest of the node's own blocks,
+/// and a route for every block of another node, through a tunnel or not as the block's pool says
+/// (`confd` bird templates, Felix `route_mgr.go`).
+pub(super) fn route(cluster: &Cluster, node: NodeId, to: IpAddr) -> Route<'_> {
+    let Some(here) = cluster.node(node) else { return Route::Gateway };
+    if is_local_address(cluster, node, to) {
+        return Route::Local;
+    }
+    if let Some(&id) = cluster.pod_by_address.get(&to)
+        && cluster.pod(id).is_some_and(|pod| pod.node == node)
+    {
+        return Route::Pod(id);
+    }
+    if let Some((owner, block)) = block_of(cluster, to) {
+        if owner == node {
+            return Route::Blackhole(block);
+        }
+        return match encapsulation(cluster, to, node, owner) {
+            Some(encapsulation) => Route::Tunnel(encapsulation, owner, block),
+            None => Route::Node(owner, block),
+        };
+    }
+    if here.addresses.iter().any(|subnet| subnet.contains(&to)) {
+        return Route::OnLink;
+    }
+    Route::Gateway
+}
+
+/// The node that announces `address`, with the block: the node of a pod whose address lies in
+/// another node's block announces it as a /32, which is longer and wins.
+fn block_of(cluster: &Cluster, address: IpAddr) -> Option<(NodeId, &IpNet)> {
+    let found = cluster
+        .nodes
+        .iter()
+        .enumerate()
+        .flat_map(|(index, node)| node.blocks.iter().map(move |block| (NodeId(index), block)))
+        .filter(|(_, block)| block.contains(&address))
+        .max_by_key(|(_, block)| block.prefix_len());
+    match cluster.pod_by_address.get(&address).and_then(|id| cluster.pod(*id)) {
+        Some(pod) if found.is_some_and(|(owner, _)| owner != pod.node) => {
+            found.map(|(_, block)| (pod.node, block))
+        }
+        _ => found,
+    }
+}
+
+/// How packets from `from` to the pool address `to`, which lives on `owner`, are wrapped.
+pub(super) fn encapsulation(
+    cluster: &Cluster,
+    to: IpAddr,
+    from: NodeId,
+    owner: NodeId,
+) -> Option<Encapsulation> {
+    let pool = cluster.pool_of(to)?;
+    let applies = |mode: EncapMode| match mode {
+        EncapMode::Never => false,
+        EncapMode::Always => true,
+        EncapMode::CrossSubnet => !same_subnet(cluster, from, owner, to.is_ipv4()),
+    };
+    if applies(pool.ipip.value) && to.is_ipv4() {
+        Some(Encapsulation::Ipip)
+    } else if applies(pool.vxlan.value) {
+        Some(Encapsulation::Vxlan)
+    } else {
+        None
+    }
+}
+
+/// Whether two nodes reach each other without a router.
+pub(super) fn same_subnet(cluster: &Cluster, a: NodeId, b: NodeId, v4: bool) -> bool {
+    match (cluster.node(a), cluster.node(b).and_then(|node| node.address(v4))) {
+        (Some(a), Some(b)) => a.addresses.iter().any(|subnet| subnet.contains(&b)),
+        _ => false,
+    }
+}
+
+/// Whether `address` is one of `node`'s own. IPVS mode binds every service address to the dummy
+/// device kube-ipvs0, which makes them local (`ipvs/proxier.go syncService`).
+pub(super) fn is_local_address(cluster: &Cluster, node: NodeId, address: IpAddr) -> bool {
+    is_host_address(cluster, node, address)
+        || (cluster.proxy.mode.value == ProxyMode::Ipvs && is_service_address(cluster, address))
+}
+
+/// Whether `address` is one of `node`'s own, kube-ipvs0 aside: what Felix calls `this-host`.
+pub(super) fn is_host_address(cluster: &Cluster, node: NodeId, address: IpAddr) -> bool {
+    address.is_loopback()
+        || cluster.node(node).is_some_and(|node| {
+            node.addresses.iter().any(|own| own.addr() == address)
+                || node.tunnel_addresses(cluster).any(|own| own == address)
+        })
+}
+
+/// Whether kube-proxy in IPVS mode binds `address` to kube-ipvs0.
+pub(super) fn is_service_address(cluster: &Cluster, address: IpAddr) -> bool {
+    cluster.services.iter().any(|service| {
+        service.cluster_ips.contains(&address)
+            || service.external_ips.contains(&address)
+            || service.ingress_ips.iter().any(|ingress| ingress.ip == address && !ingress.proxy)
+    })
+}
+
+/// The source address that the kernel gives a packet of the node itself (`ip_route_output_key`):
+/// the destination if that is local, the tunnel's own address, or the card's.
+pub(super) fn source_for(cluster: &Cluster, node: NodeId, to: IpAddr) -> Option<IpAddr> {
+    match route(cluster, node, to) {
+        Route::Local => Some(to),
+        found => masquerade_source(cluster, node, &found, to),
+    }
+}
+
+/// The source that `MASQUERADE` gives a packet to `to` that leaves by `route`
+/// (`nf_nat_masquerade.c`, `devinet.c inet_select_addr`): the device's own address, for the card
+/// the one whose subnet holds the next hop, and for a veth, which has none, the first global
+/// address in the order in which the devices were registered: the card's.
+pub(super) fn masquerade_source(
+    cluster: &Cluster,
+    node: NodeId,
+    route: &Route<'_>,
+    to: IpAddr,
+) -> Option<IpAddr> {
+    let here = cluster.node(node)?;
+    let v4 = to.is_ipv4();
+    let next_hop = match route {
+        Route::Tunnel(encapsulation, ..) => {
+            return here.tunnel_address(*encapsulation, v4).or_else(|| here.address(v4));
+        }
+        Route::Node(owner, _) => cluster.node(*owner).and_then(|owner| owner.address(v4)),
+        Route::OnLink => Some(to),
+        Route::Local | Route::Pod(_) | Route::Blackhole(_) | Route::Gateway => None,
+    };
+    here.addresses
+        .iter()
+        .find(|own| next_hop.is_some_and(|hop| own.contains(&hop)))
+        .map(IpNet::addr)
+        .or_else(|| here.address(v4))
+}
+
+impl Cluster {
+    /// The node with this index.
+    pub fn node(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.get(id.0)
+    }
+
+    /// The pod with this index.
+    pub fn pod(&self, id: PodId) -> Option<&crate::cluster::Pod> {
+        self.pods.get(id.0)
+    }
+
+    /// `pod/NAMESPACE/NAME`.
+    pub fn pod_name(&self, id: PodId) -> String {
+        self.pod(id).map_or_else(String::new, |pod| format!("pod/{}/{}", pod.namespace, pod.name))
+    }
+
+    /// The pool that `address` is from: the longest prefix that holds it.
+    pub fn pool_of(&self, address: IpAddr) -> Option<&Pool> {
+        self.pools
+            .iter()
+            .filter(|pool| pool.cidr.contains(&address))
+            .max_by_key(|pool| pool.cidr.prefix_len())
+    }
+}
+
+impl Node {
+    /// The card's address of a family.
+    pub fn address(&self, v4: bool) -> Option<IpAddr> {
+        self.addresses.iter().map(IpNet::addr).find(|address| address.is_ipv4() == v4)
+    }
+
+    /// The address of the tunnel's device.
+    pub fn tunnel_address(&self, encapsulation: Encapsulation, v4: bool) -> Option<IpAddr> {
+        match encapsulation {
+            Encapsulation::Ipip => self.ipip.as_ref().map(|own| own.value),
+            Encapsulation::Vxlan => {
+                self.vxlan.iter().map(|own| own.value).find(|own| own.is_ipv4() == v4)
+            }
+            Encapsulation::Wireguard => self.wireguard.as_ref().map(|own| own.value),
+        }
+        .filter(|own| own.is_ipv4() == v4)
+    }
+
+    /// Every tunnel address that is configured, which it is while some pool uses the tunnel
+    /// (`node/pkg/allocateip`).
+    pub fn tunnel_addresses<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+    ) -> impl Iterator<Item = IpAddr> + 'a {
+        let uses = |pick: fn(&Pool) -> EncapMode| {
+            cluster.pools.iter().any(|pool| pick(pool) != EncapMode::Never)
+        };
+        let ipip = self.ipip.iter().filter(move |_| uses(|pool| pool.ipip.value));
+        let vxlan = self.vxlan.iter().filter(move |_| uses(|pool| pool.vxlan.value));
+        ipip.chain(vxlan).chain(self.wireguard.iter()).map(|own| own.value)
+    }
+}

@@ -1,0 +1,255 @@
+//! The walk of one connection: the packets that are sent, what the machines on the way remember
+//! of them, and the steps that they leave.
+
+use std::net::IpAddr;
+
+use super::flow::address_and_port;
+use super::route::Device;
+use super::step::{Cause, CauseKind, Hook, Inspect, Machine, Outer, Packet, Rule, Step, Verdict};
+use crate::cluster::{Balancer, Cluster, NodeId, PodId, Service, ServicePort};
+use crate::policy::Evidence;
+
+/// More machines than any path has: what comes this far goes in circles.
+const MAX_MACHINES: usize = 16;
+
+/// One connection under way.
+pub(super) struct Walk<'a> {
+    pub(super) cluster: &'a Cluster,
+    /// The balancer that the flow names, and what it is in front of.
+    pub(super) front: Option<Front<'a>>,
+    /// Addresses outside that the flow itself names.
+    pub(super) outside: Vec<IpAddr>,
+    /// Which way to go at each fork; beyond its end, the first.
+    script: Vec<usize>,
+    /// The forks so far: which way was taken, of how many.
+    pub(super) forks: Vec<(usize, usize)>,
+    /// The request's steps, or the reply's.
+    pub(super) steps: Vec<Step>,
+    /// What conntrack remembers, on every machine.
+    pub(super) tracked: Vec<Tracked>,
+    /// The endpoint that was picked last.
+    pub(super) endpoint: Option<String>,
+    /// The request's source where it reached a pod.
+    pub(super) source_at_pod: Option<IpAddr>,
+    /// Whether it is the reply that is under way.
+    pub(super) replying: bool,
+    machines: usize,
+}
+
+/// A balancer in front of a service's port.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Front<'a> {
+    pub(super) balancer: &'a Balancer,
+    pub(super) service: &'a Service,
+    pub(super) port: &'a ServicePort,
+    /// The node that the flow pins.
+    pub(super) node: Option<NodeId>,
+}
+
+/// A connection as a machine remembers it: how it came, and how its replies will come.
+#[derive(Clone, Debug)]
+pub(super) struct Tracked {
+    pub(super) machine: Machine,
+    pub(super) original: Packet,
+    /// The packet as it left, rewritten.
+    pub(super) rewritten: Packet,
+}
+
+/// How a packet's way ends.
+#[derive(Clone, Debug)]
+pub(super) enum End {
+    /// At a pod's socket.
+    Pod(PodId, Packet),
+    /// At a socket of a node.
+    Host(NodeId, Packet),
+    /// At a machine outside.
+    Outside(Machine, Packet),
+    /// Nowhere.
+    Failed(Failure),
+}
+
+/// How a packet's way ends early.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    pub(super) verdict: Verdict,
+    pub(super) cause: Cause,
+    /// For an answer that must find its way back: the node that rejects, and what it rejects.
+    pub(super) rejected_by: Option<(NodeId, Packet)>,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(cluster: &'a Cluster, script: Vec<usize>) -> Self {
+        Self {
+            cluster,
+            front: None,
+            outside: Vec::new(),
+            script,
+            forks: Vec::new(),
+            steps: Vec::new(),
+            tracked: Vec::new(),
+            endpoint: None,
+            source_at_pod: None,
+            replying: false,
+            machines: 0,
+        }
+    }
+
+    /// Takes one of several equally likely ways; every way is walked in a walk of its own.
+    pub(super) fn fork(&mut self, ways: usize) -> usize {
+        let taken = self.script.get(self.forks.len()).copied().unwrap_or(0);
+        self.forks.push((taken, ways));
+        taken
+    }
+
+    /// Enters one more machine, unless the packet goes in circles.
+    pub(super) fn enter(&mut self) -> Result<(), Box<End>> {
+        self.machines += 1;
+        if self.machines <= MAX_MACHINES {
+            return Ok(());
+        }
+        let message = "the packet goes in circles until its TTL runs out".to_owned();
+        Err(Box::new(End::failed(Verdict::Dropped, CauseKind::NoRoute, message)))
+    }
+
+    /// Starts the way back: the steps so far are the request's.
+    pub(super) fn turn(&mut self) -> Vec<Step> {
+        self.machines = 0;
+        self.replying = true;
+        std::mem::take(&mut self.steps)
+    }
+
+    pub(super) fn node_name(&self, node: NodeId) -> String {
+        self.cluster.node(node).map_or_else(String::new, |node| node.name.clone())
+    }
+
+    pub(super) fn node_machine(&self, node: NodeId) -> Machine {
+        Machine::Node(self.node_name(node))
+    }
+
+    pub(super) fn device(&self, device: Device) -> String {
+        device.name(self.cluster)
+    }
+
+    /// Leaves a step. The returned reference is for what only some steps have.
+    pub(super) fn step(
+        &mut self,
+        at: (Machine, Hook),
+        rule: Rule,
+        before: &Packet,
+        after: &Packet,
+        summary: String,
+    ) -> &mut Step {
+        let at = Step {
+            machine: at.0,
+            hook: at.1,
+            device: None,
+            rule,
+            before: before.clone(),
+            after: after.clone(),
+            summary,
+            evidence: Vec::new(),
+            rules: Vec::new(),
+            inspect: None,
+            gate: None,
+            uncertain: None,
+        };
+        self.steps.push(at);
+        let last = self.steps.len() - 1;
+        #[expect(clippy::indexing_slicing, reason = "it was pushed just now")]
+        &mut self.steps[last]
+    }
+
+    /// Remembers a connection.
+    pub(super) fn track(&mut self, machine: Machine, original: &Packet, rewritten: &Packet) {
+        let (original, rewritten) = (original.clone(), rewritten.clone());
+        self.tracked.push(Tracked { machine, original, rewritten });
+    }
+
+    /// The connection that `reply` answers, as `machine` remembers it.
+    pub(super) fn recall(&self, machine: &Machine, reply: &Packet) -> Option<&Tracked> {
+        self.tracked.iter().rev().find(|known| {
+            known.machine == *machine && known.rewritten.answered().same_connection(reply)
+        })
+    }
+}
+
+impl Step {
+    pub(super) fn by(&mut self, device: String) -> &mut Self {
+        self.device = Some(device);
+        self
+    }
+
+    pub(super) fn because(&mut self, evidence: impl IntoIterator<Item = Evidence>) -> &mut Self {
+        self.evidence.extend(evidence);
+        self
+    }
+
+    pub(super) fn with_rules(&mut self, rules: impl IntoIterator<Item = String>) -> &mut Self {
+        self.rules.extend(rules);
+        self
+    }
+
+    pub(super) fn see(&mut self, on: &str, command: String) -> &mut Self {
+        self.inspect = Some(Inspect { on: on.to_owned(), command });
+        self
+    }
+}
+
+impl End {
+    pub(super) fn failed(verdict: Verdict, kind: CauseKind, message: String) -> Self {
+        Self::Failed(Failure {
+            verdict,
+            cause: Cause { kind, cite: None, message },
+            rejected_by: None,
+        })
+    }
+
+    pub(super) fn caused(verdict: Verdict, cause: Cause) -> Self {
+        Self::Failed(Failure { verdict, cause, rejected_by: None })
+    }
+}
+
+impl Packet {
+    /// The packet that answers this one.
+    pub(super) fn answered(&self) -> Self {
+        Self {
+            protocol: self.protocol,
+            source: self.destination,
+            source_port: self.destination_port,
+            destination: self.source,
+            destination_port: self.source_port,
+            outer: None,
+        }
+    }
+
+    /// Same addresses and ports.
+    pub(super) fn same_connection(&self, other: &Self) -> bool {
+        self.source == other.source
+            && self.destination == other.destination
+            && self.source_port == other.source_port
+            && self.destination_port == other.destination_port
+            && self.protocol == other.protocol
+    }
+
+    pub(super) fn with_source(&self, source: IpAddr) -> Self {
+        Self { source, ..self.clone() }
+    }
+
+    pub(super) fn with_destination(&self, destination: IpAddr, port: u16) -> Self {
+        Self { destination, destination_port: Some(port), ..self.clone() }
+    }
+
+    pub(super) fn wrapped(&self, outer: Option<Outer>) -> Self {
+        Self { outer, ..self.clone() }
+    }
+
+    /// Destination with its port.
+    pub fn to(&self) -> String {
+        address_and_port(self.destination, self.destination_port)
+    }
+
+    /// Source, with its port where it is known.
+    pub fn from(&self) -> String {
+        address_and_port(self.source, self.source_port)
+    }
+}
