@@ -12,12 +12,16 @@ pub enum Selector {
     All(Vec<Self>),
     /// At least one of these; without any, nothing.
     Any(Vec<Self>),
+    /// Calico's `global()`. It selects everything; rules that it may stand in look for it.
+    Global,
     /// The opposite.
     Not(Box<Self>),
     /// The label exists.
     Has(String),
     /// The label exists and has this value.
     Is(String, String),
+    /// The label has another value, or does not exist.
+    IsNot(String, String),
     /// The label exists and has one of these values, sorted.
     In(String, Vec<String>),
     /// The label has none of these values, sorted, or does not exist.
@@ -47,9 +51,11 @@ impl Selector {
         match self {
             Self::All(parts) => parts.iter().all(|p| p.matches(labels)),
             Self::Any(parts) => parts.iter().any(|p| p.matches(labels)),
+            Self::Global => true,
             Self::Not(part) => !part.matches(labels),
             Self::Has(key) => labels.contains_key(key),
             Self::Is(key, wanted) => value(key) == Some(wanted),
+            Self::IsNot(key, unwanted) => value(key) != Some(unwanted),
             Self::In(key, values) => value(key).is_some_and(|v| has(values, v)),
             Self::NotIn(key, values) => !value(key).is_some_and(|v| has(values, v)),
             Self::Contains(key, part) => value(key).is_some_and(|v| v.contains(part.as_str())),
@@ -75,12 +81,14 @@ impl Selector {
                     parts.iter().map(|p| p.miss(labels)).filter(|m| !m.is_empty()).collect();
                 misses.join(" and ")
             }
+            Self::Global => String::new(),
             Self::Any(parts) => {
                 let misses: Vec<_> = parts.iter().map(|p| p.miss(labels)).collect();
                 misses.join(", and ")
             }
             Self::Has(key) => format!("has no label {key}"),
             Self::Is(key, wanted) => found(key, format!("not {key}={wanted}"), self),
+            Self::IsNot(key, _) => found(key, format!("which {self} excludes"), self),
             Self::In(key, values) => {
                 found(key, format!("which is not in [{}]", values.join(", ")), self)
             }
@@ -122,6 +130,7 @@ impl fmt::Display for Selector {
         match self {
             Self::All(parts) if parts.is_empty() => f.write_str("everything"),
             Self::Any(parts) if parts.is_empty() => f.write_str("nothing"),
+            Self::Global => f.write_str("global()"),
             Self::All(parts) => joined(f, parts, ", "),
             Self::Any(parts) => joined(f, parts, " or "),
             Self::Not(part) => match part.as_ref() {
@@ -131,6 +140,7 @@ impl fmt::Display for Selector {
             },
             Self::Has(key) => f.write_str(key),
             Self::Is(key, value) => write!(f, "{key}={value}"),
+            Self::IsNot(key, value) => write!(f, "{key}!={value}"),
             Self::In(key, values) => write!(f, "{key} in ({})", values.join(", ")),
             Self::NotIn(key, values) => write!(f, "{key} notin ({})", values.join(", ")),
             Self::Contains(key, part) => write!(f, "{key} contains {part}"),

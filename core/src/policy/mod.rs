@@ -11,6 +11,7 @@ pub mod form;
 mod kubernetes;
 mod labels;
 mod rule;
+mod selector;
 
 use std::fmt;
 
@@ -20,6 +21,7 @@ pub use evaluate::decide;
 pub use flows::{Evaluation, allowed, evaluate};
 pub use form::Policies;
 pub use labels::Selector;
+pub use selector::SelectorError;
 
 use crate::text::{Cite, ObjectRef};
 
