@@ -1,3 +1,12 @@
 //! The Hopwise page.
 
-fn main() {}
+use yew::prelude::*;
+
+#[component]
+fn App() -> Html {
+    html! { <main><h1>{ "Hopwise" }</h1></main> }
+}
+
+fn main() {
+    yew::Renderer::<App>::new().render();
+}
