@@ -1,0 +1,1 @@
+//! The code editor's module alone, without the page around it.
