@@ -5,8 +5,10 @@
 //! same to the API, and so are one here.
 
 pub mod calico;
+pub mod calico_policy;
 pub mod kube_proxy;
 pub mod kubernetes;
+pub mod policy_api;
 pub mod scenario;
 
 use crate::text::{Cite, Node, ObjectRef, Problem, Span};
@@ -70,6 +72,17 @@ pub enum Kind {
     FelixConfiguration(Box<calico::FelixConfiguration>),
     KubeProxyConfiguration(Box<kube_proxy::KubeProxyConfiguration>),
     Scenario(Box<scenario::Scenario>),
+    /// Calico's `NetworkPolicy` and `GlobalNetworkPolicy`, and their staged forms.
+    CalicoPolicy(Box<calico_policy::CalicoPolicy>),
+    StagedKubernetesNetworkPolicy(Box<kubernetes::NetworkPolicy>),
+    Tier(Box<calico_policy::Tier>),
+    /// `NetworkSet`, `GlobalNetworkSet`.
+    NetworkSet(Box<calico_policy::NetworkSet>),
+    HostEndpoint(Box<calico_policy::HostEndpoint>),
+    Profile(Box<calico_policy::Profile>),
+    WorkloadEndpoint(Box<calico_policy::WorkloadEndpoint>),
+    /// `AdminNetworkPolicy`, `BaselineAdminNetworkPolicy`, `ClusterNetworkPolicy`.
+    AdminPolicy(Box<policy_api::AdminPolicy>),
 }
 
 impl Object {
