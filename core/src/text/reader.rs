@@ -1,0 +1,565 @@
+//! YAML text to trees. Reading never fails: a document that is broken is reported and left out,
+//! and the others of the stream stay.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
+
+use super::place::Places;
+use super::scalar::{json_number, resolve, resolve_tagged};
+use super::{Edit, Entry, Node, Problem, Severity, Span, Value};
+
+/// Deeper nesting is refused: recursion over a tree then needs no care.
+const DEPTH: usize = 64;
+/// How many values aliases may add to a text; a few lines of them can stand for billions.
+const ALIASED: usize = 100_000;
+/// How many values may be written out.
+const WRITTEN: usize = 5_000_000;
+
+/// One document of a YAML stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// Its root.
+    pub node: Node,
+    /// The stretch of the text that belongs to it, from its `---` line to the next.
+    pub span: Span,
+}
+
+/// All documents of a text, and what is wrong with the others. Empty documents are left out.
+pub fn read(text: &str) -> (Vec<Document>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    if let Some(at) = text.find('\0') {
+        problems
+            .push(problem(Places::new(text).span(at..at + 1), "this is a binary file, not YAML"));
+        return (Vec::new(), problems);
+    }
+    let mut documents = Vec::new();
+    let mut budget = Budget { aliased: ALIASED, written: WRITTEN };
+    let mut places = Places::new(text);
+    for chunk in chunks(text) {
+        let span = places.span(chunk.clone());
+        let mut reader = Reader {
+            text,
+            source: text.get(chunk).unwrap_or_default(),
+            places: Places::starting(text, span),
+            span,
+            budget: &mut budget,
+            anchors: HashMap::new(),
+            stack: Vec::new(),
+            last: span.start,
+            documents: &mut documents,
+            problems: &mut problems,
+        };
+        if let Err(broken) = reader.run() {
+            problems.push(*broken);
+        }
+    }
+    problems.sort_by_key(|problem| problem.span.start);
+    (documents, problems)
+}
+
+/// The documents of a stream as byte ranges, each from its `---` line on. The lines alone decide,
+/// as for kubectl, so that what is broken in one document stays in it.
+pub(crate) fn chunks(text: &str) -> Vec<Range<usize>> {
+    let mut chunks = Vec::new();
+    let (mut start, mut at, mut filled) = (0, 0, false);
+    for line in text.split_inclusive('\n') {
+        let content = line.trim_end();
+        let separator = content
+            .strip_prefix("---")
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']));
+        if separator && filled {
+            chunks.push(start..at);
+            start = at;
+        }
+        let unmarked = content.trim_start_matches('\u{feff}').trim_start();
+        let preamble = unmarked.is_empty() || unmarked.starts_with(['#', '%']);
+        filled = separator || (filled && start != at) || !preamble;
+        at += line.len();
+    }
+    chunks.push(start..text.len());
+    chunks
+}
+
+struct Budget {
+    aliased: usize,
+    written: usize,
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    source: &'a str,
+    places: Places<'a>,
+    /// Of the chunk.
+    span: Span,
+    budget: &'a mut Budget,
+    /// `None` while the anchored value is being read.
+    anchors: HashMap<usize, Option<Anchored>>,
+    stack: Vec<Frame>,
+    /// Where the last event ended.
+    last: usize,
+    documents: &'a mut Vec<Document>,
+    problems: &'a mut Vec<Problem>,
+}
+
+struct Anchored {
+    node: Node,
+    size: usize,
+    depth: usize,
+}
+
+struct Frame {
+    /// Of the first byte, as far as it is known.
+    span: Span,
+    anchor: usize,
+    flow: bool,
+    content: Content,
+}
+
+enum Content {
+    List(Vec<Node>),
+    Map { entries: Vec<Entry>, index: HashMap<String, usize>, key: Option<Key> },
+}
+
+enum Key {
+    Name(String, Span),
+    Merge,
+}
+
+type Broken = Box<Problem>;
+
+impl<'a> Reader<'a> {
+    fn run(&mut self) -> Result<(), Broken> {
+        self.refuse_control_characters()?;
+        let mut parser = Parser::new(StrInput::new(self.source));
+        loop {
+            match parser.next_event() {
+                None | Some(Ok((Event::StreamEnd, _))) => return Ok(()),
+                Some(Err(error)) => return Err(self.syntax(&error)),
+                Some(Ok((event, span))) => {
+                    let start = self.places.byte(span.start.index());
+                    let end = self.places.byte(span.end.index()).max(start);
+                    self.take(event, start, end)?;
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event<'_>, start: usize, end: usize) -> Result<(), Broken> {
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                self.spend(start)?;
+                let merge = style == ScalarStyle::Plain && tag.is_none() && text == "<<";
+                let node = self.scalar(&text, style, tag.as_deref(), start, end)?;
+                self.last = node.span.end.max(self.last);
+                self.remember(anchor, &node);
+                self.place(node, merge)?;
+            }
+            Event::SequenceStart(anchor, _) => {
+                self.open(anchor, start, end, Content::List(Vec::new()))?;
+            }
+            Event::MappingStart(anchor, _) => {
+                let content =
+                    Content::Map { entries: Vec::new(), index: HashMap::new(), key: None };
+                self.open(anchor, start, end, content)?;
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(start)?,
+            Event::Alias(id) => {
+                let node = self.alias(id, start, end)?;
+                self.last = end;
+                self.place(node, false)?;
+            }
+            Event::DocumentStart(_) => {
+                self.anchors.clear();
+                self.last = end;
+            }
+            Event::DocumentEnd | Event::StreamStart | Event::StreamEnd | Event::Nothing => {}
+        }
+        Ok(())
+    }
+
+    fn spend(&mut self, at: usize) -> Result<(), Broken> {
+        match self.budget.written.checked_sub(1) {
+            Some(rest) => self.budget.written = rest,
+            None => return Err(self.broken(at..at, "the text is too big")),
+        }
+        Ok(())
+    }
+
+    fn scalar(
+        &mut self,
+        text: &str,
+        style: ScalarStyle,
+        tag: Option<&Tag>,
+        start: usize,
+        end: usize,
+    ) -> Result<Node, Broken> {
+        let range = match style {
+            ScalarStyle::Literal | ScalarStyle::Folded => {
+                // the event begins with the content; the value begins with its `|` or `>`
+                let header = self.slice(self.last..start).find(['|', '>']);
+                let start = header.map_or(start, |header| self.last + header);
+                let trimmed = self.slice(start..end).trim_end().len();
+                start..start + trimmed
+            }
+            _ if text.is_empty() && style == ScalarStyle::Plain => self.empty(start),
+            _ => self.skip_properties(start, end)..end,
+        };
+        let span = self.places.span(range.clone());
+        let value = match (style, tag) {
+            (_, Some(tag)) if tag.is_yaml_core_schema() => resolve_tagged(&tag.suffix, text)
+                .ok_or_else(|| {
+                    self.broken(range, &format!("cannot decode `{text}` as a !!{}", tag.suffix))
+                })?,
+            (ScalarStyle::Plain, None) => resolve(text),
+            _ => Value::String(text.to_owned()),
+        };
+        Ok(Node { span, value })
+    }
+
+    /// Where a value would stand that is not there: behind the colon or the dash.
+    fn empty(&self, start: usize) -> Range<usize> {
+        let expects_value = matches!(
+            self.stack.last(),
+            Some(Frame { content: Content::Map { key: Some(_), .. }, .. })
+        );
+        let mut at = start.max(self.last);
+        if expects_value {
+            let rest = self.slice(self.last..self.text.len());
+            let blank = rest.len() - rest.trim_start().len();
+            at = if rest.trim_start().starts_with(':') { self.last + blank + 1 } else { self.last };
+        }
+        at..at
+    }
+
+    /// The first byte behind anchors and tags.
+    fn skip_properties(&self, start: usize, end: usize) -> usize {
+        let mut at = start;
+        while self.slice(at..end).starts_with(['&', '!']) {
+            let rest = self.slice(at..end);
+            let word = rest.find(char::is_whitespace).unwrap_or(rest.len());
+            at += word;
+            let rest = self.slice(at..end);
+            at += rest.len() - rest.trim_start().len();
+        }
+        at
+    }
+
+    fn open(
+        &mut self,
+        anchor: usize,
+        start: usize,
+        end: usize,
+        content: Content,
+    ) -> Result<(), Broken> {
+        self.spend(start)?;
+        if self.stack.len() >= DEPTH {
+            return Err(self.broken(start..end, &format!("nested deeper than {DEPTH} levels")));
+        }
+        if anchor != 0 {
+            self.anchors.insert(anchor, None);
+        }
+        let at = self.skip_properties(start, end);
+        let flow = self.slice(at..end).starts_with(['{', '[']);
+        self.last = self.last.max(if flow { at + 1 } else { at });
+        let span = self.places.span(at..if flow { at + 1 } else { at });
+        self.stack.push(Frame { span, anchor, flow, content });
+        Ok(())
+    }
+
+    fn close(&mut self, at: usize) -> Result<(), Broken> {
+        let Some(frame) = self.stack.pop() else { return Ok(()) };
+        let mut span = frame.span;
+        let closing = if matches!(frame.content, Content::List(_)) { ']' } else { '}' };
+        let value = match frame.content {
+            Content::List(items) => Value::List(items),
+            Content::Map { entries, .. } => Value::Map(entries),
+        };
+        if frame.flow {
+            span.end = self.closing(at.max(self.last), closing);
+            self.last = span.end;
+        } else {
+            // the stretch ends with its last value, not before the next key
+            span.end = self.last.max(span.start);
+            let first = match &value {
+                Value::List(items) => items.first().map(|item| item.span),
+                Value::Map(entries) => entries.first().map(|entry| entry.key_span),
+                _ => None,
+            };
+            match (&value, first) {
+                (Value::List(_), Some(first)) if first.start <= span.start => {
+                    // a list that is not indented begins with its first item for the parser
+                    if let Some(dash) = self.dash_before(first.start) {
+                        span = Span { end: span.end, ..self.places.span(dash..dash) };
+                    }
+                }
+                (Value::Map(_), Some(first)) if within(first, span) => {
+                    span = Span { end: span.end, ..first };
+                }
+                _ => {}
+            }
+        }
+        let node = Node { span, value };
+        self.remember(frame.anchor, &node);
+        self.place(node, false)
+    }
+
+    /// The first byte after the bracket, from somewhere behind the last item on.
+    fn closing(&self, from: usize, bracket: char) -> usize {
+        let mut comment = false;
+        for (at, c) in self.slice(from..self.text.len()).char_indices() {
+            match c {
+                '\n' => comment = false,
+                '#' => comment = true,
+                c if comment || c == ',' || c.is_whitespace() => {}
+                c if c == bracket => return from + at + c.len_utf8(),
+                _ => break,
+            }
+        }
+        from
+    }
+
+    /// The `-` of the list item whose value starts at `at`.
+    fn dash_before(&self, at: usize) -> Option<usize> {
+        let before = self.slice(self.span.start..at);
+        for line in before.rsplit('\n') {
+            let from = line.as_ptr() as usize - before.as_ptr() as usize;
+            let code = line.split_once('#').map_or(line, |(code, _)| code).trim_end();
+            if code.ends_with('-') {
+                return Some(self.span.start + from + code.len() - 1);
+            }
+            if !code.is_empty() && !code.trim_start().starts_with(['&', '!']) {
+                return None;
+            }
+        }
+        None
+    }
+
+    fn remember(&mut self, anchor: usize, node: &Node) {
+        if anchor != 0 {
+            let (size, depth) = measure(node);
+            self.anchors.insert(anchor, Some(Anchored { node: node.clone(), size, depth }));
+        }
+    }
+
+    fn alias(&mut self, id: usize, start: usize, end: usize) -> Result<Node, Broken> {
+        let name = self.slice(start..end).trim_start_matches('*').to_owned();
+        let Some(Some(anchored)) = self.anchors.get(&id) else {
+            return Err(self.broken(start..end, &format!("anchor `{name}` contains itself")));
+        };
+        if self.stack.len() + anchored.depth > DEPTH {
+            return Err(self.broken(start..end, &format!("nested deeper than {DEPTH} levels")));
+        }
+        let Some(rest) = self.budget.aliased.checked_sub(anchored.size) else {
+            let message = format!("aliases stand for more than {ALIASED} values");
+            return Err(self.broken(start..end, &message));
+        };
+        self.budget.aliased = rest;
+        let mut node = anchored.node.clone();
+        node.span = self.places.span(start..end);
+        Ok(node)
+    }
+
+    /// Puts a finished value where it belongs.
+    fn place(&mut self, node: Node, merge: bool) -> Result<(), Broken> {
+        let Some(frame) = self.stack.last_mut() else {
+            if node.value != Value::Null {
+                self.documents.push(Document { node, span: self.span });
+            }
+            return Ok(());
+        };
+        match &mut frame.content {
+            Content::List(items) => items.push(node),
+            Content::Map { key: key @ None, .. } => {
+                if merge {
+                    *key = Some(Key::Merge);
+                    return Ok(());
+                }
+                let name = match node.value {
+                    Value::String(name) => name,
+                    Value::Bool(yes) => yes.to_string(),
+                    Value::Int(number) => number.to_string(),
+                    Value::Float(number) => json_number(number),
+                    Value::Null => return Err(broken_at(node.span, "a key is missing here")),
+                    Value::List(_) | Value::Map(_) => {
+                        let message = "a list or mapping cannot be a key";
+                        return Err(broken_at(node.span, message));
+                    }
+                };
+                *key = Some(Key::Name(name, node.span));
+            }
+            Content::Map { entries, index, key } => match key.take() {
+                Some(Key::Name(key, key_span)) => {
+                    let entry = Entry { key, key_span, value: node };
+                    if let Some(first) = insert(entries, index, entry) {
+                        let message = format!(
+                            "key `{}` is set twice: the one in line {} is ignored",
+                            first.key, first.key_span.line
+                        );
+                        self.problems.push(Problem {
+                            severity: Severity::Warning,
+                            ..problem(key_span, &message)
+                        });
+                    }
+                }
+                Some(Key::Merge) | None => {
+                    let maps = match &node.value {
+                        Value::Map(_) => std::slice::from_ref(&node),
+                        Value::List(items) => items,
+                        _ => &[],
+                    };
+                    if maps.is_empty() || !maps.iter().all(|map| matches!(map.value, Value::Map(_)))
+                    {
+                        let message = "map merge requires map or sequence of maps as the value";
+                        return Err(broken_at(node.span, message));
+                    }
+                    // the first of several wins
+                    for entry in maps.iter().rev().flat_map(Node::entries) {
+                        insert(entries, index, entry.clone());
+                    }
+                }
+            },
+        }
+        Ok(())
+    }
+
+    fn slice(&self, range: Range<usize>) -> &'a str {
+        self.text.get(range).unwrap_or_default()
+    }
+
+    fn broken(&mut self, range: Range<usize>, message: &str) -> Broken {
+        let span = self.places.span(range);
+        broken_at(span, message)
+    }
+
+    fn refuse_control_characters(&mut self) -> Result<(), Broken> {
+        let refused = |c: char| {
+            matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{7f}')
+                || matches!(c, '\u{80}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}')
+        };
+        match self.source.char_indices().find(|(_, c)| refused(*c)) {
+            None => Ok(()),
+            Some((at, c)) => {
+                let at = self.span.start + at;
+                let message =
+                    format!("control characters are not allowed (U+{:04X})", u32::from(c));
+                Err(self.broken(at..at + c.len_utf8(), &message))
+            }
+        }
+    }
+
+    /// The parser's complaint, with what to do about it.
+    fn syntax(&mut self, error: &ScanError) -> Broken {
+        let at = self.places.byte(error.marker().index()).min(self.span.end);
+        let rest = self.slice(at..self.span.end);
+        let line = rest.split(['\n', '\r']).next().unwrap_or_default();
+        let first = rest.chars().next();
+        let message = explain(error.info(), line);
+        let mut broken =
+            self.broken(at..at + line.trim_end().len().max(1).min(rest.len()), &message);
+        let indent = self.slice(self.span.start..at).rsplit('\n').next().unwrap_or_default();
+        if indent.trim().is_empty() && (indent.contains('\t') || first == Some('\t')) {
+            let from = at - indent.len();
+            let tabs = self.slice(from..self.span.end);
+            let tabs = tabs.get(..tabs.len() - tabs.trim_start_matches([' ', '\t']).len());
+            if let Some(tabs) = tabs.filter(|tabs| !tabs.is_empty()) {
+                broken.message = String::from("tabs cannot indent YAML: use spaces");
+                broken.span = self.places.span(from..from + tabs.len());
+                broken.fix = Some(Edit {
+                    start: from,
+                    end: from + tabs.len(),
+                    insert: tabs.replace('\t', "  "),
+                });
+            }
+        }
+        broken
+    }
+}
+
+/// Puts an entry into a mapping; returns the one that it replaces.
+fn insert(
+    entries: &mut Vec<Entry>,
+    index: &mut HashMap<String, usize>,
+    entry: Entry,
+) -> Option<Entry> {
+    const SMALL: usize = 16;
+    let found = if entries.len() <= SMALL {
+        entries.iter().position(|other| other.key == entry.key)
+    } else {
+        for (at, other) in entries.iter().enumerate().skip(index.len()) {
+            index.insert(other.key.clone(), at);
+        }
+        index.get(&entry.key).copied()
+    };
+    if let Some(other) = found.and_then(|at| entries.get_mut(at)) {
+        return Some(std::mem::replace(other, entry));
+    }
+    entries.push(entry);
+    None
+}
+
+/// How many values a tree has, and how deep it is.
+fn measure(node: &Node) -> (usize, usize) {
+    let children: Vec<_> = match &node.value {
+        Value::List(items) => items.iter().map(measure).collect(),
+        Value::Map(entries) => entries.iter().map(|entry| measure(&entry.value)).collect(),
+        _ => return (1, 0),
+    };
+    children.iter().fold((1, 1), |(size, depth), (more, deep)| (size + more, depth.max(deep + 1)))
+}
+
+/// Whether an entry was written in the mapping itself, and not merged into it.
+fn within(entry: Span, mapping: Span) -> bool {
+    entry.start >= mapping.start && entry.end <= mapping.end
+}
+
+fn broken_at(span: Span, message: &str) -> Broken {
+    Box::new(problem(span, message))
+}
+
+fn problem(span: Span, message: &str) -> Problem {
+    Problem {
+        span,
+        severity: Severity::Error,
+        message: message.to_owned(),
+        object: None,
+        fix: None,
+    }
+}
+
+/// The parser's words for a person.
+fn explain(info: &str, line: &str) -> String {
+    let said = info.rsplit(", ").next().unwrap_or(info);
+    let start: String = line.chars().take_while(|c| !c.is_whitespace()).take(40).collect();
+    if info.contains("mapping values are not allowed") {
+        return "`:` is not allowed here: quote a value that contains it, or mend the indentation"
+            .to_owned();
+    }
+    if info.contains("expected '-' indicator") {
+        return "expected `- ` here, as in the lines above: mend the indentation".to_owned();
+    }
+    if info.contains("did not find expected key") {
+        return "expected a key here: mend the indentation".to_owned();
+    }
+    if info.contains("unknown anchor") {
+        return format!("unknown anchor `{}`", start.trim_start_matches('*'));
+    }
+    if info.contains("unexpected character") {
+        return format!("a value cannot start with `{}`: quote it", start.get(..1).unwrap_or("?"));
+    }
+    if info.contains("unexpected end of stream") {
+        return "this is never closed".to_owned();
+    }
+    if info.contains("trailing content after") {
+        return "there is text after the closing quote".to_owned();
+    }
+    if said.contains("unknown escape") {
+        return "unknown escape in a double-quoted string: double the `\\`, or use single quotes"
+            .to_owned();
+    }
+    format!("invalid YAML: {said}")
+}
+
+#[cfg(test)]
+mod tests;
