@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use hopwise::analysis::check;
+use hopwise::analysis::{check, matrix};
 use hopwise::policy::evaluate;
 use hopwise::report::text::Look;
-use hopwise::report::{json, markdown, mermaid, text};
+use hopwise::report::{grid, json, markdown, mermaid, text};
 use hopwise::{Flow, Reading, Severity, read, trace};
 
 #[path = "hopwise/sources.rs"]
@@ -62,6 +62,16 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: AnswerFormat,
     },
+    /// Who may reach whom, by the policies alone
+    Matrix {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        #[arg(long, value_enum, default_value_t)]
+        format: GridFormat,
+        /// With the ports
+        #[arg(long)]
+        ports: bool,
+    },
     /// Trace every flow that has an `expect`, and fail if one differs
     Check {
         #[arg(required = true, value_name = "FILE")]
@@ -89,6 +99,19 @@ enum AnswerFormat {
     Json,
     /// As a person reads it
     Text,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum GridFormat {
+    /// As a person reads it
+    #[default]
+    Text,
+    /// One object
+    Json,
+    /// A line for each pair, or with --ports for each port
+    Csv,
+    /// A table
+    Markdown,
 }
 
 /// Why the work stopped before its end.
@@ -171,6 +194,18 @@ fn run(command: Command, out: &mut impl Write) -> Result<u8, Stop> {
                     }
                 }
             }
+            Ok(status)
+        }
+        Command::Matrix { files, format, ports } => {
+            let (_, reading, status) = open(&files)?;
+            let matrix = matrix(&reading.cluster);
+            let told = match format {
+                GridFormat::Text => grid::text(&matrix, ports),
+                GridFormat::Json => json::matrix_line(&matrix) + "\n",
+                GridFormat::Csv => grid::csv(&matrix, ports),
+                GridFormat::Markdown => grid::markdown(&matrix, ports),
+            };
+            out.write_all(told.as_bytes())?;
             Ok(status)
         }
         Command::Check { files } => {

@@ -59,7 +59,12 @@ pub(super) fn explain(cluster: &Cluster, direction: Direction, q: &Question<'_>)
 
 /// The decision alone.
 pub(super) fn allows(cluster: &Cluster, direction: Direction, q: &Question<'_>) -> bool {
-    walk::<()>(&cluster.policies, direction, q, &mut Vec::new()).allows()
+    allows_by(&cluster.policies, direction, q)
+}
+
+/// The decision of these policies alone.
+pub(super) fn allows_by(policies: &Policies, direction: Direction, q: &Question<'_>) -> bool {
+    walk::<()>(policies, direction, q, &mut Vec::new()).allows()
 }
 
 /// Who decided.
@@ -123,7 +128,7 @@ fn walk<'a, N: Note>(
 
 impl Tier {
     /// The policies that have a say in `subject`'s traffic.
-    fn asked<'a, 's>(
+    pub(super) fn asked<'a, 's>(
         &'a self,
         direction: Direction,
         subject: &'s End<'s>,

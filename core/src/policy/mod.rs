@@ -10,6 +10,7 @@ mod flows;
 pub mod form;
 mod kubernetes;
 mod labels;
+mod reach;
 mod rule;
 mod selector;
 
@@ -21,6 +22,7 @@ pub use evaluate::decide;
 pub use flows::{Evaluation, allowed, evaluate};
 pub use form::Policies;
 pub use labels::Selector;
+pub use reach::{Guard, Peer, polices};
 pub use selector::SelectorError;
 
 use crate::text::{Cite, ObjectRef};

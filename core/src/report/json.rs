@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::words;
+use crate::analysis::Matrix;
 use crate::datapath::{
     Cause, Gate, Inspect, Machine, Outcome, Packet, Protocol, Rule, Step, Trace, Verdict,
     address_and_port,
@@ -273,6 +274,12 @@ pub fn evaluation_line(evaluation: &Evaluation) -> String {
         problem: evaluation.problem.as_deref(),
     };
     serde_json::to_string(&line).unwrap_or_default()
+}
+
+/// The matrix on one line: `rows`, `columns`, and in `cells` a list of answers for each row and
+/// column, one for each of the column's ports; `null` for a single pod and itself.
+pub fn matrix_line(matrix: &Matrix) -> String {
+    serde_json::to_string(matrix).unwrap_or_default()
 }
 
 /// The policy evaluations of a request, in order.

@@ -1,0 +1,250 @@
+//! Who may reach whom, on which ports, by the policies alone.
+//!
+//! Pods that no policy can tell apart share a row and a column: same namespace, labels, service
+//! account and ports, and in the same blocks of every rule. So a thousand pods of forty
+//! deployments are forty rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
+use serde::Serialize;
+
+use crate::cluster::{Cluster, ContainerPort, Labels, Pod, PodId};
+use crate::datapath::{Party, Protocol};
+use crate::policy::form::{Rules, Side, Test};
+use crate::policy::{Direction, Guard, Peer, polices};
+
+/// Who may reach whom.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Matrix {
+    /// Who asks: outside clients first, then pods by namespace.
+    pub rows: Vec<Group>,
+    /// Who is asked: pods by namespace.
+    pub columns: Vec<Column>,
+    /// One row for each of `rows`, in it a cell for each of `columns`.
+    pub cells: Vec<Vec<Cell>>,
+}
+
+/// A client, or pods that no policy can tell apart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Group {
+    /// Empty for clients.
+    pub namespace: String,
+    /// As flows spell it: `client/user`, `deployment/shop/web`, `pod/shop/db`.
+    pub name: String,
+    /// How many pods it stands for; 1 for a client.
+    pub pods: usize,
+}
+
+/// A group as a destination.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Column {
+    /// Who.
+    #[serde(flatten)]
+    pub group: Group,
+    /// The ports that its containers declare and that services send to.
+    pub ports: Vec<Port>,
+}
+
+/// A port to ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Port {
+    /// `None` where nothing declares one: the answer is that for a port that no rule names.
+    pub port: Option<u16>,
+    /// The protocol.
+    pub protocol: Protocol,
+}
+
+/// What a row may reach of a column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Cell {
+    /// A single pod and itself: nothing to ask.
+    Itself,
+    /// An answer for each of the column's ports.
+    Ports(Vec<bool>),
+}
+
+impl Cell {
+    /// How many ports it may reach, of how many.
+    pub fn count(&self) -> (usize, usize) {
+        match self {
+            Self::Itself => (0, 0),
+            Self::Ports(ports) => (ports.iter().filter(|allowed| **allowed).count(), ports.len()),
+        }
+    }
+}
+
+/// Who may reach whom in `cluster`.
+pub fn matrix(cluster: &Cluster) -> Matrix {
+    let groups = groups(cluster);
+    let asking: Vec<Asking<'_>> = clients(cluster).chain(pods(cluster, &groups)).collect();
+    let asked: Vec<Asked<'_>> = groups.iter().map(|group| asked(cluster, group)).collect();
+    let cells = asking.iter().map(|from| asked.iter().map(|to| cell(from, to)).collect()).collect();
+    Matrix {
+        rows: asking.into_iter().map(|a| a.group).collect(),
+        columns: asked.into_iter().map(|a| Column { group: a.group, ports: a.ports }).collect(),
+        cells,
+    }
+}
+
+/// A row, while it is computed.
+struct Asking<'a> {
+    group: Group,
+    /// One that speaks for all, and where there is one, another to ask the first about itself.
+    peers: Vec<Peer>,
+    /// What the policies let out; `None` for clients.
+    egress: Option<Guard<'a>>,
+}
+
+/// A column, while it is computed.
+struct Asked<'a> {
+    group: Group,
+    pod: Option<PodId>,
+    ports: Vec<Port>,
+    ingress: Option<Guard<'a>>,
+}
+
+fn cell(from: &Asking<'_>, to: &Asked<'_>) -> Cell {
+    let Some((pod, ingress)) = to.pod.zip(to.ingress.as_ref()) else { return Cell::Itself };
+    let Some(peer) = from.peers.iter().find(|peer| **peer != Peer::Pod(pod)) else {
+        return Cell::Itself;
+    };
+    // Where a group asks itself, its first pod's egress is asked about the second: they are alike.
+    let far = if from.peers.first() == Some(&Peer::Pod(pod)) { *peer } else { Peer::Pod(pod) };
+    let permits = |port: &Port| {
+        let out = from.egress.as_ref();
+        out.is_none_or(|egress| egress.permits(far, port.protocol, port.port))
+            && ingress.permits(*peer, port.protocol, port.port)
+    };
+    Cell::Ports(to.ports.iter().map(permits).collect())
+}
+
+fn clients(cluster: &Cluster) -> impl Iterator<Item = Asking<'_>> {
+    cluster.clients.iter().map(|client| Asking {
+        group: Group {
+            namespace: String::new(),
+            name: Party::Client(client.name.clone()).to_string(),
+            pods: 1,
+        },
+        peers: vec![Peer::Address(client.ip)],
+        egress: None,
+    })
+}
+
+fn pods<'a>(
+    cluster: &'a Cluster,
+    groups: &'a [Vec<PodId>],
+) -> impl Iterator<Item = Asking<'a>> + use<'a> {
+    groups.iter().map(|ids| {
+        let speaker = ids.first().copied();
+        Asking {
+            group: group(cluster, ids),
+            peers: ids.iter().take(2).map(|id| Peer::Pod(*id)).collect(),
+            egress: speaker.map(|id| Guard::new(cluster, Direction::Egress, id)),
+        }
+    })
+}
+
+fn asked<'a>(cluster: &'a Cluster, ids: &[PodId]) -> Asked<'a> {
+    let pod = ids.first().copied();
+    let mut ports: BTreeSet<Port> = BTreeSet::new();
+    if let Some(pod) = pod.and_then(|id| cluster.pods.get(id.0)) {
+        ports.extend(pod.ports.iter().map(declared));
+    }
+    for port in cluster.services.iter().flat_map(|service| &service.ports) {
+        let endpoints = port.endpoints.iter().filter(|e| e.pod.is_some_and(|p| ids.contains(&p)));
+        ports.extend(endpoints.map(|e| Port { port: Some(e.port), protocol: port.protocol }));
+    }
+    if ports.is_empty() {
+        ports.insert(Port { port: None, protocol: Protocol::Tcp });
+    }
+    Asked {
+        group: group(cluster, ids),
+        pod,
+        ports: ports.into_iter().collect(),
+        ingress: pod.map(|id| Guard::new(cluster, Direction::Ingress, id)),
+    }
+}
+
+fn declared(port: &ContainerPort) -> Port {
+    Port { port: Some(port.port), protocol: port.protocol }
+}
+
+fn group(cluster: &Cluster, ids: &[PodId]) -> Group {
+    let pod = ids.first().and_then(|id| cluster.pods.get(id.0));
+    let (namespace, name) = pod.map_or_else(Default::default, |pod| {
+        let party = match &pod.owner {
+            Some((kind, name)) => {
+                Party::Workload(kind.clone(), pod.namespace.clone(), name.clone())
+            }
+            None => Party::Pod(pod.namespace.clone(), pod.name.clone()),
+        };
+        (pod.namespace.clone(), party.to_string())
+    });
+    Group { namespace, name, pods: ids.len() }
+}
+
+/// Everything by which a policy can tell pods apart.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Look<'a> {
+    namespace: &'a str,
+    /// Not a difference to any policy, but to a person.
+    owner: Option<&'a (String, String)>,
+    labels: &'a Labels,
+    service_account: &'a str,
+    ports: Vec<(&'a str, u16, Protocol)>,
+    /// Which of the rules' blocks hold its addresses.
+    blocks: Vec<bool>,
+    /// Addresses' families.
+    families: Vec<bool>,
+}
+
+/// The pods that policies know, in groups, by namespace and name.
+fn groups(cluster: &Cluster) -> Vec<Vec<PodId>> {
+    let blocks = blocks(cluster);
+    let mut groups: BTreeMap<Look<'_>, Vec<PodId>> = BTreeMap::new();
+    for (i, pod) in cluster.pods.iter().enumerate().filter(|(_, pod)| polices(pod)) {
+        groups.entry(look(pod, &blocks)).or_default().push(PodId(i));
+    }
+    let mut groups: Vec<Vec<PodId>> = groups.into_values().collect();
+    groups.sort_by_cached_key(|ids| {
+        let Group { namespace, name, .. } = group(cluster, ids);
+        (namespace, name)
+    });
+    groups
+}
+
+fn look<'a>(pod: &'a Pod, blocks: &BTreeSet<IpNet>) -> Look<'a> {
+    let mut ports: Vec<_> =
+        pod.ports.iter().map(|p| (p.name.as_str(), p.port, p.protocol)).collect();
+    ports.sort_unstable();
+    let within = |block: &IpNet| pod.addresses.iter().any(|ip| block.contains(ip));
+    Look {
+        namespace: &pod.namespace,
+        owner: pod.owner.as_ref(),
+        labels: &pod.labels,
+        service_account: &pod.service_account,
+        ports,
+        blocks: blocks.iter().map(within).collect(),
+        families: pod.addresses.iter().map(std::net::IpAddr::is_ipv4).collect(),
+    }
+}
+
+/// Every block of addresses that a rule speaks of.
+fn blocks(cluster: &Cluster) -> BTreeSet<IpNet> {
+    let policies = cluster.policies.tiers.iter().flat_map(|tier| &tier.policies);
+    let rules = policies
+        .flat_map(|policy| [policy.ingress.as_ref(), policy.egress.as_ref()])
+        .flatten()
+        .flat_map(|Rules { rules, .. }| rules);
+    let sides = rules.flat_map(|rule| [&rule.source, &rule.destination]);
+    let conditions = sides.flat_map(|Side { peers, .. }| peers).flat_map(|peer| &peer.conditions);
+    conditions
+        .flat_map(|condition| match &condition.test {
+            Test::Nets(nets) | Test::NotNets(nets) => nets.as_slice(),
+            Test::Endpoints(_) | Test::NotEndpoints(_) => &[],
+        })
+        .copied()
+        .collect()
+}
