@@ -3,6 +3,15 @@
 //! Everything here is plain data. What the text does not contain is assumed, and says so in its
 //! `origin`.
 
+mod address;
+mod assume;
+mod endpoints;
+mod nodes;
+mod pods;
+mod resolve;
+mod services;
+mod settings;
+
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
@@ -10,6 +19,8 @@ use ipnet::IpNet;
 
 use crate::datapath::{Flow, Protocol};
 use crate::text::{Cite, ObjectRef, Origin, Problem, Setting, Span};
+
+pub use resolve::read;
 
 /// Everything that can be known from the text alone.
 #[derive(Clone, Debug)]
@@ -479,12 +490,6 @@ pub enum Peering {
     Mesh,
     /// Nodes tell the reflectors, which tell the others.
     RouteReflectors(Vec<NodeId>),
-}
-
-/// Everything that can be known from `text` alone.
-pub fn read(text: &str) -> Reading {
-    let _ = text;
-    Reading { cluster: Cluster::default(), scenario: Scenario::default(), problems: Vec::new() }
 }
 
 fn default<T>(value: T, why: &str) -> Setting<T> {

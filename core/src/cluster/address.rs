@@ -1,0 +1,125 @@
+//! Which addresses are taken and which are free: Calico's IPAM, as far as it can be guessed.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::{Node, Pool};
+
+/// Assumed pods take addresses from here on in their node's block; those before are the tunnel's
+/// and the usual first pods'.
+const FIRST_ASSUMED: u128 = 32;
+
+/// Hands out addresses that nobody has.
+#[derive(Debug, Default)]
+pub(super) struct Addresses {
+    taken: HashSet<IpAddr>,
+    blocks: HashSet<IpNet>,
+}
+
+impl Addresses {
+    /// Somebody has it.
+    pub(super) fn take(&mut self, address: IpAddr) {
+        self.taken.insert(address);
+    }
+
+    /// Some node has it. `false` if one had it before.
+    pub(super) fn take_block(&mut self, block: IpNet) -> bool {
+        self.blocks.insert(block)
+    }
+
+    /// Takes a block, if nobody has it.
+    pub(super) fn claim(&mut self, block: IpNet) -> bool {
+        let free = !self.blocks.iter().any(|b| b.contains(&block) || block.contains(b));
+        free && self.blocks.insert(block)
+    }
+
+    /// A free address for a pod on this node, from its blocks or from a new one. `None` if the
+    /// pools of the family are used up.
+    pub(super) fn pod(&mut self, node: &mut Node, pools: &[Pool], v4: bool) -> Option<IpAddr> {
+        let free = node
+            .blocks
+            .iter()
+            .filter(|block| block.addr().is_ipv4() == v4)
+            .find_map(|block| self.free_in(block));
+        let address = match free {
+            Some(address) => address,
+            None => {
+                let block = self.block(pools, v4)?;
+                node.blocks.push(block);
+                self.free_in(&block)?
+            }
+        };
+        self.taken.insert(address);
+        Some(address)
+    }
+
+    /// A free block of the pools of a family.
+    pub(super) fn block(&mut self, pools: &[Pool], v4: bool) -> Option<IpNet> {
+        let pool = pools
+            .iter()
+            .find(|pool| pool.cidr.addr().is_ipv4() == v4 && !pool.load_balancer_only)?;
+        let size = pool.block_size.max(pool.cidr.prefix_len());
+        let host_bits = if v4 { 32 } else { 128 } - u32::from(size);
+        let count = 1_u128.checked_shl(u32::from(size - pool.cidr.prefix_len())).unwrap_or(1 << 20);
+        let base = number(pool.cidr.network());
+        let block = (0..count.min(1 << 20)).find_map(|index| {
+            let network = address(base + (index << host_bits), v4)?;
+            let block = IpNet::new(network, size).ok()?;
+            self.claim(block).then_some(block)
+        })?;
+        Some(block)
+    }
+
+    fn free_in(&self, block: &IpNet) -> Option<IpAddr> {
+        let v4 = block.addr().is_ipv4();
+        let bits = if v4 { 32 } else { 128 } - u32::from(block.prefix_len());
+        let size = 1_u128.checked_shl(bits).unwrap_or(u128::MAX).min(1 << 16);
+        let base = number(block.network());
+        let first = FIRST_ASSUMED.min(size / 2);
+        (first..size)
+            .chain(1..first)
+            .filter_map(|offset| address(base + offset, v4))
+            .find(|found| !self.taken.contains(found))
+    }
+}
+
+/// The block that an address lies in.
+pub(super) fn block_of(address: IpAddr, pools: &[Pool]) -> Option<IpNet> {
+    let pool = pools
+        .iter()
+        .filter(|pool| pool.cidr.contains(&address))
+        .max_by_key(|pool| pool.cidr.prefix_len())?;
+    IpNet::new(address, pool.block_size.max(pool.cidr.prefix_len())).ok().map(|net| net.trunc())
+}
+
+/// The `index`th address after the network's own.
+pub(super) fn nth(net: &IpNet, index: u128) -> Option<IpAddr> {
+    address(number(net.network()).checked_add(index)?, net.addr().is_ipv4())
+        .filter(|found| net.contains(found))
+}
+
+/// The whole of a family's addresses that share `prefix` bits with `of`.
+pub(super) fn network(of: IpAddr, prefix: u8) -> IpNet {
+    let whole = match of {
+        IpAddr::V4(ip) => Ipv4Net::new(ip, prefix).map(IpNet::V4),
+        IpAddr::V6(ip) => Ipv6Net::new(ip, prefix).map(IpNet::V6),
+    };
+    whole.unwrap_or_else(|_| IpNet::from(of)).trunc()
+}
+
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(ip) => u128::from(u32::from(ip)),
+        IpAddr::V6(ip) => u128::from(ip),
+    }
+}
+
+fn address(number: u128, v4: bool) -> Option<IpAddr> {
+    if v4 {
+        u32::try_from(number).ok().map(|bits| IpAddr::V4(bits.into()))
+    } else {
+        Some(IpAddr::V6(number.into()))
+    }
+}

@@ -1,0 +1,352 @@
+//! What the text speaks of, but does not contain: pods behind a service, pods that a policy's
+//! peers mean, machines outside, and the flows that are worth asking about.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::address::nth;
+use super::endpoints::{Slices, selects};
+use super::pods::{self, Draft};
+use super::{
+    Client, Cluster, ContainerPort, Labels, Namespace, ScenarioFlow, ServiceKind, services,
+};
+use crate::datapath::{Flow, Party, PortRef, Target};
+use crate::manifest::kubernetes::{LabelSelector, NetworkPolicyPeer};
+use crate::manifest::{Kind, Object};
+use crate::text::Origin;
+
+/// The label that kube-apiserver gives every namespace.
+pub(super) const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
+/// More assumed clients than this show nothing new.
+const MAX_CLIENTS: usize = 6;
+/// More proposed flows than this are no help.
+const MAX_FLOWS: usize = 12;
+
+/// A pod behind each service whose selector finds none, unless the namespace has pods: then the
+/// service really has no endpoints.
+pub(super) fn service_pods(
+    drafts: &mut Vec<Draft>,
+    services: &[services::Draft],
+    slices: &Slices<'_>,
+) {
+    let populated: BTreeSet<String> = drafts.iter().map(|d| d.pod.namespace.clone()).collect();
+    for service in services {
+        let (namespace, name) = (&service.service.namespace, &service.service.name);
+        let selected = |draft: &Draft| {
+            draft.pod.namespace == *namespace && selects(&service.selector, &draft.pod.labels)
+        };
+        if service.selector.is_empty()
+            || populated.contains(namespace)
+            || slices.has(namespace, name)
+            || drafts.iter().any(selected)
+        {
+            continue;
+        }
+        let ports = service.service.ports.iter().map(|port| {
+            let number = port.target_port.parse();
+            ContainerPort {
+                name: if number.is_ok() { port.name.clone() } else { port.target_port.clone() },
+                port: number.unwrap_or(port.port),
+                protocol: port.protocol,
+            }
+        });
+        drafts.push(pods::assumed(
+            namespace,
+            &format!("{name}-1"),
+            service.selector.clone(),
+            ports.collect(),
+            &format!(
+                "Service {namespace}/{name} selects a pod, and the text has none in {namespace}"
+            ),
+        ));
+    }
+}
+
+/// A pod for everyone that a policy's selectors speak of, in its namespace.
+pub(super) fn peer_pods(
+    drafts: &mut Vec<Draft>,
+    namespaces: &mut BTreeMap<String, Namespace>,
+    objects: &[Object],
+) {
+    for object in objects {
+        let Kind::NetworkPolicy(policy) = &object.kind else { continue };
+        let own = &object.reference.namespace;
+        let who = object.reference.to_string();
+        let subject = &policy.spec.pod_selector;
+        let reason = format!("{who} selects it, and the text has no pod in {own}");
+        if !drafts.iter().any(|draft| draft.pod.namespace == *own) {
+            let labels = satisfy(subject);
+            let name = labels.values().next().cloned().unwrap_or_else(|| "pod".to_owned());
+            drafts.push(pods::assumed(own, &dns_name(&name), labels, Vec::new(), &reason));
+        }
+        let ingress = policy.spec.ingress.iter().flat_map(|rule| &rule.from);
+        let egress = policy.spec.egress.iter().flat_map(|rule| &rule.to);
+        for peer in ingress.chain(egress) {
+            peer_pod(drafts, namespaces, own, peer, &who);
+        }
+    }
+}
+
+fn peer_pod(
+    drafts: &mut Vec<Draft>,
+    namespaces: &mut BTreeMap<String, Namespace>,
+    own: &str,
+    peer: &NetworkPolicyPeer,
+    who: &str,
+) {
+    let pod_labels = peer.pod_selector.as_ref().map(satisfy).unwrap_or_default();
+    let mut wanted: Vec<Labels> = Vec::new();
+    let Some(selector) = &peer.namespace_selector else {
+        if peer.pod_selector.is_some() {
+            add_client(drafts, own, pod_labels, who);
+        }
+        return;
+    };
+    wanted.push(satisfy(selector));
+    // A namespace for each value that is shut out, so that one can ask about it.
+    for expression in &selector.match_expressions {
+        if expression.operator == "NotIn" {
+            for value in &expression.values {
+                wanted.push([(expression.key.clone(), value.clone())].into());
+            }
+        }
+    }
+    for labels in wanted {
+        let found = namespaces
+            .iter()
+            .find(|(name, found)| {
+                labels.iter().all(|(key, value)| {
+                    if key == NAMESPACE_NAME {
+                        value == *name
+                    } else {
+                        found.labels.get(key) == Some(value)
+                    }
+                }) && (!labels.is_empty()
+                    || drafts.iter().any(|d| d.pod.namespace == **name)
+                    || name.as_str() != own)
+            })
+            .map(|(name, _)| name.clone());
+        let name = found.unwrap_or_else(|| {
+            let name = labels
+                .get(NAMESPACE_NAME)
+                .or_else(|| labels.values().find(|value| !value.is_empty()))
+                .map_or_else(|| "default".to_owned(), |value| dns_name(value));
+            let name = if namespaces.contains_key(&name) && !labels.is_empty() {
+                format!("{name}-2")
+            } else {
+                name
+            };
+            let reason = format!("a namespaceSelector of {who} speaks of it");
+            namespaces
+                .entry(name.clone())
+                .or_insert_with(|| namespace(&name, labels.clone(), Origin::Assumed(reason)));
+            name
+        });
+        add_client(drafts, &name, pod_labels.clone(), who);
+    }
+}
+
+/// A pod in a namespace that has none with these labels.
+fn add_client(drafts: &mut Vec<Draft>, namespace: &str, labels: Labels, who: &str) {
+    let fits =
+        |draft: &Draft| draft.pod.namespace == namespace && selects(&labels, &draft.pod.labels);
+    if drafts.iter().any(fits) {
+        return;
+    }
+    let name = labels
+        .values()
+        .find(|value| !value.is_empty())
+        .map_or_else(|| "client".to_owned(), |v| dns_name(v));
+    let reason =
+        format!("a peer of {who} speaks of it, and the text has no such pod in {namespace}");
+    drafts.push(pods::assumed(namespace, &name, labels, Vec::new(), &reason));
+}
+
+/// Labels that a selector selects.
+fn satisfy(selector: &LabelSelector) -> Labels {
+    let mut labels = selector.match_labels.clone();
+    for expression in &selector.match_expressions {
+        let value = match (expression.operator.as_str(), expression.values.first()) {
+            ("In", Some(value)) => value.clone(),
+            ("Exists", _) => "yes".to_owned(),
+            _ => continue,
+        };
+        labels.entry(expression.key.clone()).or_insert(value);
+    }
+    labels
+}
+
+/// A name that kube-apiserver takes, made of a label's value.
+fn dns_name(value: &str) -> String {
+    let name: String = value
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    let name = name.trim_matches('-');
+    if name.is_empty() { "client".to_owned() } else { name.to_owned() }
+}
+
+/// A namespace, with the label that kube-apiserver gives it.
+pub(super) fn namespace(name: &str, mut labels: Labels, origin: Origin) -> Namespace {
+    labels.insert(NAMESPACE_NAME.to_owned(), name.to_owned());
+    Namespace { labels, origin }
+}
+
+/// Machines outside, for a text that names none: one inside each `ipBlock` of an ingress rule,
+/// and one that is in none of them.
+pub(super) fn clients(cluster: &Cluster, objects: &[Object]) -> Vec<Client> {
+    let mut blocks: Vec<(IpNet, Vec<IpNet>, String)> = Vec::new();
+    for object in objects {
+        let Kind::NetworkPolicy(policy) = &object.kind else { continue };
+        for block in policy
+            .spec
+            .ingress
+            .iter()
+            .flat_map(|rule| &rule.from)
+            .filter_map(|p| p.ip_block.as_ref())
+        {
+            if let Ok(cidr) = block.cidr.parse::<IpNet>() {
+                let except = block.except.iter().filter_map(|e| e.parse().ok()).collect();
+                blocks.push((cidr.trunc(), except, object.reference.to_string()));
+            }
+        }
+    }
+    let inside_cluster = |ip: &IpAddr| {
+        cluster.pool_of(*ip).is_some()
+            || cluster.node_by_address.contains_key(ip)
+            || cluster.nodes.iter().any(|n| n.addresses.iter().any(|a| a.contains(ip)))
+    };
+    let mut clients: Vec<Client> = Vec::new();
+    for (cidr, except, who) in &blocks {
+        let first = u128::from(cidr.prefix_len() < if cidr.addr().is_ipv4() { 31 } else { 127 });
+        let ip = (first..first + 64)
+            .filter_map(|index| nth(cidr, index))
+            .find(|ip| !except.iter().any(|range| range.contains(ip)) && !inside_cluster(ip));
+        let Some(ip) = ip else { continue };
+        if clients.len() >= MAX_CLIENTS || clients.iter().any(|client| cidr.contains(&client.ip)) {
+            continue;
+        }
+        let name = if clients.is_empty() {
+            "user".to_owned()
+        } else {
+            format!("user{}", clients.len() + 1)
+        };
+        let origin =
+            Origin::Assumed(format!("an ipBlock of {who}, {cidr}, speaks of machines outside"));
+        clients.push(Client { name, ip, origin });
+    }
+    // Documentation addresses (RFC 5737) belong to nobody.
+    let stranger = [[203, 0, 113, 77], [198, 51, 100, 77], [192, 0, 2, 77]]
+        .map(IpAddr::from)
+        .into_iter()
+        .find(|ip| !blocks.iter().any(|(cidr, ..)| cidr.contains(ip)) && !inside_cluster(ip));
+    if let Some(ip) = stranger {
+        let why = if blocks.is_empty() {
+            "a machine outside the cluster"
+        } else {
+            "a machine outside that no ipBlock speaks of"
+        };
+        let name = if blocks.is_empty() { "user" } else { "stranger" };
+        let name = if clients.iter().any(|c| c.name == name) { "stranger" } else { name };
+        clients.push(Client { name: name.to_owned(), ip, origin: Origin::Assumed(why.to_owned()) });
+    }
+    clients
+}
+
+/// The flows that are worth asking about, for a text that asks none.
+pub(super) fn flows(cluster: &Cluster) -> Vec<ScenarioFlow> {
+    let mut found: Vec<Flow> = Vec::new();
+    let mut ask = |from: &Party, to: Target, protocol| {
+        if found.len() < MAX_FLOWS {
+            found.push(Flow { from: from.clone(), to, protocol, explicit_tcp: false });
+        }
+    };
+    let clients: Vec<Party> =
+        cluster.clients.iter().take(2).map(|client| Party::Client(client.name.clone())).collect();
+    let outside = cluster
+        .services
+        .iter()
+        .find(|service| matches!(service.kind, ServiceKind::NodePort | ServiceKind::LoadBalancer));
+    let any = outside.or_else(|| cluster.services.iter().find(|s| !s.cluster_ips.is_empty()));
+    let pods = |skip: &dyn Fn(&super::Pod) -> bool| -> Vec<Party> {
+        let mut seen = BTreeSet::new();
+        cluster
+            .pods
+            .iter()
+            .filter(|pod| !pod.finished && !skip(pod) && seen.insert(&pod.namespace))
+            .take(3)
+            .map(|pod| Party::Pod(pod.namespace.clone(), pod.name.clone()))
+            .collect()
+    };
+    match any.and_then(|service| Some((service, service.ports.first()?))) {
+        Some((service, port)) => {
+            let behind: BTreeSet<_> = port.endpoints.iter().filter_map(|e| e.pod).collect();
+            let (namespace, name) = (service.namespace.clone(), service.name.clone());
+            let number = PortRef::Number(port.port);
+            if let (Some(node_port), Some(client)) = (port.node_port, clients.first()) {
+                let with = cluster.nodes.iter().position(|_| true);
+                let _ = with;
+                for node in cluster.nodes.iter().take(3) {
+                    ask(client, Target::NodePort(node.name.clone(), node_port), port.protocol);
+                }
+            }
+            if !service.ingress_ips.is_empty() || !cluster.balancers.is_empty() {
+                for client in &clients {
+                    let to = Target::LoadBalancer {
+                        namespace: namespace.clone(),
+                        name: name.clone(),
+                        port: number.clone(),
+                        balancer: cluster.balancers.first().map(|balancer| balancer.name.clone()),
+                        node: None,
+                    };
+                    ask(client, to, port.protocol);
+                }
+            }
+            let own = |pod: &super::Pod| {
+                behind.iter().any(|id| {
+                    cluster
+                        .pod(*id)
+                        .is_some_and(|b| b.name == pod.name && b.namespace == pod.namespace)
+                })
+            };
+            for pod in pods(&own) {
+                let to = Target::Service(namespace.clone(), name.clone(), number.clone());
+                ask(&pod, to, port.protocol);
+                if let (Some(node_port), Some(node)) = (port.node_port, cluster.nodes.first()) {
+                    ask(&pod, Target::NodePort(node.name.clone(), node_port), port.protocol);
+                }
+            }
+            if let Some(stranger) = clients.get(1)
+                && let (Some(node_port), Some(node)) = (port.node_port, cluster.nodes.first())
+            {
+                ask(stranger, Target::NodePort(node.name.clone(), node_port), port.protocol);
+            }
+        }
+        None => {
+            let to = cluster.pods.iter().find(|pod| !pod.finished && !pod.host_network);
+            if let Some(to) = to {
+                let port = to.ports.first().map_or(80, |port| port.port);
+                let protocol = to.ports.first().map(|port| port.protocol).unwrap_or_default();
+                let is_it = |pod: &super::Pod| pod.name == to.name && pod.namespace == to.namespace;
+                for pod in pods(&is_it) {
+                    let target =
+                        Target::Pod(to.namespace.clone(), to.name.clone(), PortRef::Number(port));
+                    ask(&pod, target, protocol);
+                }
+            }
+        }
+    }
+    found
+        .into_iter()
+        .map(|flow| ScenarioFlow {
+            name: flow.to_string(),
+            flow,
+            expect: None,
+            expect_source: None,
+            span: None,
+        })
+        .collect()
+}

@@ -1,0 +1,255 @@
+//! The nodes: their addresses, tunnels and blocks, read or assumed.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::address::{Addresses, block_of, network, nth};
+use super::{EncapMode, Node, Pool};
+use crate::manifest::calico::annotation;
+use crate::manifest::{Kind, Object};
+use crate::text::{ObjectRef, Origin, Setting};
+
+/// The nodes of the article that Hopwise grew from: name, address, tunnel address.
+const ARTICLE: [(&str, [u8; 4], [u8; 4]); 3] = [
+    ("node1", [10, 102, 123, 117], [10, 233, 90, 0]),
+    ("node2", [10, 102, 123, 104], [10, 233, 96, 0]),
+    ("node3", [10, 102, 123, 143], [10, 233, 92, 0]),
+];
+
+/// The pool of the article.
+pub(super) fn article_pool(cidr: IpNet, reason: &str) -> Pool {
+    let assumed = |why: &str| Origin::Assumed(why.to_owned());
+    Pool {
+        name: "default-ipv4-ippool".to_owned(),
+        cidr,
+        block_size: 24,
+        ipip: Setting {
+            value: EncapMode::Always,
+            origin: assumed("Calico's manifest sets IPIP unless told otherwise"),
+        },
+        vxlan: Setting {
+            value: EncapMode::Never,
+            origin: assumed("Calico's manifest sets IPIP unless told otherwise"),
+        },
+        nat_outgoing: Setting { value: true, origin: assumed("Calico's manifest sets it") },
+        load_balancer_only: false,
+        origin: assumed(reason),
+    }
+}
+
+/// The nodes that the text has.
+pub(super) fn written(objects: &[Object]) -> Vec<Node> {
+    objects
+        .iter()
+        .filter_map(|object| match &object.kind {
+            Kind::Node(node) => Some(read(object, node)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn read(object: &Object, node: &crate::manifest::kubernetes::Node) -> Node {
+    let annotation = |key: &str| {
+        let path = format!("metadata.annotations[{key}]");
+        object.metadata.annotations.get(key).map(|value| (value, object.cite(&path)))
+    };
+    let tunnel = |key: &str| {
+        annotation(key).and_then(|(value, cite)| {
+            let value: IpAddr = value.parse().ok()?;
+            Some(Setting { value, origin: Origin::Written(cite) })
+        })
+    };
+    let hosts: Vec<(IpNet, crate::text::Cite)> =
+        [annotation::IPV4_ADDRESS, annotation::IPV6_ADDRESS]
+            .into_iter()
+            .filter_map(|key| annotation(key))
+            .filter_map(|(value, cite)| Some((value.parse().ok()?, cite)))
+            .collect();
+    let mut addresses: Vec<IpNet> = hosts.iter().map(|(net, _)| *net).collect();
+    let mut subnet_origin = hosts.first().map(|(_, cite)| Origin::Written(cite.clone()));
+    for address in &node.status.addresses {
+        let Ok(ip) = address.address.parse::<IpAddr>() else { continue };
+        if address.kind != "InternalIP" || addresses.iter().any(|known| known.addr() == ip) {
+            continue;
+        }
+        // Calico's annotation says the prefix; without one, nodes are taken to share a /24.
+        let net = IpNet::new(ip, if ip.is_ipv4() { 24 } else { 64 });
+        addresses.extend(net);
+    }
+    let subnet_origin = subnet_origin.take().unwrap_or_else(|| {
+        Origin::Assumed(format!(
+            "no annotation {} says how long the subnet's prefix is",
+            annotation::IPV4_ADDRESS
+        ))
+    });
+    let cidrs = node.spec.pod_cidrs.iter().chain(node.spec.pod_cidr.iter());
+    Node {
+        name: object.reference.name.clone(),
+        labels: object.metadata.labels.clone(),
+        origin: Origin::Written(object.cite("")),
+        addresses,
+        subnet_origin,
+        ipip: tunnel(annotation::IPV4_IPIP_TUNNEL),
+        vxlan: [annotation::IPV4_VXLAN_TUNNEL, annotation::IPV6_VXLAN_TUNNEL]
+            .into_iter()
+            .filter_map(tunnel)
+            .collect(),
+        wireguard: tunnel(annotation::IPV4_WIREGUARD),
+        blocks: Vec::new(),
+        pod_cidrs: cidrs.filter_map(|range| range.parse().ok()).collect(),
+    }
+}
+
+/// A node that something speaks of, or the article's, with an address that no other has.
+pub(super) fn assumed(name: &str, index: usize, reason: &str, others: &[Node]) -> Node {
+    let taken = |ip: &IpAddr| others.iter().any(|n| n.addresses.iter().any(|a| a.addr() == *ip));
+    let article = ARTICLE.get(index).filter(|_| others.len() == index);
+    let article = article.map(|(_, ip, _)| IpAddr::from(*ip)).filter(|ip| !taken(ip));
+    let subnet = others
+        .iter()
+        .find_map(|node| node.addresses.iter().find(|a| a.addr().is_ipv4()).copied())
+        .map_or_else(|| network(IpAddr::from(ARTICLE[0].1), 24), |net| net.trunc());
+    let address = article.filter(|ip| subnet.contains(ip)).or_else(|| {
+        (150..250).chain(10..150).filter_map(|n| nth(&subnet, n)).find(|ip| !taken(ip))
+    });
+    let addresses = address.and_then(|ip| IpNet::new(ip, subnet.prefix_len()).ok());
+    Node {
+        name: name.to_owned(),
+        labels: [("kubernetes.io/hostname".to_owned(), name.to_owned())].into(),
+        origin: Origin::Assumed(reason.to_owned()),
+        addresses: addresses.into_iter().collect(),
+        subnet_origin: Origin::Assumed(reason.to_owned()),
+        ipip: None,
+        vxlan: Vec::new(),
+        wireguard: None,
+        blocks: Vec::new(),
+        pod_cidrs: Vec::new(),
+    }
+}
+
+/// The article's nodes.
+pub(super) fn article(reason: &str) -> Vec<Node> {
+    let mut nodes = Vec::new();
+    for (index, (name, ..)) in ARTICLE.iter().enumerate() {
+        let node = assumed(name, index, reason, &nodes);
+        nodes.push(node);
+    }
+    nodes
+}
+
+/// Gives every node its blocks: those of its tunnel addresses and its pods, or else a free one,
+/// the article's where the nodes are the article's.
+pub(super) fn give_blocks(
+    nodes: &mut [Node],
+    pools: &[Pool],
+    pods: &[(usize, IpAddr)],
+    addresses: &mut Addresses,
+) {
+    let mut claimed: Vec<(IpNet, usize)> = Vec::new();
+    for (index, node) in nodes.iter().enumerate() {
+        let tunnels = node.ipip.iter().chain(&node.vxlan).chain(&node.wireguard);
+        for tunnel in tunnels {
+            addresses.take(tunnel.value);
+            claimed.extend(block_of(tunnel.value, pools).map(|block| (block, index)));
+        }
+    }
+    for (index, address) in pods {
+        addresses.take(*address);
+        claimed.extend(block_of(*address, pools).map(|block| (block, *index)));
+    }
+    // A block is one node's: that of its tunnel, else that of the first pod in it. Other nodes'
+    // pods in it have borrowed their addresses.
+    for (block, index) in claimed {
+        if let Some(node) = nodes.get_mut(index)
+            && addresses.take_block(block)
+        {
+            node.blocks.push(block);
+        }
+    }
+    for (index, node) in nodes.iter_mut().enumerate() {
+        for v4 in [true, false] {
+            let has = node.blocks.iter().any(|block| block.addr().is_ipv4() == v4);
+            if has || !node.addresses.iter().any(|own| own.addr().is_ipv4() == v4) {
+                continue;
+            }
+            let article = ARTICLE
+                .get(index)
+                .filter(|(name, ..)| v4 && *name == node.name)
+                .and_then(|(_, _, tunnel)| block_of(IpAddr::from(*tunnel), pools))
+                .filter(|block| addresses.claim(*block));
+            if let Some(block) = article.or_else(|| addresses.block(pools, v4)) {
+                node.blocks.push(block);
+            }
+        }
+    }
+}
+
+/// Gives every node the tunnel addresses that its pools need and that no annotation tells: the
+/// block's first, for Calico allocates them before any pod's (`node/pkg/allocateip`).
+pub(super) fn give_tunnels(nodes: &mut [Node], pools: &[Pool], addresses: &mut Addresses) {
+    let uses = |v4: bool, pick: fn(&Pool) -> EncapMode| {
+        pools.iter().any(|p| p.cidr.addr().is_ipv4() == v4 && pick(p) != EncapMode::Never)
+    };
+    for node in nodes {
+        let first = |v4: bool| node.blocks.iter().find(|block| block.addr().is_ipv4() == v4);
+        let guess = |v4: bool| {
+            first(v4).map(|block| Setting {
+                value: block.network(),
+                origin: Origin::Assumed(format!(
+                    "no annotation tells it; Calico normally takes the first address of the node's first block, {block}"
+                )),
+            })
+        };
+        let ipip = guess(true).filter(|_| node.ipip.is_none() && uses(true, |p| p.ipip.value));
+        let vxlan: Vec<Setting<IpAddr>> = [true, false]
+            .into_iter()
+            .filter(|v4| uses(*v4, |p| p.vxlan.value))
+            .filter(|v4| !node.vxlan.iter().any(|known| known.value.is_ipv4() == *v4))
+            .filter_map(guess)
+            .collect();
+        for tunnel in ipip.iter().chain(&vxlan) {
+            addresses.take(tunnel.value);
+        }
+        node.ipip = node.ipip.take().or(ipip);
+        node.vxlan.extend(vxlan);
+    }
+}
+
+/// What writes a node into the text.
+pub(super) fn yaml(node: &Node) -> serde_json::Value {
+    let mut annotations = serde_json::Map::new();
+    let mut annotate = |key: &str, value: Option<String>| {
+        if let Some(value) = value {
+            annotations.insert(key.to_owned(), value.into());
+        }
+    };
+    let host = |v4: bool| node.addresses.iter().find(|own| own.addr().is_ipv4() == v4);
+    annotate(annotation::IPV4_ADDRESS, host(true).map(ToString::to_string));
+    annotate(annotation::IPV6_ADDRESS, host(false).map(ToString::to_string));
+    annotate(annotation::IPV4_IPIP_TUNNEL, node.ipip.as_ref().map(|own| own.value.to_string()));
+    for tunnel in &node.vxlan {
+        let key = if tunnel.value.is_ipv4() {
+            annotation::IPV4_VXLAN_TUNNEL
+        } else {
+            annotation::IPV6_VXLAN_TUNNEL
+        };
+        annotate(key, Some(tunnel.value.to_string()));
+    }
+    let addresses: Vec<_> = node
+        .addresses
+        .iter()
+        .map(|own| serde_json::json!({ "type": "InternalIP", "address": own.addr().to_string() }))
+        .collect();
+    serde_json::json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": { "name": node.name, "annotations": annotations },
+        "status": { "addresses": addresses },
+    })
+}
+
+/// How the text would name it.
+pub(super) fn reference(node: &Node) -> ObjectRef {
+    ObjectRef::new("Node", "", &node.name)
+}

@@ -1,0 +1,190 @@
+//! The pods: those of the text, and those that workloads make from their templates.
+
+use std::net::IpAddr;
+
+use super::{ContainerPort, NodeId, Pod};
+use crate::datapath::Protocol;
+use crate::manifest::kubernetes::{ObjectMeta, PodSpec, PodStatus};
+use crate::manifest::{Kind, Object};
+use crate::text::{Cite, Origin};
+
+/// More replicas than this show nothing new.
+const MAX_REPLICAS: i32 = 3;
+
+/// A pod before it has a node and addresses.
+#[derive(Clone, Debug)]
+pub(super) struct Draft {
+    pub(super) pod: Pod,
+    /// `spec.nodeName`, or the node that it must be on.
+    pub(super) node: Option<String>,
+    /// Where the text says its addresses.
+    pub(super) addresses_at: Option<Cite>,
+}
+
+/// The pods of the text, and those of its workloads; a daemon set has one on each of `nodes`.
+pub(super) fn written(objects: &[Object], nodes: &[String]) -> Vec<Draft> {
+    let mut drafts = Vec::new();
+    for object in objects {
+        match &object.kind {
+            Kind::Pod(pod) => {
+                let origin = Origin::Written(object.cite(""));
+                let mut found =
+                    draft(&object.reference.namespace, &object.metadata, &pod.spec, origin);
+                status(&mut found, &pod.status, object);
+                drafts.push(found);
+            }
+            Kind::Workload(workload) => {
+                let kind = workload.kind.to_lowercase();
+                let owned = Some((kind.clone(), object.reference.name.clone()));
+                let places: Vec<Option<String>> = if kind == "daemonset" {
+                    nodes.iter().cloned().map(Some).collect()
+                } else {
+                    (0..workload.replicas.unwrap_or(1).clamp(0, MAX_REPLICAS))
+                        .map(|_| None)
+                        .collect()
+                };
+                let mut meta = workload.template.metadata.clone();
+                for (index, place) in places.into_iter().enumerate() {
+                    meta.name = Some(format!("{}-{}", object.reference.name, index + 1));
+                    let origin = Origin::Written(object.cite(workload.template_path));
+                    let spec = &workload.template.spec;
+                    let mut found = draft(&object.reference.namespace, &meta, spec, origin);
+                    found.pod.owner.clone_from(&owned);
+                    found.node = place.or(found.node);
+                    drafts.push(found);
+                }
+            }
+            _ => {}
+        }
+    }
+    drafts
+}
+
+/// A pod from its metadata and specification.
+fn draft(namespace: &str, meta: &ObjectMeta, spec: &PodSpec, origin: Origin) -> Draft {
+    let sidecars =
+        spec.init_containers.iter().filter(|c| c.restart_policy.as_deref() == Some("Always"));
+    let ports = spec.containers.iter().chain(sidecars).flat_map(|container| &container.ports);
+    let owner = meta
+        .owner_references
+        .iter()
+        .find(|owner| owner.controller != Some(false))
+        .map(|owner| workload_of(&owner.kind, &owner.name));
+    Draft {
+        node: spec.node_name.clone().filter(|name| !name.is_empty()),
+        addresses_at: None,
+        pod: Pod {
+            namespace: namespace.to_owned(),
+            name: meta.name.clone().unwrap_or_default(),
+            labels: meta.labels.clone(),
+            origin,
+            address_origin: Origin::Assumed("the text tells no address".to_owned()),
+            owner,
+            node: NodeId(0),
+            addresses: Vec::new(),
+            host_network: spec.host_network == Some(true),
+            finished: false,
+            ready: true,
+            terminating: meta.deletion_timestamp.is_some(),
+            ports: ports
+                .filter_map(|port| {
+                    Some(ContainerPort {
+                        name: port.name.clone().unwrap_or_default(),
+                        port: u16::try_from(port.container_port).ok()?,
+                        protocol: protocol(port.protocol.as_deref()),
+                    })
+                })
+                .collect(),
+            service_account: spec
+                .service_account_name
+                .clone()
+                .unwrap_or_else(|| "default".to_owned()),
+        },
+    }
+}
+
+/// A replica set of a deployment is named after it, with one more part.
+fn workload_of(kind: &str, name: &str) -> (String, String) {
+    match (kind, name.rsplit_once('-')) {
+        ("ReplicaSet", Some((deployment, hash)))
+            if hash.len() >= 8 && hash.bytes().all(|b| b.is_ascii_alphanumeric()) =>
+        {
+            ("deployment".to_owned(), deployment.to_owned())
+        }
+        _ => (kind.to_lowercase(), name.to_owned()),
+    }
+}
+
+fn status(draft: &mut Draft, status: &PodStatus, object: &Object) {
+    let pod = &mut draft.pod;
+    pod.finished = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
+    if let Some(ready) = status.conditions.iter().find(|condition| condition.kind == "Ready") {
+        pod.ready = ready.status == "True";
+    }
+    let all = status.pod_ips.iter().map(|ip| ip.ip.as_str()).chain(status.pod_ip.as_deref());
+    for ip in all.filter_map(|ip| ip.parse::<IpAddr>().ok()) {
+        if !pod.addresses.contains(&ip) {
+            pod.addresses.push(ip);
+        }
+    }
+    if !pod.addresses.is_empty() {
+        let path = if status.pod_ips.is_empty() { "status.podIP" } else { "status.podIPs" };
+        draft.addresses_at = Some(object.cite(path));
+        pod.address_origin = Origin::Written(object.cite(path));
+    }
+}
+
+/// `protocol`, TCP if left out.
+pub(super) fn protocol(name: Option<&str>) -> Protocol {
+    match name {
+        Some("UDP") => Protocol::Udp,
+        Some("SCTP") => Protocol::Sctp,
+        _ => Protocol::Tcp,
+    }
+}
+
+/// A pod that the text does not have.
+pub(super) fn assumed(
+    namespace: &str,
+    name: &str,
+    labels: super::Labels,
+    ports: Vec<ContainerPort>,
+    reason: &str,
+) -> Draft {
+    let meta = ObjectMeta { name: Some(name.to_owned()), labels, ..ObjectMeta::default() };
+    let origin = Origin::Assumed(reason.to_owned());
+    let mut found = draft(namespace, &meta, &PodSpec::default(), origin);
+    found.pod.ports = ports;
+    found.pod.address_origin = Origin::Assumed(reason.to_owned());
+    found
+}
+
+/// What writes a pod into the text.
+pub(super) fn yaml(pod: &Pod, node: &str) -> serde_json::Value {
+    let ports: Vec<_> = pod
+        .ports
+        .iter()
+        .map(|port| {
+            let mut value = serde_json::json!({
+                "containerPort": port.port,
+                "protocol": port.protocol.to_string(),
+            });
+            if let (Some(map), false) = (value.as_object_mut(), port.name.is_empty()) {
+                map.insert("name".to_owned(), port.name.clone().into());
+            }
+            value
+        })
+        .collect();
+    let ips: Vec<_> =
+        pod.addresses.iter().map(|ip| serde_json::json!({ "ip": ip.to_string() })).collect();
+    serde_json::json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": pod.name, "namespace": pod.namespace, "labels": pod.labels },
+        "spec": {
+            "nodeName": node,
+            "containers": [{ "name": "main", "image": "example.org/main", "ports": ports }],
+        },
+        "status": { "podIPs": ips },
+    })
+}

@@ -1,0 +1,411 @@
+//! From objects to the world: one pass, in the order in which one thing needs the other.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::address::{Addresses, network};
+use super::endpoints::{self, Slices};
+use super::{
+    Assumption, Balancer, Client, Cluster, Labels, Namespace, Node, NodeId, OutsideRoute, Peering,
+    PodId, Reading, Scenario, ScenarioFlow, ServiceKind, assume, nodes, pods, services, settings,
+};
+use crate::datapath::Flow;
+use crate::manifest::calico::annotation;
+use crate::manifest::{self, Kind, Object};
+use crate::policy::Policies;
+use crate::text::{Cite, ObjectRef, Origin, Problem};
+
+/// The article's pool.
+const ARTICLE_POOL: [u8; 4] = [10, 233, 64, 0];
+
+/// Everything that can be known from `text` alone.
+pub fn read(text: &str) -> Reading {
+    let manifest = manifest::read(text);
+    let objects = &manifest.objects;
+    let mut problems = manifest.problems;
+    let mut cluster = Cluster { felix: settings::felix(objects), ..Cluster::default() };
+    cluster.bgp = settings::bgp(objects);
+
+    let services = services::written_services(objects);
+    let slices = Slices::of(objects);
+    cluster.namespaces = namespaces(objects);
+    cluster.nodes = nodes_of(objects);
+    let names: Vec<String> = cluster.nodes.iter().map(|node| node.name.clone()).collect();
+    let mut drafts = pods::written(objects, &names);
+    assume::service_pods(&mut drafts, &services, &slices);
+    assume::peer_pods(&mut drafts, &mut cluster.namespaces, objects);
+    for draft in &drafts {
+        let name = &draft.pod.namespace;
+        if !cluster.namespaces.contains_key(name) {
+            let reason = format!("pod {name}/{} is in it", draft.pod.name);
+            let found = assume::namespace(name, Labels::new(), Origin::Assumed(reason));
+            cluster.namespaces.insert(name.clone(), found);
+        }
+    }
+    cluster.pools = settings::pools(objects);
+    assume_pool(&mut cluster, &drafts);
+    cluster.proxy = settings::proxy(objects, &cluster.pools);
+    place(&mut cluster, drafts);
+    index(&mut cluster);
+    endpoints::fill(&mut cluster, services, &slices);
+    let (policies, more) = Policies::translate(objects);
+    cluster.policies = policies;
+    problems.extend(more);
+    reflectors(&mut cluster, objects);
+    let scenario = outside(&mut cluster, objects, &mut problems);
+    cluster.assumed = assumptions(&cluster, objects);
+    problems.sort_by_key(|problem| problem.span);
+    Reading { cluster, scenario, problems }
+}
+
+/// The namespaces that the text has, and those that its objects live in.
+fn namespaces(objects: &[Object]) -> BTreeMap<String, Namespace> {
+    let mut found = BTreeMap::new();
+    for object in objects {
+        if let Kind::Namespace = object.kind {
+            let (name, labels) = (&object.reference.name, object.metadata.labels.clone());
+            let origin = Origin::Written(object.cite(""));
+            found.insert(name.clone(), assume::namespace(name, labels, origin));
+        }
+    }
+    for object in objects {
+        let name = &object.reference.namespace;
+        if !name.is_empty() && !found.contains_key(name) {
+            let reason = format!("{} is in it", object.reference);
+            let origin = Origin::Assumed(reason);
+            found.insert(name.clone(), assume::namespace(name, Labels::new(), origin));
+        }
+    }
+    found
+}
+
+/// The nodes of the text, and those that its objects speak of; the article's if there are none.
+fn nodes_of(objects: &[Object]) -> Vec<Node> {
+    let mut found = nodes::written(objects);
+    let mut known: HashSet<String> = found.iter().map(|node| node.name.clone()).collect();
+    let mut spoken_of: Vec<(String, String)> = Vec::new();
+    for object in objects {
+        let name = match &object.kind {
+            Kind::Pod(pod) => pod.spec.node_name.clone(),
+            _ => None,
+        };
+        if let Some(name) = name.filter(|name| !name.is_empty() && !known.contains(name)) {
+            known.insert(name.clone());
+            spoken_of.push((name, format!("{} is on it", object.reference)));
+        }
+    }
+    if found.is_empty() && spoken_of.is_empty() {
+        return nodes::article(
+            "the text has no nodes: these are the ones of the article that Hopwise grew from",
+        );
+    }
+    spoken_of.sort();
+    for (name, reason) in spoken_of {
+        let node = nodes::assumed(&name, found.len(), &reason, &found);
+        found.push(node);
+    }
+    // Nodes without any address cannot be walked.
+    let unaddressed: Vec<usize> = (0..found.len())
+        .filter(|index| found.get(*index).is_some_and(|node| node.addresses.is_empty()))
+        .collect();
+    for position in unaddressed {
+        let name = found.get(position).map(|node| node.name.clone()).unwrap_or_default();
+        let stand_in = nodes::assumed(&name, position, "the Node tells no InternalIP", &found);
+        if let Some(node) = found.get_mut(position) {
+            node.addresses = stand_in.addresses;
+            node.subnet_origin = stand_in.subnet_origin;
+        }
+    }
+    found
+}
+
+/// Pods need a pool; one that holds the addresses that they have.
+fn assume_pool(cluster: &mut Cluster, drafts: &[pods::Draft]) {
+    for v4 in [true, false] {
+        if cluster.pools.iter().any(|pool| pool.cidr.addr().is_ipv4() == v4) {
+            continue;
+        }
+        let mut of_pods = drafts
+            .iter()
+            .filter(|draft| !draft.pod.host_network)
+            .flat_map(|draft| &draft.pod.addresses)
+            .filter(|ip| ip.is_ipv4() == v4)
+            .peekable();
+        let first = of_pods.peek().map(|ip| **ip);
+        if !v4 && first.is_none() {
+            continue;
+        }
+        let article = network(IpAddr::from(ARTICLE_POOL), 18);
+        let cidr = match first {
+            None => article,
+            Some(_) if of_pods.clone().all(|ip| article.contains(ip)) => article,
+            Some(ip) => {
+                let longest = if v4 { 16 } else { 64 };
+                let holds_all = |prefix: &u8| {
+                    let range = network(ip, *prefix);
+                    of_pods.clone().all(|ip| range.contains(ip))
+                };
+                let prefix = (1..=longest).rev().find(holds_all).unwrap_or(1);
+                network(ip, prefix)
+            }
+        };
+        let reason = "the text has no IPPool";
+        let mut pool = nodes::article_pool(cidr, reason);
+        if !v4 {
+            "default-ipv6-ippool".clone_into(&mut pool.name);
+            pool.block_size = 122;
+            pool.ipip.value = super::EncapMode::Never;
+            pool.nat_outgoing.value = false;
+        }
+        cluster.pools.push(pool);
+    }
+}
+
+/// Gives pods their nodes, nodes their blocks and tunnels, and pods their addresses.
+fn place(cluster: &mut Cluster, drafts: Vec<pods::Draft>) {
+    let by_name: HashMap<String, usize> =
+        cluster.nodes.iter().enumerate().map(|(index, node)| (node.name.clone(), index)).collect();
+    let by_ip: HashMap<IpAddr, usize> = cluster
+        .nodes
+        .iter()
+        .enumerate()
+        .flat_map(|(index, node)| node.addresses.iter().map(move |own| (own.addr(), index)))
+        .collect();
+    let count = cluster.nodes.len().max(1);
+    let mut placed: Vec<(usize, pods::Draft)> = Vec::with_capacity(drafts.len());
+    let (mut servers, mut clients) = (0, 0);
+    for draft in drafts {
+        let named = draft.node.as_ref().and_then(|name| by_name.get(name)).copied();
+        let of_host = draft
+            .pod
+            .addresses
+            .first()
+            .filter(|_| draft.pod.host_network)
+            .and_then(|ip| by_ip.get(ip))
+            .copied();
+        // Pods that serve start on the second node, so that the first is one without an endpoint.
+        let at = named.or(of_host).unwrap_or_else(|| {
+            let serves = !draft.pod.ports.is_empty();
+            let next = if serves { &mut servers } else { &mut clients };
+            let index = *next + usize::from(serves);
+            *next += 1;
+            index % count
+        });
+        placed.push((at, draft));
+    }
+    let mut addresses = Addresses::default();
+    let known: Vec<(usize, IpAddr)> = placed
+        .iter()
+        .filter(|(_, draft)| !draft.pod.host_network && !draft.pod.finished)
+        .flat_map(|(at, draft)| draft.pod.addresses.iter().map(|ip| (*at, *ip)))
+        .collect();
+    nodes::give_blocks(&mut cluster.nodes, &cluster.pools, &known, &mut addresses);
+    nodes::give_tunnels(&mut cluster.nodes, &cluster.pools, &mut addresses);
+    for (at, mut draft) in placed {
+        draft.pod.node = NodeId(at);
+        let Some(node) = cluster.nodes.get_mut(at) else { continue };
+        if draft.pod.host_network {
+            draft.pod.addresses = node.addresses.iter().map(IpNet::addr).collect();
+        } else if draft.pod.addresses.is_empty() && !draft.pod.finished {
+            let families = [true, false]
+                .into_iter()
+                .filter(|v4| cluster.pools.iter().any(|p| p.cidr.addr().is_ipv4() == *v4));
+            for v4 in families {
+                draft.pod.addresses.extend(addresses.pod(node, &cluster.pools, v4));
+            }
+        }
+        cluster.pods.push(draft.pod);
+    }
+}
+
+/// Who has which address.
+fn index(cluster: &mut Cluster) {
+    for (index, pod) in cluster.pods.iter().enumerate() {
+        if !pod.host_network && !pod.finished {
+            for ip in &pod.addresses {
+                cluster.pod_by_address.entry(*ip).or_insert(PodId(index));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for (index, node) in cluster.nodes.iter().enumerate() {
+        found.extend(node.addresses.iter().map(|own| (own.addr(), NodeId(index))));
+        found.extend(node.tunnel_addresses(cluster).map(|own| (own, NodeId(index))));
+    }
+    cluster.node_by_address.extend(found);
+}
+
+/// The nodes that reflect routes, once the mesh is off.
+fn reflectors(cluster: &mut Cluster, objects: &[Object]) {
+    let Peering::RouteReflectors(reflectors) = &mut cluster.bgp.peering.value else { return };
+    for object in objects {
+        let Kind::Node(_) = &object.kind else { continue };
+        if object.metadata.annotations.contains_key(annotation::ROUTE_REFLECTOR_CLUSTER_ID)
+            && let Some(at) =
+                cluster.nodes.iter().position(|node| node.name == object.reference.name)
+        {
+            reflectors.push(NodeId(at));
+        }
+    }
+}
+
+/// The scenario: machines outside, their routes, and the questions.
+fn outside(cluster: &mut Cluster, objects: &[Object], problems: &mut Vec<Problem>) -> Scenario {
+    let mut scenario = Scenario::default();
+    let found = objects.iter().find_map(|object| match &object.kind {
+        Kind::Scenario(found) => Some((object, &found.spec)),
+        _ => None,
+    });
+    if let Some((object, spec)) = found {
+        scenario.name.clone_from(&object.reference.name);
+        scenario.title = spec.title.clone().unwrap_or_default();
+        scenario.description = spec.description.clone().unwrap_or_default();
+        for (index, client) in spec.clients.iter().enumerate() {
+            let Ok(ip) = client.ip.parse() else { continue };
+            let origin = Origin::Written(object.cite(&format!("spec.clients[{index}]")));
+            cluster.clients.push(Client { name: client.name.clone(), ip, origin });
+        }
+        for (index, balancer) in spec.load_balancers.iter().enumerate() {
+            let Ok(ip) = balancer.ip.parse() else { continue };
+            cluster.balancers.push(Balancer {
+                name: balancer.name.clone(),
+                ip,
+                preserve: balancer.source_address.as_deref() != Some("Replace"),
+                health_check: balancer.health_check.unwrap_or(true),
+                origin: Origin::Written(object.cite(&format!("spec.loadBalancers[{index}]"))),
+            });
+        }
+        for (index, route) in spec.routes.iter().enumerate() {
+            let via = cluster.nodes.iter().position(|node| node.name == route.via);
+            let cite = object.cite(&format!("spec.routes[{index}]"));
+            if let (Ok(to), Some(via)) = (route.to.parse::<IpNet>(), via) {
+                cluster.routes.push(OutsideRoute { to: to.trunc(), via: NodeId(via), cite });
+            } else if via.is_none() {
+                problems.push(Problem {
+                    span: cite.span.unwrap_or(object.span),
+                    severity: crate::text::Severity::Warning,
+                    message: format!("the route has no effect: there is no node `{}`", route.via),
+                    object: Some(object.reference.clone()),
+                    fix: None,
+                });
+            }
+        }
+    }
+    if cluster.clients.is_empty() {
+        cluster.clients = assume::clients(cluster, objects);
+    }
+    announce(cluster);
+    if let Some((object, spec)) = found {
+        for (index, asked) in spec.flows.iter().enumerate() {
+            let notation = format!("{} -> {}", asked.from, asked.to);
+            let Ok(flow) = notation.parse::<Flow>() else { continue };
+            scenario.flows.push(ScenarioFlow {
+                name: asked.name.clone().unwrap_or_else(|| flow.to_string()),
+                flow,
+                expect: asked.expect.clone(),
+                expect_source: asked.expect_source.as_deref().and_then(|ip| ip.parse().ok()),
+                span: object.cite(&format!("spec.flows[{index}]")).span,
+            });
+        }
+    }
+    if scenario.flows.is_empty() {
+        scenario.flows = assume::flows(cluster);
+    }
+    scenario
+}
+
+/// Something outside leads each load balancer's IP to the nodes. Where the scenario does not say
+/// how, every node is taken to announce it, and under `Local` those with ready endpoints, as
+/// MetalLB, Calico's BGP and the clouds' balancers do.
+fn announce(cluster: &mut Cluster) {
+    let mut found = Vec::new();
+    for service in cluster.services.iter().filter(|s| s.kind == ServiceKind::LoadBalancer) {
+        let local = service.external_traffic_policy.value == super::TrafficPolicy::Local;
+        for ingress in service.ingress_ips.iter().filter(|ingress| !ingress.proxy) {
+            let known = cluster.routes.iter().any(|route| route.to.contains(&ingress.ip))
+                || cluster.balancers.iter().any(|balancer| balancer.ip == ingress.ip);
+            if known {
+                continue;
+            }
+            let ready = |node: NodeId| {
+                service
+                    .ports
+                    .iter()
+                    .any(|port| port.endpoints.iter().any(|e| e.ready && e.node == Some(node)))
+            };
+            let cite =
+                Cite { field: "status.loadBalancer.ingress".to_owned(), ..service.cite.clone() };
+            for node in (0..cluster.nodes.len()).map(NodeId).filter(|n| !local || ready(*n)) {
+                let to = IpNet::from(ingress.ip);
+                found.push(OutsideRoute { to, via: node, cite: cite.clone() });
+            }
+        }
+    }
+    cluster.routes.extend(found);
+}
+
+/// The list of what was assumed, each with the YAML that writes it into the text.
+fn assumptions(cluster: &Cluster, objects: &[Object]) -> Vec<Assumption> {
+    let mut found = Vec::new();
+    let mut add = |object: ObjectRef, reason: &str, yaml: &serde_json::Value| {
+        let yaml = serde_yaml::to_string(yaml).unwrap_or_default();
+        found.push(Assumption { object, reason: reason.to_owned(), yaml });
+    };
+    for (name, namespace) in &cluster.namespaces {
+        if let Origin::Assumed(reason) = &namespace.origin {
+            let yaml = serde_json::json!({
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "metadata": { "name": name, "labels": namespace.labels },
+            });
+            add(ObjectRef::new("Namespace", "", name), reason, &yaml);
+        }
+    }
+    for node in &cluster.nodes {
+        if let Origin::Assumed(reason) = &node.origin {
+            add(nodes::reference(node), reason, &nodes::yaml(node));
+        }
+    }
+    for pool in &cluster.pools {
+        if let Origin::Assumed(reason) = &pool.origin {
+            add(ObjectRef::new("IPPool", "", &pool.name), reason, &settings::pool_yaml(pool));
+        }
+    }
+    for pod in &cluster.pods {
+        if let Origin::Assumed(reason) = &pod.origin {
+            let node = cluster.node(pod.node).map_or("", |node| node.name.as_str());
+            let object = ObjectRef::new("Pod", &pod.namespace, &pod.name);
+            add(object, reason, &pods::yaml(pod, node));
+        }
+    }
+    let assumed: Vec<&Client> = cluster
+        .clients
+        .iter()
+        .filter(|client| matches!(client.origin, Origin::Assumed(_)))
+        .collect();
+    // Clients stand in the Scenario document: only a text without one can get one.
+    let has_scenario = objects.iter().any(|object| matches!(object.kind, Kind::Scenario(_)));
+    let clients: Vec<_> = assumed
+        .iter()
+        .map(|client| serde_json::json!({ "name": client.name, "ip": client.ip.to_string() }))
+        .collect();
+    for (index, client) in assumed.iter().enumerate() {
+        let Origin::Assumed(reason) = &client.origin else { continue };
+        let yaml = if index == 0 && !has_scenario {
+            let scenario = serde_json::json!({
+                "apiVersion": "hopwise.dev/v1",
+                "kind": "Scenario",
+                "metadata": { "name": "scenario" },
+                "spec": { "clients": clients },
+            });
+            serde_yaml::to_string(&scenario).unwrap_or_default()
+        } else {
+            String::new()
+        };
+        let object = ObjectRef::new("Client", "", &client.name);
+        found.push(Assumption { object, reason: reason.clone(), yaml });
+    }
+    found
+}
