@@ -6,10 +6,14 @@
 
 pub mod calico;
 pub mod calico_policy;
+mod kinds;
 pub mod kube_proxy;
 pub mod kubernetes;
+mod objects;
 pub mod policy_api;
 pub mod scenario;
+
+pub use objects::read;
 
 use crate::text::{Cite, Node, ObjectRef, Problem, Span};
 
@@ -100,10 +104,4 @@ impl Object {
     pub fn has(&self, path: &str) -> bool {
         self.node.at(path).is_some()
     }
-}
-
-/// Everything that can be known from the objects of `text`, each alone.
-pub fn read(text: &str) -> Manifest {
-    let _ = text;
-    Manifest::default()
 }

@@ -1,11 +1,13 @@
 //! The text: a YAML stream as nodes that know their place, and the smallest edits that change it.
 
+mod de;
 mod node;
 mod place;
 mod reader;
 mod scalar;
 mod span;
 
+pub use de::Mismatch;
 pub use node::{Entry, Node, Segment, Value, segments};
 pub use reader::{Document, read};
 pub use span::{Cite, Edit, ObjectRef, Origin, Problem, Setting, Severity, Span};

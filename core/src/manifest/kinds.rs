@@ -1,0 +1,185 @@
+//! Which kinds there are, and what each document is.
+
+use serde::de::DeserializeOwned;
+
+use super::Kind;
+use super::kubernetes::{PodTemplateSpec, Workload};
+use crate::text::{Mismatch, Node};
+
+/// A kind that Hopwise knows.
+pub(super) struct KnownKind {
+    /// As the API spells it.
+    pub(super) kind: &'static str,
+    /// The API versions that it is served under; the first is the one to write.
+    pub(super) versions: &'static [&'static str],
+    /// Whether its objects live in namespaces.
+    pub(super) namespaced: bool,
+    /// Makes the typed object.
+    pub(super) parse: fn(&Node) -> Result<Kind, Mismatch>,
+}
+
+const CALICO: &[&str] = &["projectcalico.org/v3", "crd.projectcalico.org/v1"];
+const CORE: &[&str] = &["v1"];
+const APPS: &[&str] = &["apps/v1"];
+const BATCH: &[&str] = &["batch/v1"];
+
+macro_rules! kinds {
+    ($($kind:literal $versions:expr, $namespaced:literal, $parse:expr;)*) => {
+        /// Every kind that Hopwise knows.
+        pub(super) static KINDS: &[KnownKind] = &[$(KnownKind {
+            kind: $kind, versions: $versions, namespaced: $namespaced, parse: $parse,
+        },)*];
+    };
+}
+kinds! {
+    "NetworkPolicy" &["networking.k8s.io/v1"], true, |node| boxed(node, Kind::NetworkPolicy);
+    "Service" CORE, true, |node| boxed(node, Kind::Service);
+    "EndpointSlice" &["discovery.k8s.io/v1"], true, |node| boxed(node, Kind::EndpointSlice);
+    "Endpoints" CORE, true, |node| boxed(node, Kind::Endpoints);
+    "Pod" CORE, true, |node| boxed(node, Kind::Pod);
+    "Deployment" APPS, true, |node| workload(node, "Deployment", "spec.template");
+    "StatefulSet" APPS, true, |node| workload(node, "StatefulSet", "spec.template");
+    "DaemonSet" APPS, true, |node| workload(node, "DaemonSet", "spec.template");
+    "ReplicaSet" APPS, true, |node| workload(node, "ReplicaSet", "spec.template");
+    "Job" BATCH, true, |node| workload(node, "Job", "spec.template");
+    "CronJob" BATCH, true, |node| workload(node, "CronJob", "spec.jobTemplate.spec.template");
+    "Namespace" CORE, false, |_| Ok(Kind::Namespace);
+    "ServiceAccount" CORE, true, |_| Ok(Kind::ServiceAccount);
+    "Node" CORE, false, |node| boxed(node, Kind::Node);
+    "IPPool" CALICO, false, |node| boxed(node, Kind::IpPool);
+    "BGPConfiguration" CALICO, false, |node| boxed(node, Kind::BgpConfiguration);
+    "BGPPeer" CALICO, false, |node| boxed(node, Kind::BgpPeer);
+    "FelixConfiguration" CALICO, false, |node| boxed(node, Kind::FelixConfiguration);
+    "KubeProxyConfiguration" &["kubeproxy.config.k8s.io/v1alpha1"], false,
+        |node| boxed(node, Kind::KubeProxyConfiguration);
+    "Scenario" &["hopwise.dev/v1"], false, |node| boxed(node, Kind::Scenario);
+    "NetworkPolicy" CALICO, true, |node| boxed(node, Kind::CalicoPolicy);
+    "GlobalNetworkPolicy" CALICO, false, |node| boxed(node, Kind::CalicoPolicy);
+    "StagedNetworkPolicy" CALICO, true, |node| boxed(node, Kind::CalicoPolicy);
+    "StagedGlobalNetworkPolicy" CALICO, false, |node| boxed(node, Kind::CalicoPolicy);
+    "StagedKubernetesNetworkPolicy" CALICO, true,
+        |node| boxed(node, Kind::StagedKubernetesNetworkPolicy);
+    "Tier" CALICO, false, |node| boxed(node, Kind::Tier);
+    "NetworkSet" CALICO, true, |node| boxed(node, Kind::NetworkSet);
+    "GlobalNetworkSet" CALICO, false, |node| boxed(node, Kind::NetworkSet);
+    "HostEndpoint" CALICO, false, |node| boxed(node, Kind::HostEndpoint);
+    "Profile" CALICO, false, |node| boxed(node, Kind::Profile);
+    "WorkloadEndpoint" CALICO, true, |node| boxed(node, Kind::WorkloadEndpoint);
+    "AdminNetworkPolicy" &["policy.networking.k8s.io/v1alpha1"], false,
+        |node| boxed(node, Kind::AdminPolicy);
+    "BaselineAdminNetworkPolicy" &["policy.networking.k8s.io/v1alpha1"], false,
+        |node| boxed(node, Kind::AdminPolicy);
+    "ClusterNetworkPolicy" &["policy.networking.k8s.io/v1alpha2"], false,
+        |node| boxed(node, Kind::AdminPolicy);
+}
+
+/// What a document's `apiVersion` and `kind` say.
+pub(super) enum Found {
+    /// A kind that Hopwise knows.
+    Known(&'static KnownKind),
+    /// A known kind under an API version that no cluster serves; the one that is served.
+    Unserved(&'static str),
+    /// No known kind, but spelt nearly like this one of the same API.
+    Misspelt(&'static str),
+    /// Something else.
+    Unknown,
+}
+
+/// The kind with this name in this API version.
+pub(super) fn find(api_version: &str, kind: &str) -> Found {
+    let named = || KINDS.iter().filter(|known| known.kind == kind);
+    if let Some(known) = named().find(|known| known.versions.contains(&api_version)) {
+        return Found::Known(known);
+    }
+    let group = |version: &str| version.rsplit_once('/').map_or("", |(group, _)| group).to_owned();
+    let near = |version: &str| {
+        let (theirs, ours) = (group(api_version), group(version));
+        distance(&theirs, &ours) <= 2 || matches!(theirs.as_str(), "" | "extensions")
+    };
+    if let Some(version) = named().flat_map(|known| known.versions).find(|version| near(version)) {
+        return Found::Unserved(version);
+    }
+    let of_this_api = KINDS.iter().filter(|known| known.versions.contains(&api_version));
+    suggest(kind, of_this_api.map(|known| known.kind)).map_or(Found::Unknown, Found::Misspelt)
+}
+
+/// The word that was probably meant.
+pub(super) fn suggest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = word.to_lowercase();
+    known
+        .into_iter()
+        .map(|candidate| (distance(&lower, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance <= tolerance(candidate))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// How many letters may differ, by the length of the word.
+fn tolerance(word: &str) -> usize {
+    (word.len() / 4).min(2)
+}
+
+/// Levenshtein's distance, with a swap of neighbours as one change.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let at = |row: &[usize], index: usize| row.get(index).copied().unwrap_or(usize::MAX / 2);
+    let mut before: Vec<usize> = Vec::new();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut next = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let replace = at(&row, j) + usize::from(x != y);
+            let mut best = replace.min(at(&row, j + 1) + 1).min(at(&next, j) + 1);
+            let crossed = i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x);
+            if crossed {
+                best = best.min(at(&before, j - 1) + 1);
+            }
+            next.push(best);
+        }
+        before = std::mem::replace(&mut row, next);
+    }
+    at(&row, b.len())
+}
+
+fn boxed<T: DeserializeOwned>(node: &Node, kind: fn(Box<T>) -> Kind) -> Result<Kind, Mismatch> {
+    node.parse().map(|object| kind(Box::new(object)))
+}
+
+fn workload(node: &Node, kind: &str, template_path: &'static str) -> Result<Kind, Mismatch> {
+    let template: Option<PodTemplateSpec> = node.at(template_path).map(Node::parse).transpose()?;
+    let replicas: Option<Option<i32>> = node.at("spec.replicas").map(Node::parse).transpose()?;
+    Ok(Kind::Workload(Box::new(Workload {
+        kind: kind.to_owned(),
+        template_path,
+        template: template.unwrap_or_default(),
+        replicas: replicas.flatten(),
+    })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_that_was_meant_is_found() {
+        let fields = ["ingress", "egress", "podSelector", "policyTypes"];
+        for (word, meant) in [
+            ("ingres", Some("ingress")),
+            ("igress", Some("ingress")),
+            ("podselector", Some("podSelector")),
+            ("policyType", Some("policyTypes")),
+            ("Egress", Some("egress")),
+            ("status", None),
+            ("foo", None),
+        ] {
+            assert_eq!(suggest(word, fields), meant, "{word}");
+        }
+    }
+
+    #[test]
+    fn distances() {
+        assert_eq!(distance("", "ab"), 2);
+        assert_eq!(distance("abc", "acb"), 1);
+        assert_eq!(distance("kitten", "sitting"), 3);
+    }
+}

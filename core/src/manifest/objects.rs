@@ -1,0 +1,261 @@
+//! From documents to objects: `List`s unwrapped, kinds told apart, each object alone.
+
+use std::collections::HashMap;
+
+use super::kinds::{self, Found, KnownKind};
+use super::{Ignored, Manifest, Object};
+use crate::text::{self, Edit, Node, ObjectRef, Problem, Severity, Span, Value};
+
+/// Everything that can be known from the objects of `text`, each alone.
+pub fn read(text: &str) -> Manifest {
+    let (documents, problems) = text::read(text);
+    let mut manifest = Manifest { problems, ..Manifest::default() };
+    for document in documents {
+        manifest.add(document.node, None);
+    }
+    manifest.keep_the_last();
+    manifest.problems.sort_by_key(|problem| (problem.span.start, problem.span.end));
+    manifest
+}
+
+impl Manifest {
+    /// Adds a document or an item of a list; items of typed lists have the list's type.
+    fn add(&mut self, mut node: Node, typed: Option<(&str, &str)>) {
+        if !matches!(node.value, Value::Map(_)) {
+            let message = "this is no Kubernetes object: it has no `apiVersion` and `kind`";
+            return self.report(node.span, Severity::Error, message.to_owned(), None);
+        }
+        let word = |key: &str| node.get(key).and_then(Node::as_str).map(str::to_owned);
+        let kind = word("kind").or(typed.map(|(_, kind)| kind.to_owned()));
+        let api_version = word("apiVersion").or(typed.map(|(version, _)| version.to_owned()));
+        let head = node.entries().first().map_or(node.span, |entry| entry.key_span);
+        let Some(kind) = kind.filter(|kind| !kind.is_empty()) else {
+            let span = node.get("kind").map_or(head, |kind| kind.span);
+            return self.report(span, Severity::Error, "Object 'Kind' is missing".to_owned(), None);
+        };
+        let Some(api_version) = api_version.filter(|version| !version.is_empty()) else {
+            let span = node.get("apiVersion").map_or(head, |version| version.span);
+            let message = "Object 'apiVersion' is missing".to_owned();
+            return self.report(span, Severity::Error, message, None);
+        };
+        if let (Some(item), Some(items)) = (kind.strip_suffix("List"), take(&mut node, "items")) {
+            let typed = (!item.is_empty()).then_some((api_version.as_str(), item));
+            for item in items {
+                self.add(item, typed);
+            }
+            return;
+        }
+        match kinds::find(&api_version, &kind) {
+            Found::Known(known) => self.add_object(known, api_version, node),
+            found => self.ignore(&found, &kind, api_version, &node),
+        }
+    }
+
+    fn add_object(&mut self, known: &KnownKind, api_version: String, node: Node) {
+        let metadata = node.get("metadata").map(Node::parse).transpose();
+        let reference = reference(known.kind, known.namespaced, &node);
+        match metadata.and_then(|metadata| Ok((metadata, (known.parse)(&node)?))) {
+            Ok((metadata, kind)) => self.objects.push(Object {
+                reference,
+                api_version,
+                metadata: metadata.unwrap_or_default(),
+                kind,
+                span: node.span,
+                node,
+            }),
+            Err(mismatch) => {
+                let span = mismatch.span.unwrap_or(node.span);
+                self.report(span, Severity::Error, mismatch.message, Some(reference));
+            }
+        }
+    }
+
+    fn ignore(&mut self, found: &Found, kind: &str, api_version: String, node: &Node) {
+        let reference = reference(kind, false, node);
+        let unknown = format!("no matches for kind `{kind}` in version `{api_version}`");
+        let about = match found {
+            Found::Unserved(version) => Some(("apiVersion", *version, Severity::Error)),
+            Found::Misspelt(kind) => Some(("kind", *kind, Severity::Warning)),
+            Found::Known(_) | Found::Unknown => None,
+        };
+        if let Some((field, meant, severity)) = about {
+            let at = node.get(field).map(|node| node.span);
+            self.problems.push(Problem {
+                span: at.unwrap_or(node.span),
+                severity,
+                message: format!("{unknown}: write `{meant}`"),
+                object: Some(reference.clone()),
+                fix: at.map(|at| Edit { start: at.start, end: at.end, insert: meant.to_owned() }),
+            });
+        }
+        self.ignored.push(Ignored { reference, api_version, span: node.span });
+    }
+
+    /// Of objects with the same name only the last stays, as when the text is applied.
+    fn keep_the_last(&mut self) {
+        let mut last: HashMap<(String, ObjectRef), usize> = HashMap::new();
+        let mut replaced = Vec::new();
+        for (index, object) in self.objects.iter().enumerate() {
+            let group = object.api_version.rsplit_once('/').map_or("", |(group, _)| group);
+            // Calico's two groups are two ways to write one object
+            let group = group.strip_prefix("crd.").unwrap_or(group).to_owned();
+            if object.reference.name.is_empty() {
+                continue;
+            }
+            if let Some(before) = last.insert((group, object.reference.clone()), index) {
+                replaced.push((before, object.span.line));
+            }
+        }
+        replaced.sort_unstable();
+        for (index, line) in replaced.into_iter().rev() {
+            let object = self.objects.remove(index);
+            let message =
+                format!("{} is written again in line {line}, which counts", object.reference);
+            let span = object.node.span_at("metadata.name");
+            self.report(span, Severity::Warning, message, Some(object.reference));
+        }
+    }
+
+    fn report(
+        &mut self,
+        span: Span,
+        severity: Severity,
+        message: String,
+        object: Option<ObjectRef>,
+    ) {
+        self.problems.push(Problem { span, severity, message, object, fix: None });
+    }
+}
+
+/// The name of an object that may be wrong in other ways.
+fn reference(kind: &str, namespaced: bool, node: &Node) -> ObjectRef {
+    let word = |path| node.at(path).and_then(Node::as_str).unwrap_or_default();
+    let namespace = match word("metadata.namespace") {
+        "" if namespaced => "default",
+        namespace => namespace,
+    };
+    ObjectRef::new(kind, namespace, word("metadata.name"))
+}
+
+/// Takes the list out of a mapping.
+fn take(node: &mut Node, key: &str) -> Option<Vec<Node>> {
+    let Value::Map(entries) = &mut node.value else { return None };
+    let entry = entries.iter_mut().find(|entry| entry.key == key)?;
+    match std::mem::take(&mut entry.value.value) {
+        Value::List(items) => Some(items),
+        Value::Null => Some(Vec::new()),
+        other => {
+            entry.value.value = other;
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::Kind;
+
+    fn names(text: &str) -> Vec<String> {
+        read(text).objects.iter().map(|object| object.reference.to_string()).collect()
+    }
+
+    fn problems(text: &str) -> Vec<String> {
+        let problems = read(text).problems;
+        problems
+            .iter()
+            .map(|problem| {
+                let Span { line, column, .. } = problem.span;
+                format!("{line}:{column} {} `{}`", problem.message, problem.span.of(text))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn lists_are_unwrapped_and_typed_lists_lend_their_type() {
+        let text = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Pod, metadata: \
+                    {name: a}}\n- apiVersion: v1\n  kind: PodList\n  items:\n  - metadata: {name: b, \
+                    namespace: x}\n---\n{apiVersion: v1, kind: NodeList, items: [{metadata: {name: \
+                    node1}}]}\n";
+        assert_eq!(names(text), ["Pod default/a", "Pod x/b", "Node node1"]);
+        assert_eq!(problems(text), [""; 0]);
+    }
+
+    #[test]
+    fn unknown_kinds_are_ignored_without_a_word() {
+        let text = "{apiVersion: serving.knative.dev/v1, kind: Service, metadata: {name: a}}\n---\n\
+                    {apiVersion: v1, kind: Secret, metadata: {name: b, namespace: c}}\n";
+        let manifest = read(text);
+        assert_eq!(manifest.problems, []);
+        let ignored: Vec<_> = manifest.ignored.iter().map(|i| i.reference.to_string()).collect();
+        assert_eq!(ignored, ["Service a", "Secret c/b"]);
+    }
+
+    #[test]
+    fn what_is_no_object_is_an_error_where_it_stands() {
+        for (text, expected) in [
+            ("- a\n", "1:1 this is no Kubernetes object: it has no `apiVersion` and `kind` `- a`"),
+            ("apiVersion: v1\n", "1:1 Object 'Kind' is missing `apiVersion`"),
+            ("kind: 1\n", "1:7 Object 'Kind' is missing `1`"),
+            ("kind: Pod\n", "1:1 Object 'apiVersion' is missing `kind`"),
+            (
+                "apiVersion: v1\nkind: NetworkPolicy\n",
+                "1:13 no matches for kind `NetworkPolicy` in version `v1`: write \
+                 `networking.k8s.io/v1` `v1`",
+            ),
+            (
+                "apiVersion: networking.k8s.io/v1\nkind: NetworkPolcy\n",
+                "2:7 no matches for kind `NetworkPolcy` in version `networking.k8s.io/v1`: write \
+                 `NetworkPolicy` `NetworkPolcy`",
+            ),
+        ] {
+            assert_eq!(problems(text), [expected], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_object_leaves_the_others_working() {
+        let text = "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: []}\n---\n{apiVersion: v1, \
+                    kind: Pod, metadata: {name: b}}\n";
+        assert_eq!(names(text), ["Pod default/b"]);
+        assert_eq!(problems(text).len(), 1);
+    }
+
+    #[test]
+    fn the_last_of_two_equal_objects_counts() {
+        let text = "{apiVersion: v1, kind: Pod, metadata: {name: a, labels: {v: '1'}}}\n---\n\
+                    {apiVersion: v1, kind: Pod, metadata: {name: a, labels: {v: '2'}}}\n";
+        let manifest = read(text);
+        assert_eq!(manifest.objects.len(), 1);
+        assert_eq!(manifest.objects[0].metadata.labels["v"], "2");
+        assert_eq!(
+            problems(text),
+            ["1:40 Pod default/a is written again in line 3, which counts `name: a`"]
+        );
+    }
+
+    #[test]
+    fn calico_and_kubernetes_policies_are_two_kinds() {
+        let text = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: a}}\n---\n\
+                    {apiVersion: projectcalico.org/v3, kind: NetworkPolicy, metadata: {name: a}}\n";
+        let kinds: Vec<_> = read(text).objects.into_iter().map(|object| object.kind).collect();
+        assert!(matches!(kinds[..], [Kind::NetworkPolicy(_), Kind::CalicoPolicy(_)]));
+    }
+
+    #[test]
+    fn a_field_is_cited_by_its_path_and_one_left_out_by_its_nearest_ancestor() {
+        let text = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: a}\n\
+                    spec:\n  ingress:\n  - from:\n    - ipBlock: {cidr: 10.0.0.0/8}\n";
+        let object = read(text).objects.remove(0);
+        for (path, expected) in [
+            ("spec.ingress[0].from[0].ipBlock.cidr", "cidr: 10.0.0.0/8"),
+            ("spec.ingress[0].from[0]", "ipBlock: {cidr: 10.0.0.0/8}"),
+            ("spec.ingress[0].ports", "from:\n    - ipBlock: {cidr: 10.0.0.0/8}"),
+            ("spec.policyTypes", "spec"),
+            ("status", "apiVersion"),
+        ] {
+            let cite = object.cite(path);
+            assert_eq!(cite.span.unwrap().of(text), expected, "{path}");
+        }
+    }
+}
