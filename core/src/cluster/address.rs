@@ -43,13 +43,12 @@ impl Addresses {
             .iter()
             .filter(|block| block.addr().is_ipv4() == v4)
             .find_map(|block| self.free_in(block));
-        let address = match free {
-            Some(address) => address,
-            None => {
-                let block = self.block(pools, v4)?;
-                node.blocks.push(block);
-                self.free_in(&block)?
-            }
+        let address = if let Some(address) = free {
+            address
+        } else {
+            let block = self.block(pools, v4)?;
+            node.blocks.push(block);
+            self.free_in(&block)?
         };
         self.taken.insert(address);
         Some(address)

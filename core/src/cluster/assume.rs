@@ -10,9 +10,10 @@ use super::address::nth;
 use super::endpoints::{Slices, selects};
 use super::pods::{self, Draft};
 use super::{
-    Client, Cluster, ContainerPort, Labels, Namespace, ScenarioFlow, ServiceKind, services,
+    Client, Cluster, ContainerPort, Labels, Namespace, Node, PodId, ScenarioFlow, Service,
+    ServiceKind, ServicePort, services,
 };
-use crate::datapath::{Flow, Party, PortRef, Target};
+use crate::datapath::{Flow, Party, PortRef, Protocol, Target};
 use crate::manifest::kubernetes::{LabelSelector, NetworkPolicyPeer};
 use crate::manifest::{Kind, Object};
 use crate::text::Origin;
@@ -256,97 +257,98 @@ pub(super) fn clients(cluster: &Cluster, objects: &[Object]) -> Vec<Client> {
     clients
 }
 
-/// The flows that are worth asking about, for a text that asks none.
+/// The flows that are worth asking about, for a text that asks none: the way in from outside
+/// through each node, then from pods, to the first exposed service, or to the first pod.
 pub(super) fn flows(cluster: &Cluster) -> Vec<ScenarioFlow> {
-    let mut found: Vec<Flow> = Vec::new();
-    let mut ask = |from: &Party, to: Target, protocol| {
-        if found.len() < MAX_FLOWS {
-            found.push(Flow { from: from.clone(), to, protocol, explicit_tcp: false });
-        }
+    let found = match asked_service(cluster) {
+        Some((service, port)) => service_flows(cluster, service, port),
+        None => pod_flows(cluster),
     };
-    let clients: Vec<Party> =
-        cluster.clients.iter().take(2).map(|client| Party::Client(client.name.clone())).collect();
-    let outside = cluster
-        .services
+    let proposed = |flow: Flow| ScenarioFlow {
+        name: flow.to_string(),
+        flow,
+        expect: None,
+        expect_source: None,
+        span: None,
+    };
+    found.into_iter().take(MAX_FLOWS).map(proposed).collect()
+}
+
+fn asked_service(cluster: &Cluster) -> Option<(&Service, &ServicePort)> {
+    let exposed = |service: &&Service| {
+        matches!(service.kind, ServiceKind::NodePort | ServiceKind::LoadBalancer)
+    };
+    let services = &cluster.services;
+    let service = services
         .iter()
-        .find(|service| matches!(service.kind, ServiceKind::NodePort | ServiceKind::LoadBalancer));
-    let any = outside.or_else(|| cluster.services.iter().find(|s| !s.cluster_ips.is_empty()));
-    let pods = |skip: &dyn Fn(&super::Pod) -> bool| -> Vec<Party> {
-        let mut seen = BTreeSet::new();
-        cluster
-            .pods
-            .iter()
-            .filter(|pod| !pod.finished && !skip(pod) && seen.insert(&pod.namespace))
-            .take(3)
-            .map(|pod| Party::Pod(pod.namespace.clone(), pod.name.clone()))
-            .collect()
+        .find(exposed)
+        .or_else(|| services.iter().find(|service| !service.cluster_ips.is_empty()))?;
+    service.ports.first().map(|port| (service, port))
+}
+
+fn service_flows(cluster: &Cluster, service: &Service, port: &ServicePort) -> Vec<Flow> {
+    let (namespace, name) = (service.namespace.clone(), service.name.clone());
+    let number = PortRef::Number(port.port);
+    let flow = |from: &Party, to: Target| Flow {
+        from: from.clone(),
+        to,
+        protocol: port.protocol,
+        explicit_tcp: false,
     };
-    match any.and_then(|service| Some((service, service.ports.first()?))) {
-        Some((service, port)) => {
-            let behind: BTreeSet<_> = port.endpoints.iter().filter_map(|e| e.pod).collect();
-            let (namespace, name) = (service.namespace.clone(), service.name.clone());
-            let number = PortRef::Number(port.port);
-            if let (Some(node_port), Some(client)) = (port.node_port, clients.first()) {
-                let with = cluster.nodes.iter().position(|_| true);
-                let _ = with;
-                for node in cluster.nodes.iter().take(3) {
-                    ask(client, Target::NodePort(node.name.clone(), node_port), port.protocol);
-                }
-            }
-            if !service.ingress_ips.is_empty() || !cluster.balancers.is_empty() {
-                for client in &clients {
-                    let to = Target::LoadBalancer {
-                        namespace: namespace.clone(),
-                        name: name.clone(),
-                        port: number.clone(),
-                        balancer: cluster.balancers.first().map(|balancer| balancer.name.clone()),
-                        node: None,
-                    };
-                    ask(client, to, port.protocol);
-                }
-            }
-            let own = |pod: &super::Pod| {
-                behind.iter().any(|id| {
-                    cluster
-                        .pod(*id)
-                        .is_some_and(|b| b.name == pod.name && b.namespace == pod.namespace)
-                })
-            };
-            for pod in pods(&own) {
-                let to = Target::Service(namespace.clone(), name.clone(), number.clone());
-                ask(&pod, to, port.protocol);
-                if let (Some(node_port), Some(node)) = (port.node_port, cluster.nodes.first()) {
-                    ask(&pod, Target::NodePort(node.name.clone(), node_port), port.protocol);
-                }
-            }
-            if let Some(stranger) = clients.get(1)
-                && let (Some(node_port), Some(node)) = (port.node_port, cluster.nodes.first())
-            {
-                ask(stranger, Target::NodePort(node.name.clone(), node_port), port.protocol);
-            }
-        }
-        None => {
-            let to = cluster.pods.iter().find(|pod| !pod.finished && !pod.host_network);
-            if let Some(to) = to {
-                let port = to.ports.first().map_or(80, |port| port.port);
-                let protocol = to.ports.first().map(|port| port.protocol).unwrap_or_default();
-                let is_it = |pod: &super::Pod| pod.name == to.name && pod.namespace == to.namespace;
-                for pod in pods(&is_it) {
-                    let target =
-                        Target::Pod(to.namespace.clone(), to.name.clone(), PortRef::Number(port));
-                    ask(&pod, target, protocol);
-                }
-            }
-        }
+    let through = |from: &Party, node: &Node| {
+        port.node_port.map(|number| flow(from, Target::NodePort(node.name.clone(), number)))
+    };
+    let mut clients = cluster.clients.iter().map(|client| Party::Client(client.name.clone()));
+    let (first, second) = (clients.next(), clients.next());
+    let mut found = Vec::new();
+    for client in &first {
+        found.extend(cluster.nodes.iter().take(3).filter_map(|node| through(client, node)));
     }
+    if !service.ingress_ips.is_empty() || !cluster.balancers.is_empty() {
+        let to = Target::LoadBalancer {
+            namespace: namespace.clone(),
+            name: name.clone(),
+            port: number.clone(),
+            balancer: cluster.balancers.first().map(|balancer| balancer.name.clone()),
+            node: None,
+        };
+        found.extend(first.iter().chain(&second).map(|client| flow(client, to.clone())));
+    }
+    let behind: BTreeSet<_> = port.endpoints.iter().filter_map(|endpoint| endpoint.pod).collect();
+    for pod in one_pod_a_namespace(cluster, |id| !behind.contains(&id)) {
+        let to = Target::Service(namespace.clone(), name.clone(), number.clone());
+        found.push(flow(&pod, to));
+        found.extend(cluster.nodes.first().and_then(|node| through(&pod, node)));
+    }
+    found.extend(second.iter().zip(cluster.nodes.first()).filter_map(|(c, n)| through(c, n)));
     found
+}
+
+fn pod_flows(cluster: &Cluster) -> Vec<Flow> {
+    let target = cluster.pods.iter().position(|pod| !pod.finished && !pod.host_network).map(PodId);
+    let Some((id, pod)) = target.and_then(|id| Some((id, cluster.pod(id)?))) else {
+        return Vec::new();
+    };
+    let (port, protocol) =
+        pod.ports.first().map_or((80, Protocol::Tcp), |port| (port.port, port.protocol));
+    let to = Target::Pod(pod.namespace.clone(), pod.name.clone(), PortRef::Number(port));
+    one_pod_a_namespace(cluster, |other| other != id)
         .into_iter()
-        .map(|flow| ScenarioFlow {
-            name: flow.to_string(),
-            flow,
-            expect: None,
-            expect_source: None,
-            span: None,
+        .map(|from| Flow { from, to: to.clone(), protocol, explicit_tcp: false })
+        .collect()
+}
+
+/// The first few namespaces' first pods.
+fn one_pod_a_namespace(cluster: &Cluster, wanted: impl Fn(PodId) -> bool) -> Vec<Party> {
+    let mut seen = BTreeSet::new();
+    cluster
+        .pods
+        .iter()
+        .enumerate()
+        .filter(|(index, pod)| {
+            !pod.finished && wanted(PodId(*index)) && seen.insert(&pod.namespace)
         })
+        .take(3)
+        .map(|(_, pod)| Party::Pod(pod.namespace.clone(), pod.name.clone()))
         .collect()
 }

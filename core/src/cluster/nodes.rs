@@ -63,7 +63,7 @@ fn read(object: &Object, node: &crate::manifest::kubernetes::Node) -> Node {
     let hosts: Vec<(IpNet, crate::text::Cite)> =
         [annotation::IPV4_ADDRESS, annotation::IPV6_ADDRESS]
             .into_iter()
-            .filter_map(|key| annotation(key))
+            .filter_map(annotation)
             .filter_map(|(value, cite)| Some((value.parse().ok()?, cite)))
             .collect();
     let mut addresses: Vec<IpNet> = hosts.iter().map(|(net, _)| *net).collect();

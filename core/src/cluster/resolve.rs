@@ -175,7 +175,7 @@ fn place(cluster: &mut Cluster, drafts: Vec<pods::Draft>) {
         .collect();
     let count = cluster.nodes.len().max(1);
     let mut placed: Vec<(usize, pods::Draft)> = Vec::with_capacity(drafts.len());
-    let (mut servers, mut clients) = (0, 0);
+    let (mut serving, mut others) = (0, 0);
     for draft in drafts {
         let named = draft.node.as_ref().and_then(|name| by_name.get(name)).copied();
         let of_host = draft
@@ -188,7 +188,7 @@ fn place(cluster: &mut Cluster, drafts: Vec<pods::Draft>) {
         // Pods that serve start on the second node, so that the first is one without an endpoint.
         let at = named.or(of_host).unwrap_or_else(|| {
             let serves = !draft.pod.ports.is_empty();
-            let next = if serves { &mut servers } else { &mut clients };
+            let next = if serves { &mut serving } else { &mut others };
             let index = *next + usize::from(serves);
             *next += 1;
             index % count
@@ -318,7 +318,7 @@ fn outside(cluster: &mut Cluster, objects: &[Object], problems: &mut Vec<Problem
 
 /// Something outside leads each load balancer's IP to the nodes. Where the scenario does not say
 /// how, every node is taken to announce it, and under `Local` those with ready endpoints, as
-/// MetalLB, Calico's BGP and the clouds' balancers do.
+/// Calico's BGP and the clouds' balancers do.
 fn announce(cluster: &mut Cluster) {
     let mut found = Vec::new();
     for service in cluster.services.iter().filter(|s| s.kind == ServiceKind::LoadBalancer) {

@@ -8,7 +8,7 @@ use super::proxy::veth;
 use super::route::{Device, source_for};
 use super::step::{Cause, CauseKind, Hook, Machine, Outcome, Packet, Rule, Step, Trace, Verdict};
 use super::walk::{End, Failure, Front, Walk};
-use crate::cluster::{Cluster, NodeId, Pod, PodId, Service, ServiceId, ServicePort};
+use crate::cluster::{Cluster, NodeId, Pod, PodId, ProxyMode, Service, ServiceId, ServicePort};
 
 /// Beyond this many ways a trace stops listing them one by one.
 const MAX_OUTCOMES: usize = 4096;
@@ -16,6 +16,10 @@ const MAX_OUTCOMES: usize = 4096;
 /// What happens to `flow` in `cluster`, and why.
 pub fn trace(cluster: &Cluster, flow: &Flow) -> Trace {
     let mut outcomes = Vec::new();
+    if let Some(why) = not_evaluated(cluster) {
+        outcomes.push(without_path(CauseKind::NotEvaluated, why));
+        return Trace { flow: flow.clone(), verdict: Verdict::Unroutable, outcomes };
+    }
     match questions(cluster, flow) {
         Ok(questions) => {
             for question in &questions {
@@ -24,7 +28,9 @@ pub fn trace(cluster: &Cluster, flow: &Flow) -> Trace {
                 walk_all(cluster, question, share, &mut outcomes);
             }
         }
-        Err(message) => outcomes.push(impossible(message)),
+        Err(message) => {
+            outcomes.push(without_path(CauseKind::NoSuchDestination, message));
+        }
     }
     let verdict = match outcomes.split_first() {
         Some((first, rest)) if rest.iter().all(|other| other.verdict == first.verdict) => {
@@ -50,12 +56,19 @@ enum Sender {
     Outside(String),
 }
 
-fn impossible(message: String) -> Outcome {
+/// Modes that have no walk yet get no verdict, rather than that of another mode.
+fn not_evaluated(cluster: &Cluster) -> Option<String> {
+    (cluster.proxy.mode.value == ProxyMode::Ebpf).then(|| {
+        "Hopwise does not evaluate Calico's eBPF dataplane yet, so it has no verdict here; with bpfEnabled: false it shows kube-proxy's".to_owned()
+    })
+}
+
+fn without_path(kind: CauseKind, message: String) -> Outcome {
     Outcome {
         share: 1.0,
         endpoint: None,
         verdict: Verdict::Unroutable,
-        cause: Some(Cause { kind: CauseKind::NoSuchDestination, cite: None, message }),
+        cause: Some(Cause { kind, cite: None, message }),
         steps: Vec::new(),
         reply: Vec::new(),
         source_at_pod: None,

@@ -2,8 +2,11 @@
 //! gates, routes and tunnels, forward and back.
 
 mod ask;
+mod dnat;
+mod egress;
 mod evidence;
 mod flow;
+mod gate;
 mod network;
 mod node;
 mod proxy;

@@ -92,11 +92,12 @@ fn source_refused(place: Place<'_>, frontend: &Frontend<'_>, packet: &Packet) ->
             node.addresses.iter().any(|own| ranges.iter().any(|range| range.contains(&own.addr())))
         })
     };
-    frontend.kind == FrontendKind::LoadBalancerIp
-        && !ranges.is_empty()
-        && !ranges.iter().any(|range| range.contains(&packet.source))
-        // A host that calls the address it has itself uses that address as source.
-        && !(packet.source == packet.destination && node_in_range())
+    if frontend.kind != FrontendKind::LoadBalancerIp || ranges.is_empty() {
+        return false;
+    }
+    // A host that calls the address it has itself uses that address as source.
+    let itself = packet.source == packet.destination && node_in_range();
+    !itself && !ranges.iter().any(|range| range.contains(&packet.source))
 }
 
 /// What the filter table does to a service packet that nat left alone.

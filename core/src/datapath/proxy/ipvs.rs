@@ -1,6 +1,6 @@
 //! kube-proxy in IPVS mode (`pkg/proxy/ipvs/proxier.go`).
 //!
-//! nat only marks. Every service address is local, so packets go to INPUT, where ip_vs takes
+//! nat only marks. Every service address is local, so packets go to INPUT, where IPVS takes
 //! them, rewrites them and sends them out again through OUTPUT.
 
 use super::{

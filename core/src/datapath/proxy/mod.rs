@@ -25,11 +25,10 @@ pub(in crate::datapath) use names::veth;
 /// The proxy of the cluster's mode.
 pub(super) fn of(mode: ProxyMode) -> &'static dyn ServiceProxy {
     match mode {
-        ProxyMode::Iptables => &iptables::Iptables,
+        // The eBPF dataplane has none of these hooks: no walk asks.
+        ProxyMode::Iptables | ProxyMode::Ebpf => &iptables::Iptables,
         ProxyMode::Ipvs => &ipvs::Ipvs,
         ProxyMode::Nftables => &nftables::Nftables,
-        // The eBPF dataplane has no such hooks; its walk never asks.
-        ProxyMode::Ebpf => &iptables::Iptables,
     }
 }
 

@@ -45,8 +45,9 @@ pub(super) fn endpoint_chain(frontend: &Frontend<'_>, endpoint: &Endpoint) -> St
 /// The node's end of a pod's veth (`libcalico-go … VethNameForWorkload`).
 pub(crate) fn veth(namespace: &str, name: &str) -> String {
     let hash = Sha1::digest(format!("{namespace}.{name}"));
-    let hex: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    format!("cali{}", hex.chars().take(11).collect::<String>())
+    let digits = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]).take(11);
+    let hex: String = digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect();
+    format!("cali{hex}")
 }
 
 /// The first `length` characters of the standard base 32 encoding.

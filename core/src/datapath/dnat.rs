@@ -1,0 +1,137 @@
+//! What kube-proxy does to a packet on a node: rewrite it, or refuse it.
+
+use super::flow::address_and_port;
+use super::node::Passage;
+use super::proxy::{Frontend, Refusal, endpoint_rules};
+use super::step::{Hook, Packet, Rule, Verdict};
+use super::walk::{End, Failure, Walk};
+use crate::cluster::ProxyMode;
+use crate::policy::Evidence;
+
+impl<'a> Walk<'a> {
+    /// Rewrites the destination to one of the endpoints that the proxy found.
+    pub(super) fn dnat(&mut self, passage: &mut Passage<'a>, hook: Hook, packet: Packet) -> Packet {
+        let endpoints = std::mem::take(&mut passage.nat.endpoints);
+        let (Some(frontend), false) = (passage.nat.frontend, endpoints.is_empty()) else {
+            return packet;
+        };
+        let chosen = if endpoints.len() > 1 { self.fork(endpoints.len()) } else { 0 };
+        let Some(endpoint) = endpoints.get(chosen).copied() else { return packet };
+        let hairpin = packet.source == endpoint.ip;
+        if hairpin && passage.mark.is_none() {
+            let cite = frontend.service.cite.clone();
+            passage.mark = Some(Evidence::of(
+                cite,
+                "the endpoint is the sender itself: without masquerade its answer would never leave it",
+            ));
+        }
+        let after = packet.with_destination(endpoint.ip, endpoint.port);
+        self.endpoint = Some(match endpoint.pod {
+            Some(pod) => self.cluster.pod_name(pod),
+            None => address_and_port(endpoint.ip, Some(endpoint.port)),
+        });
+        let summary =
+            self.dnat_summary(&frontend, &packet, endpoints.len(), passage.mark.is_some());
+        let mut evidence = vec![Evidence::of(
+            frontend.service.cite.clone(),
+            &format!("{} is its {}", packet.to(), frontend.kind.label()),
+        )];
+        evidence.append(&mut passage.nat.evidence);
+        evidence.extend(passage.mark.clone());
+        let mut rules = std::mem::take(&mut passage.nat.rules);
+        if self.cluster.proxy.mode.value == ProxyMode::Iptables {
+            rules.extend(endpoint_rules(&frontend, endpoint, endpoints.len(), hairpin));
+        }
+        let on = self.node_name(passage.node);
+        let see = self.see_dnat(&packet, &rules);
+        self.step((self.node_machine(passage.node), hook), Rule::Dnat, &packet, &after, summary)
+            .because(evidence)
+            .with_rules(rules)
+            .see(&on, see);
+        after
+    }
+
+    pub(super) fn dnat_summary(
+        &self,
+        frontend: &Frontend<'_>,
+        packet: &Packet,
+        of: usize,
+        marked: bool,
+    ) -> String {
+        let endpoint = self.endpoint.clone().unwrap_or_default();
+        let service = format!("{}/{}", frontend.service.namespace, frontend.service.name);
+        let picked = if of > 1 {
+            format!("{endpoint}, picked at random from {of} endpoints")
+        } else {
+            format!("{endpoint}, the only endpoint it may use")
+        };
+        let mark = if marked { ", and marks it for masquerade" } else { "" };
+        let who = match self.cluster.proxy.mode.value {
+            ProxyMode::Ipvs => "IPVS",
+            _ => "kube-proxy",
+        };
+        format!(
+            "{who} rewrites the destination {}, a {} of Service {service}, to {picked}{mark}",
+            packet.to(),
+            frontend.kind.label()
+        )
+    }
+
+    /// The command that shows the service's rules.
+    pub(super) fn see_dnat(&self, packet: &Packet, rules: &[String]) -> String {
+        match self.cluster.proxy.mode.value {
+            ProxyMode::Ipvs => {
+                let flag = match packet.protocol {
+                    super::Protocol::Tcp => "-t",
+                    super::Protocol::Udp => "-u",
+                    super::Protocol::Sctp => "--sctp-service",
+                };
+                format!("ipvsadm -Ln {flag} {}", packet.to())
+            }
+            ProxyMode::Nftables => "nft list table ip kube-proxy".to_owned(),
+            ProxyMode::Iptables | ProxyMode::Ebpf => {
+                let chains: Vec<&str> = rules
+                    .iter()
+                    .filter_map(|rule| rule.split_whitespace().nth(1))
+                    .filter(|chain| chain.len() > 20)
+                    .collect();
+                let mut chains: Vec<&str> = chains;
+                chains.dedup();
+                if chains.is_empty() {
+                    "iptables-save -t nat | grep KUBE-".to_owned()
+                } else {
+                    format!("iptables-save -t nat | grep -E '{}'", chains.join("|"))
+                }
+            }
+        }
+    }
+
+    /// kube-proxy refuses.
+    pub(super) fn refuse(
+        &mut self,
+        passage: &Passage<'_>,
+        hook: Hook,
+        packet: &Packet,
+        refusal: Refusal,
+    ) -> End {
+        let Refusal { rule, cause, evidence, rules } = refusal;
+        let on = self.node_name(passage.node);
+        let see = match self.cluster.proxy.mode.value {
+            ProxyMode::Ipvs => "ipvsadm -Ln".to_owned(),
+            ProxyMode::Nftables => "nft list table ip kube-proxy".to_owned(),
+            _ => "iptables-save -t filter | grep KUBE-".to_owned(),
+        };
+        let at = (self.node_machine(passage.node), hook);
+        self.track(at.0.clone(), &passage.original, packet);
+        self.step(at, rule, packet, packet, cause.message.clone())
+            .because(evidence)
+            .with_rules(rules)
+            .see(&on, see);
+        let rejects = rule == Rule::NoEndpoints;
+        End::Failed(Failure {
+            verdict: if rejects { Verdict::Rejected } else { Verdict::Dropped },
+            cause,
+            rejected_by: rejects.then(|| (passage.node, packet.clone())),
+        })
+    }
+}
