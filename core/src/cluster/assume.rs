@@ -301,7 +301,7 @@ fn service_flows(cluster: &Cluster, service: &Service, port: &ServicePort) -> Ve
     let mut clients = cluster.clients.iter().map(|client| Party::Client(client.name.clone()));
     let (first, second) = (clients.next(), clients.next());
     let mut found = Vec::new();
-    for client in &first {
+    if let Some(client) = &first {
         found.extend(cluster.nodes.iter().take(3).filter_map(|node| through(client, node)));
     }
     if !service.ingress_ips.is_empty() || !cluster.balancers.is_empty() {
