@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod datapath;
 pub mod link;
 pub mod manifest;
+pub mod picker;
 pub mod picture;
 pub mod policy;
 pub mod report;

@@ -1,12 +1,32 @@
-//! The Hopwise page.
+//! The Hopwise page: a thin skin over the core. It holds what its user did and shows what follows.
 
-use yew::prelude::*;
-
-#[component]
-fn App() -> Html {
-    html! { <main><h1>{ "Hopwise" }</h1></main> }
-}
+mod address;
+mod answers;
+mod app;
+mod browser;
+mod crash;
+mod dialog;
+mod drop;
+mod editor;
+mod embed;
+mod engine;
+mod examples;
+mod export;
+mod flows;
+mod header;
+mod help;
+mod inventory;
+mod pickers;
+mod problems;
+mod share;
+mod splitter;
+mod state;
 
 fn main() {
-    yew::Renderer::<App>::new().render();
+    crash::watch();
+    // The placeholder says "loading" until this replaces it.
+    match gloo::utils::document().get_element_by_id("app") {
+        Some(root) => yew::Renderer::<app::App>::with_root(root).render(),
+        None => yew::Renderer::<app::App>::new().render(),
+    };
 }

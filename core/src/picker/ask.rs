@@ -1,0 +1,191 @@
+//! The questions that can be asked of a cluster: who there is, and what there is to reach.
+
+use std::collections::BTreeMap;
+
+use crate::cluster::{Cluster, Pod, Service, ServiceKind, ServicePort};
+use crate::datapath::{Flow, Party, PortRef, Protocol, Target};
+
+/// Choices that belong together, under a heading.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group<T> {
+    /// The heading.
+    pub label: String,
+    /// The choices; never empty.
+    pub items: Vec<Item<T>>,
+}
+
+/// One choice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item<T> {
+    /// For a person: `user (10.2.3.4)`.
+    pub label: String,
+    /// What it stands for.
+    pub value: T,
+}
+
+/// A destination and the protocol that it is asked with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Destination {
+    /// The destination.
+    pub target: Target,
+    /// The protocol of its port.
+    pub protocol: Protocol,
+}
+
+impl Destination {
+    /// The flow from `from` to here.
+    pub fn asked_by(&self, from: &Party) -> Flow {
+        Flow {
+            from: from.clone(),
+            to: self.target.clone(),
+            protocol: self.protocol,
+            explicit_tcp: false,
+        }
+    }
+
+    /// The destination of `flow`.
+    pub fn of(flow: &Flow) -> Self {
+        Self { target: flow.to.clone(), protocol: flow.protocol }
+    }
+}
+
+/// Everybody who can open a connection: outside clients, each namespace's pods, the nodes.
+pub fn sources(cluster: &Cluster) -> Vec<Group<Party>> {
+    let clients = cluster.clients.iter().map(|client| Item {
+        label: format!("{} ({})", client.name, client.ip),
+        value: Party::Client(client.name.clone()),
+    });
+    let mut groups = vec![group("outside clients", clients)];
+    groups.extend(pods_by_namespace(cluster).into_iter().map(|(namespace, pods)| {
+        let items = pods.into_iter().map(|pod| Item {
+            label: pod_label(pod),
+            value: Party::Pod(pod.namespace.clone(), pod.name.clone()),
+        });
+        group(&format!("pods of {namespace}"), items)
+    }));
+    let nodes = cluster
+        .nodes
+        .iter()
+        .map(|node| Item { label: node.name.clone(), value: Party::Node(node.name.clone()) });
+    groups.push(group("processes on nodes", nodes));
+    groups.retain(|group| !group.items.is_empty());
+    groups
+}
+
+/// Everything that can be connected to: what services offer outside and inside, and the pods.
+pub fn destinations(cluster: &Cluster) -> Vec<Group<Destination>> {
+    let ports = || {
+        let offered = cluster.services.iter().filter(|it| it.kind != ServiceKind::ExternalName);
+        offered.flat_map(|service| service.ports.iter().map(move |port| (service, port)))
+    };
+    let node_ports = ports().filter_map(|(service, port)| Some((service, port, port.node_port?)));
+    let node_ports = node_ports.flat_map(|(service, port, number)| {
+        cluster.nodes.iter().map(move |node| Item {
+            label: format!("{}:{number} ({}/{})", node.name, service.namespace, service.name),
+            value: to(Target::NodePort(node.name.clone(), number), port),
+        })
+    });
+    let balanced = ports().flat_map(|(service, port)| load_balancers(cluster, service, port));
+    let external = ports().flat_map(|(service, port)| {
+        service.external_ips.iter().map(move |ip| Item {
+            label: format!("{ip}:{} ({}/{})", port.port, service.namespace, service.name),
+            value: to(Target::ExternalIp(*ip, port.port), port),
+        })
+    });
+    let inside = ports().filter(|(service, _)| !service.headless).map(|(service, port)| Item {
+        label: format!("{}/{}:{}", service.namespace, service.name, port.port),
+        value: to(
+            Target::Service(
+                service.namespace.clone(),
+                service.name.clone(),
+                PortRef::Number(port.port),
+            ),
+            port,
+        ),
+    });
+    let mut groups = vec![
+        group("node ports", node_ports),
+        group("load balancers", balanced),
+        group("external IPs", external),
+        group("services (ClusterIP)", inside),
+    ];
+    groups.extend(pods_by_namespace(cluster).into_iter().map(|(namespace, pods)| {
+        let items = pods.into_iter().flat_map(|pod| {
+            ports_of(cluster, pod).into_iter().map(|(port, protocol)| {
+                let number = PortRef::Number(port);
+                let target = Target::Pod(pod.namespace.clone(), pod.name.clone(), number);
+                Item {
+                    label: format!("{}:{port}", pod.name),
+                    value: Destination { target, protocol },
+                }
+            })
+        });
+        group(&format!("pods of {namespace}"), items)
+    }));
+    groups.retain(|group| !group.items.is_empty());
+    groups
+}
+
+fn group<T>(label: &str, items: impl Iterator<Item = Item<T>>) -> Group<T> {
+    Group { label: label.to_owned(), items: items.collect() }
+}
+
+fn to(target: Target, port: &ServicePort) -> Destination {
+    Destination { target, protocol: port.protocol }
+}
+
+/// A load balancer's address, directly and through each of the scenario's balancers.
+fn load_balancers(
+    cluster: &Cluster,
+    service: &Service,
+    port: &ServicePort,
+) -> Vec<Item<Destination>> {
+    if service.kind != ServiceKind::LoadBalancer {
+        return Vec::new();
+    }
+    let name = format!("{}/{}:{}", service.namespace, service.name, port.port);
+    let target = |balancer: Option<&str>| Target::LoadBalancer {
+        namespace: service.namespace.clone(),
+        name: service.name.clone(),
+        port: PortRef::Number(port.port),
+        balancer: balancer.map(str::to_owned),
+        node: None,
+    };
+    let direct = service.ingress_ips.iter().take(1).map(|ingress| Item {
+        label: format!("{name} at {}", ingress.ip),
+        value: to(target(None), port),
+    });
+    let through = cluster.balancers.iter().map(|balancer| Item {
+        label: format!("{name} through {}", balancer.name),
+        value: to(target(Some(&balancer.name)), port),
+    });
+    through.chain(direct).collect()
+}
+
+fn pods_by_namespace(cluster: &Cluster) -> BTreeMap<&str, Vec<&Pod>> {
+    let mut namespaces: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
+    for pod in cluster.pods.iter().filter(|pod| !pod.finished) {
+        namespaces.entry(&pod.namespace).or_default().push(pod);
+    }
+    namespaces
+}
+
+fn pod_label(pod: &Pod) -> String {
+    match pod.addresses.first() {
+        Some(address) => format!("{} ({address})", pod.name),
+        None => pod.name.clone(),
+    }
+}
+
+/// The ports that a pod declares, or that services send to it.
+fn ports_of(cluster: &Cluster, pod: &Pod) -> Vec<(u16, Protocol)> {
+    let mut ports: Vec<_> = pod.ports.iter().map(|port| (port.port, port.protocol)).collect();
+    for port in cluster.services.iter().flat_map(|service| &service.ports) {
+        let here = |ip| pod.addresses.contains(ip);
+        let sent = port.endpoints.iter().filter(|endpoint| here(&endpoint.ip));
+        ports.extend(sent.map(|endpoint| (endpoint.port, port.protocol)));
+    }
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+}

@@ -1,0 +1,107 @@
+//! The right half: modes, flows, verdict and what explains it.
+
+use hopwise::text::Span;
+use yew::prelude::*;
+
+use crate::engine::{Answer, Asked, Shared};
+use crate::flows::Flows;
+use crate::header::Opened;
+use crate::help::{EXPORT_CALICO, EXPORT_COMMAND};
+use crate::pickers::Pickers;
+use crate::state::{Action, Tab};
+
+#[derive(Debug, PartialEq, Properties)]
+pub(crate) struct AnswersProps {
+    /// What follows from the text as it stands.
+    pub(crate) answer: Shared<Answer>,
+    /// What is shown: of an earlier text while this one is broken.
+    pub(crate) shown: Shared<Answer>,
+    /// The selected flow's place in the text.
+    pub(crate) at: Option<usize>,
+    /// The selected flow.
+    pub(crate) asked: Option<Asked>,
+    /// The open tab.
+    pub(crate) tab: Tab,
+    pub(crate) act: Callback<Action>,
+    /// Opens a dialog.
+    pub(crate) open: Callback<Opened>,
+}
+
+#[component]
+pub(crate) fn Answers(props: &AnswersProps) -> Html {
+    let AnswersProps { answer, shown, at, asked, act, .. } = props;
+    if answer.is_empty() {
+        return html! { <Empty open={props.open.clone()} /> };
+    }
+    let current = answer == shown;
+    html! {
+        <>
+            if let Some(broken) = answer.broken().filter(|_| !current) {
+                { stale(broken, act) }
+            }
+            <div class={classes!("answers", (!current).then_some("stale"))}>
+                <Pickers answer={shown.clone()} asked={asked.clone()} {current} act={act.clone()} />
+                <Flows answer={shown.clone()} at={*at} asked={asked.clone()} {current} act={act.clone()} />
+                if let Some(asked) = asked {
+                    { path(shown, asked, act) }
+                } else {
+                    <p class="no-flow">
+                        { "There is nothing to follow yet: the text has no Service, no pod and no \
+                           policy. Add one, or ask for a flow of your own with " }
+                        <strong>{ "+ flow" }</strong>{ "." }
+                    </p>
+                }
+            </div>
+        </>
+    }
+}
+
+fn path(shown: &Shared<Answer>, asked: &Asked, act: &Callback<Action>) -> Html {
+    let _ = (shown, act);
+    let (sign, class, word) = crate::flows::look(asked.trace.verdict);
+    html! {
+        <section class={classes!("verdict", class)} aria-label="Verdict" role="status">
+            <p><strong>{ format!("{sign} {word}") }</strong></p>
+        </section>
+    }
+}
+
+/// What is shown is of an earlier text.
+fn stale(broken: Span, act: &Callback<Action>) -> Html {
+    let visit = act.reform(move |_: MouseEvent| Action::Visit(broken));
+    html! {
+        <div class="stale-note" role="status">
+            { "The YAML is broken at " }
+            <button type="button" class="link" onclick={visit}>{ format!("line {}", broken.line) }</button>
+            { ". Below is the last text that could be read." }
+        </div>
+    }
+}
+
+#[derive(Debug, PartialEq, Properties)]
+struct EmptyProps {
+    open: Callback<Opened>,
+}
+
+/// Nothing in the text: what to put there.
+#[component]
+fn Empty(props: &EmptyProps) -> Html {
+    let examples = props.open.reform(|_: MouseEvent| Opened::Examples);
+    html! {
+        <section class="empty" aria-label="How to start">
+            <h2>{ "Which connection puzzles you?" }</h2>
+            <p>
+                { "Paste a NetworkPolicy and a Service into the text; that is enough to start. \
+                   Nodes, pods and clients that are missing are assumed, and said to be. Or take \
+                   everything from your cluster:" }
+            </p>
+            <pre class="command" tabindex="0">{ EXPORT_COMMAND }</pre>
+            <pre class="command" tabindex="0">{ EXPORT_CALICO }</pre>
+            <p>
+                { "Paste the output as it is, or drop files onto this page. Nothing leaves your \
+                   browser." }
+            </p>
+            <p><button type="button" class="button primary" onclick={examples}>{ "See the examples" }</button></p>
+        </section>
+    }
+}
