@@ -43,9 +43,9 @@ node_packages() {
   has npm || packages 'nodejs npm' 'Node is missing: install version 18 or newer from https://nodejs.org'
   (
     cd web/editor
-    [ node_modules/.package-lock.json -nt package-lock.json ] && exit
+    cmp -s package-lock.json node_modules/installed && exit
     say 'installing the node packages of web/editor'
-    npm ci --silent --no-audit --no-fund && touch node_modules/.package-lock.json
+    npm ci --silent --no-audit --no-fund && cp package-lock.json node_modules/installed
   ) || die "npm ci failed in web/editor; is Node's version ($(node --version)) 18 or newer?"
   PATH=$PWD/web/editor/node_modules/.bin:$PATH
 }

@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use fantoccini::actions::{InputSource, MouseActions, PointerAction};
 use fantoccini::elements::Element;
 use fantoccini::wd::{Capabilities, TimeoutConfiguration, WebDriverCompatibleCommand};
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -229,6 +230,15 @@ impl Page {
             json!(selector),
             json!(text)
         ));
+    }
+
+    /// Moves the mouse to the middle of the first element that matches.
+    #[track_caller]
+    pub(crate) fn hover(&self, selector: &str) {
+        self.see(selector);
+        let element = self.element(selector);
+        let to = PointerAction::MoveToElement { element, duration: None, x: 0.0, y: 0.0 };
+        self.run(self.client.perform_actions(MouseActions::new("mouse".to_owned()).then(to)));
     }
 
     /// Presses keys where the focus is; `fantoccini::key::Key` names those without a character. A modifier holds until

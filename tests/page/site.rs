@@ -14,9 +14,12 @@ pub(crate) enum Path {
     Root,
     /// At `/some/project/`, as GitHub Pages serves the site of a project.
     Project,
+    /// No site but an empty page beside it, to try a part alone.
+    Blank,
 }
 
 const PROJECT: &str = "/some/project/";
+const BLANK: &str = "/blank";
 
 /// The built site.
 pub(crate) fn dist() -> PathBuf {
@@ -35,11 +38,18 @@ pub(crate) fn address(path: Path) -> String {
     match path {
         Path::Root => format!("{origin}/"),
         Path::Project => format!("{origin}{PROJECT}"),
+        Path::Blank => format!("{origin}{BLANK}"),
     }
 }
 
 fn answer(request: Request) {
     let asked = request.url().split(['?', '#']).next().unwrap_or_default();
+    if asked == BLANK {
+        let page = "<!doctype html><html lang=en><title>Blank</title><link rel=icon href=data:,><main><h1>Blank</h1></main>";
+        let _ = request
+            .respond(Response::from_string(page).with_header(content_type("blank.html".as_ref())));
+        return;
+    }
     let inside =
         asked.strip_prefix(PROJECT).or_else(|| asked.strip_prefix('/')).unwrap_or_default();
     let mut file = dist().join(inside);

@@ -5,14 +5,16 @@ import { HighlightStyle } from '@codemirror/language';
 import { EditorView } from '@codemirror/view';
 import { tags } from '@lezer/highlight';
 
-const text = 'var(--text, #16181d)';
-const muted = 'var(--text-muted, #5b6270)';
-const surface = 'var(--surface, #ffffff)';
-const raised = 'var(--surface-raised, #f5f6f8)';
-const border = 'var(--border, #d5d8df)';
-const accent = 'var(--accent, #2b63c9)';
-const bad = 'var(--bad, #c02626)';
-const warn = 'var(--warn, #a15c00)';
+const text = 'var(--text, #171a1f)';
+const quiet = 'var(--text-quiet, #565e6b)';
+const surface = 'var(--surface, #f6f7f9)';
+const raised = 'var(--raised, #ffffff)';
+const line = 'var(--line, #d8dbe1)';
+const accent = 'var(--accent, #2459c4)';
+const onAccent = 'var(--on-accent, #ffffff)';
+const mark = 'var(--mark, #fff3d1)';
+const bad = 'var(--bad, #bf2020)';
+const warn = 'var(--warn, #8f5200)';
 const mono = 'var(--font-mono, ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace)';
 const tint = (colour: string, percent: number) => `color-mix(in srgb, ${colour} ${percent}%, transparent)`;
 
@@ -24,7 +26,7 @@ const underlined = (colour: string) => ({
 });
 
 export const look = EditorView.theme({
-  '&': { height: '100%', color: text, backgroundColor: raised, fontSize: 'var(--font-size-code, 13px)' },
+  '&': { height: '100%', color: text, backgroundColor: surface, fontSize: 'var(--font-size-code, 13px)' },
   '&.cm-focused': { outline: 'none' },
   '.cm-scroller': { fontFamily: mono, lineHeight: '1.5', fontVariantNumeric: 'tabular-nums' },
   '.cm-content': { caretColor: text, padding: '8px 0' },
@@ -41,22 +43,20 @@ export const look = EditorView.theme({
   '.cm-searchMatch': { backgroundColor: tint(warn, 30) },
   '.cm-searchMatch-selected': { backgroundColor: tint(warn, 60) },
   '.cm-specialChar': { color: bad },
-  '.cm-gutters': { color: muted, backgroundColor: raised, border: 'none' },
+  '.cm-gutters': { color: quiet, backgroundColor: surface, border: 'none' },
   '.cm-lineNumbers .cm-gutterElement': { minWidth: '2.5em', padding: '0 4px' },
   '.cm-foldGutter .cm-gutterElement': { cursor: 'pointer', padding: '0 4px' },
-  '.cm-foldPlaceholder': { color: muted, backgroundColor: tint(text, 8), border: 'none', padding: '0 6px' },
+  '.cm-foldPlaceholder': { color: quiet, backgroundColor: tint(text, 8), border: 'none', padding: '0 6px' },
 
   '.hw-signs': { width: '1.2em', fontWeight: '700' },
   '.hw-signs .cm-gutterElement': { textAlign: 'center', cursor: 'default' },
-  '.hw-sign-decided': { color: accent },
+  '.hw-sign-decided, .hw-sign-finding': { color: warn },
   '.hw-sign-denied': { color: bad },
-  '.hw-sign-finding': { color: warn },
-  '.hw-line-decided': { backgroundColor: tint(accent, 10), boxShadow: `inset 3px 0 ${accent}` },
-  '.hw-line-denied': { backgroundColor: tint(bad, 10), boxShadow: `inset 3px 0 ${bad}` },
-  '.hw-line-finding': { backgroundColor: tint(warn, 10), boxShadow: `inset 3px 0 ${warn}` },
-  '.hw-span-decided': { backgroundColor: tint(accent, 16) },
-  '.hw-span-denied': { backgroundColor: tint(bad, 16) },
-  '.hw-span-finding': { backgroundColor: tint(warn, 16) },
+  '.hw-line-decided': { backgroundColor: mark, boxShadow: `inset 3px 0 ${warn}` },
+  '.hw-line-denied': { backgroundColor: mark, boxShadow: `inset 3px 0 ${bad}` },
+  '.hw-line-finding': { boxShadow: `inset 3px 0 ${warn}` },
+  '.hw-span-decided, .hw-span-denied': { fontWeight: '700' },
+  '.hw-span-finding': { borderBottom: `1px dashed ${warn}` },
 
   '.cm-lintRange-error': underlined(bad),
   '.cm-lintRange-warning': underlined(warn),
@@ -73,24 +73,24 @@ export const look = EditorView.theme({
   '.cm-diagnostic-warning': { boxShadow: `inset 3px 0 ${warn}` },
   '.cm-diagnostic-info, .cm-diagnostic-hint': { boxShadow: `inset 3px 0 ${accent}` },
   '.cm-diagnosticAction': {
-    font: 'inherit', color: surface, backgroundColor: accent, borderRadius: '4px', padding: '2px 8px', marginLeft: '8px',
+    font: 'inherit', color: onAccent, backgroundColor: accent, borderRadius: '4px', padding: '2px 8px', marginLeft: '8px',
   },
 
   '.cm-tooltip': {
-    color: text, backgroundColor: surface, border: `1px solid ${border}`, borderRadius: '6px', overflow: 'hidden',
+    color: text, backgroundColor: raised, border: `1px solid ${line}`, borderRadius: '6px', overflow: 'hidden',
     boxShadow: `0 4px 16px ${tint('#000', 16)}`,
   },
   '.hw-hover': { padding: '6px 10px', maxWidth: '60ch', whiteSpace: 'pre-wrap' },
   '.cm-tooltip.cm-tooltip-autocomplete > ul': { fontFamily: mono, maxHeight: '16em' },
-  '.cm-tooltip-autocomplete ul li[aria-selected]': { color: surface, backgroundColor: accent },
+  '.cm-tooltip-autocomplete ul li[aria-selected]': { color: onAccent, backgroundColor: accent },
   '.cm-completionDetail': { fontStyle: 'normal', opacity: '0.75' },
-  '.cm-panels': { color: text, backgroundColor: surface },
-  '.cm-panels-top': { borderBottom: `1px solid ${border}` },
-  '.cm-panels-bottom': { borderTop: `1px solid ${border}` },
-  '.cm-textfield': { color: text, backgroundColor: raised, border: `1px solid ${border}`, borderRadius: '4px' },
+  '.cm-panels': { color: text, backgroundColor: raised },
+  '.cm-panels-top': { borderBottom: `1px solid ${line}` },
+  '.cm-panels-bottom': { borderTop: `1px solid ${line}` },
+  '.cm-textfield': { color: text, backgroundColor: surface, border: `1px solid ${line}`, borderRadius: '4px' },
   '.cm-button': {
-    color: text, backgroundImage: 'none', backgroundColor: raised, border: `1px solid ${border}`, borderRadius: '4px',
-    '&:active': { backgroundImage: 'none', backgroundColor: border },
+    color: text, backgroundImage: 'none', backgroundColor: surface, border: `1px solid ${line}`, borderRadius: '4px',
+    '&:active': { backgroundImage: 'none', backgroundColor: line },
   },
   '.cm-panel button[name=close]': { color: text },
 });
@@ -99,8 +99,8 @@ export const look = EditorView.theme({
 export const colours = HighlightStyle.define([
   { tag: [tags.definition(tags.propertyName), tags.propertyName], color: 'var(--code-key, #2b63c9)' },
   { tag: [tags.string, tags.special(tags.string)], color: 'var(--code-string, #1a6b4f)' },
-  { tag: [tags.comment, tags.lineComment], color: muted, fontStyle: 'italic' },
-  { tag: [tags.keyword, tags.meta, tags.documentMeta, tags.typeName, tags.labelName], color: muted },
-  { tag: [tags.punctuation, tags.separator, tags.squareBracket, tags.brace], color: muted },
+  { tag: [tags.comment, tags.lineComment], color: quiet, fontStyle: 'italic' },
+  { tag: [tags.keyword, tags.meta, tags.documentMeta, tags.typeName, tags.labelName], color: quiet },
+  { tag: [tags.punctuation, tags.separator, tags.squareBracket, tags.brace], color: quiet },
   { tag: tags.invalid, color: bad },
 ]);
