@@ -114,7 +114,15 @@ fn walk_once<'a>(walk: &mut Walk<'a>, question: &Question<'a>) -> Outcome {
     let (verdict, cause, reply) = match &end {
         End::Failed(failure) => refused(walk, question, failure),
         arrived => {
-            let back = walk.answer(arrived);
+            let back = match (&question.sender, arrived) {
+                // A pod that talks to itself answers itself.
+                (Sender::Pod(own, _), End::Pod(pod, packet))
+                    if own == pod && packet.source == packet.destination =>
+                {
+                    End::Pod(*pod, packet.answered())
+                }
+                _ => walk.answer(arrived),
+            };
             let (verdict, cause) = judge(walk, question, back);
             (verdict, cause, std::mem::take(&mut walk.steps))
         }

@@ -39,6 +39,10 @@ impl<'a> Walk<'a> {
             return *end;
         }
         let packet = self.come_in(node, packet, from);
+        // A rewrite before the routing decision would change nothing about these sources.
+        if let Err(end) = self.check_source(node, &packet, from) {
+            return *end;
+        }
         let place = Place { cluster: self.cluster, node, from: Some(from) };
         let nat = self.proxy().nat(place, &packet);
         let mut passage =
@@ -49,9 +53,6 @@ impl<'a> Walk<'a> {
         } else {
             self.dnat(&mut passage, Hook::Prerouting, packet)
         };
-        if let Err(end) = self.check_source(node, &packet, from) {
-            return *end;
-        }
         match route(self.cluster, node, packet.destination) {
             Route::Local => self.input(passage, packet),
             Route::Blackhole(block) => {

@@ -2,7 +2,7 @@
 
 use super::{
     Detected, Frontend, FrontendKind, Nat, Place, Refusal, ServiceProxy, cluster_ip_mark, detect,
-    frontend, names, usable,
+    frontend, frontend_where, names, usable,
 };
 use crate::cluster::Endpoint;
 use crate::datapath::flow::address_and_port;
@@ -22,7 +22,10 @@ impl ServiceProxy for Iptables {
     }
 
     fn filter(&self, place: Place<'_>, hook: Hook, packet: &Packet) -> Option<Refusal> {
-        let refusal = refuse(place, packet)?;
+        // `nodePortAddresses` restricts nat; the filter rules match every local address.
+        let local = is_local_address(place.cluster, place.node, packet.destination);
+        let frontend = frontend_where(place.cluster, packet, local)?;
+        let refusal = refuse(place, &frontend, packet)?;
         // KUBE-EXTERNAL-SERVICES is not hooked into OUTPUT, KUBE-SERVICES not into INPUT.
         let hooked = match (refusal.1, refusal.0.rule) {
             (_, Rule::SourceRange) => true,
@@ -101,13 +104,16 @@ fn source_refused(place: Place<'_>, frontend: &Frontend<'_>, packet: &Packet) ->
 }
 
 /// What the filter table does to a service packet that nat left alone.
-pub(super) fn refuse(place: Place<'_>, packet: &Packet) -> Option<(Refusal, FrontendKind)> {
-    let frontend = frontend(place.cluster, place.node, packet)?;
+pub(super) fn refuse(
+    place: Place<'_>,
+    frontend: &Frontend<'_>,
+    packet: &Packet,
+) -> Option<(Refusal, FrontendKind)> {
     let usable = usable(place.cluster, place.node, frontend.port, packet.destination.is_ipv4());
     let service = &frontend.service.cite.object;
     let kind = frontend.kind;
     let address = address_and_port(packet.destination, packet.destination_port);
-    if source_refused(place, &frontend, packet) {
+    if source_refused(place, frontend, packet) {
         let mut cite = frontend.service.cite.clone();
         "spec.loadBalancerSourceRanges".clone_into(&mut cite.field);
         let message = format!(
@@ -123,8 +129,8 @@ pub(super) fn refuse(place: Place<'_>, packet: &Packet) -> Option<(Refusal, Fron
                     "-A KUBE-PROXY-FIREWALL -d {}/32 -p {} -m comment --comment \"{} traffic not accepted by {}\" -m tcp --dport {} -j DROP",
                     packet.destination,
                     names::protocol(packet.protocol),
-                    names::service_port(&frontend),
-                    names::service_chain("KUBE-FW-", &frontend),
+                    names::service_port(frontend),
+                    names::service_chain("KUBE-FW-", frontend),
                     frontend.port.port,
                 )],
             },
@@ -140,7 +146,7 @@ pub(super) fn refuse(place: Place<'_>, packet: &Packet) -> Option<(Refusal, Fron
                 evidence: vec![Evidence::of(cite.clone(), &message)],
                 cause: Cause { kind: CauseKind::NoEndpoints, cite: Some(cite), message },
                 rules: vec![refusal_rule(
-                    &frontend,
+                    frontend,
                     packet,
                     "has no endpoints",
                     "REJECT --reject-with icmp-port-unreachable",
@@ -164,7 +170,7 @@ pub(super) fn refuse(place: Place<'_>, packet: &Packet) -> Option<(Refusal, Fron
                     ),
                 },
                 evidence: vec![evidence],
-                rules: vec![refusal_rule(&frontend, packet, "has no local endpoints", "DROP")],
+                rules: vec![refusal_rule(frontend, packet, "has no local endpoints", "DROP")],
             },
             kind,
         ));

@@ -146,6 +146,16 @@ pub(super) fn frontend<'a>(
     node: NodeId,
     packet: &Packet,
 ) -> Option<Frontend<'a>> {
+    let node_ports = answers_node_ports(cluster, node, packet.destination);
+    frontend_where(cluster, packet, node_ports)
+}
+
+/// The same, with node ports on this address or not.
+fn frontend_where<'a>(
+    cluster: &'a Cluster,
+    packet: &Packet,
+    node_ports: bool,
+) -> Option<Frontend<'a>> {
     let to = packet.destination;
     let port = packet.destination_port?;
     let ports = || {
@@ -169,7 +179,7 @@ pub(super) fn frontend<'a>(
         };
         return Some(Frontend { service, port: service_port, kind });
     }
-    if !answers_node_ports(cluster, node, to) {
+    if !node_ports {
         return None;
     }
     ports()

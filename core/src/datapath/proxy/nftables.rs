@@ -2,7 +2,7 @@
 //! with its filter chains before Calico's.
 
 use super::iptables::{choose, refuse};
-use super::{FrontendKind, Nat, Place, Refusal, ServiceProxy, names};
+use super::{FrontendKind, Nat, Place, Refusal, ServiceProxy, frontend, names};
 use crate::datapath::step::{Hook, Packet, Rule};
 
 pub(super) struct Nftables;
@@ -30,7 +30,8 @@ impl ServiceProxy for Nftables {
     }
 
     fn filter(&self, place: Place<'_>, hook: Hook, packet: &Packet) -> Option<Refusal> {
-        let (refusal, kind) = refuse(place, packet)?;
+        let frontend = frontend(place.cluster, place.node, packet)?;
+        let (refusal, kind) = refuse(place, &frontend, packet)?;
         // no-endpoint-nodeports is in filter-input only, no-endpoint-services everywhere.
         (refusal.rule == Rule::SourceRange || kind != FrontendKind::NodePort || hook == Hook::Input)
             .then_some(refusal)
