@@ -1,0 +1,367 @@
+//! The command line from outside: what it prints, what it says of bad input, how it ends.
+
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use hopwise_tests::{hopwise, project};
+use serde_json::Value;
+
+/// What a run left behind.
+struct Done {
+    status: i32,
+    out: String,
+    err: String,
+}
+
+impl Done {
+    #[track_caller]
+    fn ends_with_status(self, status: i32) -> Self {
+        assert_eq!(self.status, status, "\nstdout:\n{}\nstderr:\n{}", self.out, self.err);
+        self
+    }
+
+    #[track_caller]
+    fn complains(self, part: &str) -> Self {
+        assert!(self.err.contains(part), "stderr has no `{part}`:\n{}", self.err);
+        assert!(!self.err.contains("panicked"), "{}", self.err);
+        self
+    }
+
+    #[track_caller]
+    fn says(self, part: &str) -> Self {
+        assert!(self.out.contains(part), "stdout has no `{part}`:\n{}", self.out);
+        self
+    }
+
+    fn json(&self) -> Vec<Value> {
+        self.out.lines().map(|line| serde_json::from_str(line).expect("JSON lines")).collect()
+    }
+}
+
+fn run(arguments: &[&str], input: &[u8]) -> Done {
+    let mut child = Command::new(hopwise())
+        .args(arguments)
+        .current_dir(project().join("examples"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut stdin = child.stdin.take().expect("stdin");
+    let input = input.to_owned();
+    // It may end before it has read everything.
+    let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
+    let output = child.wait_with_output().expect("it ends");
+    writer.join().expect("stdin is fed");
+    Done {
+        status: output.status.code().expect("it ends by itself"),
+        out: String::from_utf8(output.stdout).expect("text"),
+        err: String::from_utf8(output.stderr).expect("text"),
+    }
+}
+
+/// A file of its own for a test.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, content: impl AsRef<[u8]>) -> Self {
+        let path = std::env::temp_dir().join(format!("hopwise-{}-{name}", std::process::id()));
+        std::fs::write(&path, content).expect("a temporary file");
+        Self(path)
+    }
+
+    fn name(&self) -> &str {
+        self.0.to_str().expect("a name in UTF-8")
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+const FIRST: &str = "nodeport-cluster-through-node1.yaml";
+const POLICY: &str = "apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: closed
+  namespace: shop
+spec:
+  podSelector: {}
+";
+
+#[test]
+fn json_is_the_contract() {
+    let done = run(&["trace", FIRST, "--format", "json"], b"").ends_with_status(0);
+    let answers = done.json();
+    assert_eq!(answers.len(), 2, "one line for each of the scenario's flows");
+    let answer = &answers[0];
+    assert_eq!(answer["flow"], "client/user -> nodePort/node1:31602");
+    assert_eq!(answer["verdict"], "Dropped");
+    let outcome = &answer["outcomes"][0];
+    assert_eq!(outcome["share"], 1.0);
+    assert_eq!(outcome["endpoint"], "pod/tekton-pipelines/tekton-dashboard-xbgk6");
+    assert_eq!(outcome["sourceSeenByApp"], Value::Null);
+    let cause = &outcome["cause"];
+    assert_eq!(cause["kind"], "PolicyDenied");
+    assert_eq!(cause["object"], "NetworkPolicy tekton-pipelines/test-network-policy");
+    assert_eq!(cause["field"], "spec.ingress");
+    assert_eq!(line_of(FIRST, cause["line"].as_u64()), "  ingress:");
+    assert_eq!(outcome["gates"].as_array().map(Vec::len), Some(1));
+    let gate = &outcome["gates"][0];
+    for (field, value) in [
+        ("node", "node2"),
+        ("direction", "Ingress"),
+        ("pod", "pod/tekton-pipelines/tekton-dashboard-xbgk6"),
+        ("source", "10.233.90.0"),
+        ("destination", "10.233.96.32:9097"),
+        ("verdict", "Deny"),
+        ("by", "NetworkPolicy tekton-pipelines/test-network-policy"),
+    ] {
+        assert_eq!(gate[field], value, "{field}");
+    }
+    let rewrites = outcome["rewrites"].as_array().expect("rewrites");
+    assert_eq!(rewrites.len(), 2);
+    assert_eq!(rewrites[0]["type"], "DNAT");
+    assert_eq!(rewrites[0]["node"], "node1");
+    assert_eq!(rewrites[0]["from"], "10.102.123.117:31602");
+    assert_eq!(rewrites[0]["to"], "10.233.96.32:9097");
+    assert_eq!(rewrites[1]["type"], "SNAT");
+    assert_eq!(rewrites[1]["hook"], "POSTROUTING");
+    assert_eq!(rewrites[1]["from"], "10.2.3.4");
+    assert_eq!(rewrites[1]["to"], "10.233.90.0");
+    assert_eq!(rewrites[1]["device"], "tunl0");
+    assert!(outcome["hops"].as_array().is_some_and(|hops| hops.len() > 3));
+    assert_eq!(outcome["reply"].as_array().map(Vec::len), Some(0), "nothing arrived");
+}
+
+fn line_of(example: &str, line: Option<u64>) -> String {
+    let text = std::fs::read_to_string(project().join("examples").join(example)).expect("example");
+    let line = usize::try_from(line.expect("a line")).expect("small");
+    text.lines().nth(line - 1).expect("in the text").to_owned()
+}
+
+#[test]
+fn flows_come_from_the_command_line_a_file_or_standard_input() {
+    let flow = "client/user -> nodePort/node2:31602";
+    let given = run(&["trace", FIRST, "--format", "json", "--flow", flow], b"");
+    let piped = format!("# a comment\n\n{flow}\n");
+    let piped = run(&["trace", FIRST, "--format", "json", "--flows", "-"], piped.as_bytes());
+    for done in [given, piped] {
+        let done = done.ends_with_status(0);
+        assert_eq!(done.json().len(), 1);
+        assert_eq!(done.json()[0]["verdict"], "Delivered");
+    }
+    let text = std::fs::read(project().join("examples").join(FIRST)).expect("example");
+    run(&["trace", "-", "--flow", flow], &text).ends_with_status(0).says("10.2.3.4");
+    run(&["trace", "-", "--flows", "-"], b"").ends_with_status(2).complains("standard input");
+}
+
+#[test]
+fn wrong_flows_are_all_told() {
+    let flows = "client/user -> nodePort/node1:31602\nclient/user\nuser -> ip/1.2.3.4:80\n";
+    run(&["trace", FIRST, "--flows", "-"], flows.as_bytes())
+        .ends_with_status(2)
+        .complains("-:2:1: error: a flow is written `FROM -> TO`")
+        .complains("-:3:1: error: `user` is no source");
+    run(&["trace", FIRST, "--flow", "nonsense"], b"")
+        .ends_with_status(2)
+        .complains("--flow: error: a flow is written");
+}
+
+#[test]
+fn every_format_tells_the_path() {
+    for (format, part) in [
+        ("text", "client/user -> nodePort/node1:31602"),
+        ("markdown", "### `client/user -> nodePort/node1:31602`"),
+        ("mermaid", "sequenceDiagram"),
+    ] {
+        let done = run(&["trace", FIRST, "--format", format], b"").ends_with_status(0).says(part);
+        assert!(done.out.contains("10.233.90.0"), "{format}");
+        assert!(!done.out.contains('\u{1b}'), "{format}: colours, but no terminal");
+    }
+    let rules = run(&["trace", FIRST, "--rules"], b"").ends_with_status(0);
+    let plain = run(&["trace", FIRST], b"").ends_with_status(0);
+    assert!(rules.out.len() > plain.out.len());
+}
+
+#[test]
+fn check_fails_where_an_expectation_does() {
+    run(&["check", FIRST], b"").ends_with_status(0).says("ok    user through node1: Dropped");
+    let text = std::fs::read_to_string(project().join("examples").join(FIRST)).expect("example");
+    let wrong = text.replace("expect: Dropped", "expect: Delivered");
+    assert_ne!(text, wrong);
+    let done = run(&["check", "-"], wrong.as_bytes()).ends_with_status(1);
+    done.says("FAIL  user through node1: expected Delivered, source 10.233.90.0, got Dropped");
+    let wrong = text.replace("expectSource: 10.233.90.0", "expectSource: 10.2.3.4");
+    assert_ne!(text, wrong);
+    let done = run(&["check", "-"], wrong.as_bytes()).ends_with_status(1);
+    done.says("expected Dropped, source 10.2.3.4, got Dropped, source 10.233.90.0");
+    run(&["check", "-"], POLICY.as_bytes()).ends_with_status(2).complains("nothing to check");
+}
+
+#[test]
+fn evaluate_asks_the_policies_alone() {
+    let flows = "pod/dev/debug -> pod/shop/db:5432\nnode/node2 -> pod/shop/db:5432\n";
+    let example = "default-deny-and-the-node.yaml";
+    let done = run(&["evaluate", example, "--flows", "-", "--format", "json"], flows.as_bytes());
+    let answers = done.ends_with_status(0).json();
+    assert_eq!(answers[0]["flow"], "pod/dev/debug -> pod/shop/db:5432");
+    assert_eq!(answers[0]["allowed"], false);
+    assert_eq!(answers[0]["ingress"]["verdict"], "Deny");
+    assert_eq!(answers[0]["ingress"]["by"], "NetworkPolicy shop/default-deny-ingress");
+    assert!(answers[0]["ingress"]["line"].is_u64());
+    assert_eq!(answers[0]["egress"]["verdict"], "Allow");
+    assert_eq!(answers[0]["egress"]["by"], "no policy");
+    assert_eq!(answers[1]["allowed"], true, "a node reaches its own pods");
+}
+
+#[test]
+fn matrix_shows_who_may_reach_whom() {
+    let example = "default-deny-one-namespace.yaml";
+    let done = run(&["matrix", example, "--format", "csv", "--ports"], b"").ends_with_status(0);
+    let done = done
+        .says("from,to,port,protocol,allowed\n")
+        .says("pod/dev/debug,pod/default/web,8080,TCP,false\n")
+        .says("pod/dev/debug,pod/shop/db,5432,TCP,true\n");
+    assert!(!done.out.contains("pod/shop/db,pod/shop/db"), "a pod and itself");
+    let json = run(&["matrix", example, "--format", "json"], b"").ends_with_status(0).json();
+    let matrix = &json[0];
+    let rows = matrix["rows"].as_array().expect("rows");
+    assert_eq!(matrix["cells"].as_array().map(Vec::len), Some(rows.len()));
+    run(&["matrix", example], b"").ends_with_status(0).says("pod/shop/db").says("✗");
+    run(&["matrix", example, "--ports"], b"").ends_with_status(0).says("5432");
+    run(&["matrix", example, "--format", "markdown"], b"").ends_with_status(0).says("| --- |");
+}
+
+#[test]
+fn several_files_are_one_stream_and_keep_their_lines() {
+    let good = File::new("good.yaml", POLICY.trim_end());
+    let bad = File::new("bad.yaml", POLICY.replace("podSelector: {}", "podSelector: []"));
+    let place = format!("{}:7:", bad.name());
+    run(&["matrix", good.name(), bad.name()], b"")
+        .ends_with_status(2)
+        .complains(&place)
+        .complains(": error: ");
+}
+
+#[test]
+fn every_error_is_told_and_the_rest_still_works() {
+    let text = format!(
+        "{}---\n{}---\n{POLICY}",
+        POLICY.replace("podSelector: {}", "podSelector: 5"),
+        POLICY.replace("podSelector: {}", "podSelector: {}\n  ingress: {}"),
+    );
+    let done = run(&["matrix", "-"], text.as_bytes()).ends_with_status(2);
+    assert_eq!(done.err.matches(": error: ").count(), 2, "{}", done.err);
+    assert!(!done.out.is_empty());
+}
+
+#[test]
+fn what_is_no_scenario_is_told_so() {
+    run(&["trace", "there-is-no-such-file.yaml"], b"")
+        .ends_with_status(2)
+        .complains("there-is-no-such-file.yaml:1:1: error: can't be read");
+    run(&["trace", "-"], b"").ends_with_status(2).complains("error: ");
+    run(&["trace", "-"], b"\n# nothing but a comment\n").ends_with_status(2).complains("error: ");
+    run(&["trace", "-"], b"kind: [\n").ends_with_status(2).complains("-:").complains(": error: ");
+    run(&["trace", "-"], b"\tkind: Pod\n").ends_with_status(2).complains("-:1:");
+    run(&["trace", "-"], b"just words").ends_with_status(2).complains("error: ");
+    run(&["trace", "-"], b"kind: Pod\nname: \xff\xfe\n")
+        .ends_with_status(2)
+        .complains("-:2:7: error: not a text: byte 0xff is not UTF-8");
+    run(&["trace", "-"], b"\xff\xfek\0i\0n\0d\0").ends_with_status(2).complains("UTF-16");
+    let elf: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+    run(&["trace", "-"], &elf).ends_with_status(2).complains("error: ");
+    run(&["trace"], b"").ends_with_status(2).complains("FILE");
+}
+
+#[test]
+fn unknown_kinds_are_no_error() {
+    let text =
+        format!("apiVersion: example.org/v1\nkind: Widget\nmetadata:\n  name: w\n---\n{POLICY}");
+    run(&["matrix", "-"], text.as_bytes()).ends_with_status(0);
+}
+
+#[test]
+fn a_service_without_endpoints_rejects() {
+    let text = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n  namespace: shop\nspec:\n  \
+         clusterIP: 10.96.0.7\n  ports:\n  - port: 80\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  \
+         name: caller\n  namespace: shop\n";
+    let flow = "pod/shop/caller -> service/shop/web:80";
+    let done = run(&["trace", "-", "--format", "json", "--flow", flow], text.as_bytes());
+    let answer = &done.ends_with_status(0).json()[0];
+    assert_eq!(answer["verdict"], "Rejected");
+    assert_eq!(answer["outcomes"][0]["cause"]["kind"], "NoEndpoints");
+}
+
+#[test]
+fn a_flow_to_nowhere_is_answered() {
+    let flow = "client/nobody -> service/no/where:80";
+    let done = run(&["trace", FIRST, "--format", "json", "--flow", flow], b"").ends_with_status(0);
+    assert_eq!(done.json()[0]["verdict"], "Unroutable");
+}
+
+#[test]
+fn aliases_do_not_multiply() {
+    let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for i in 1..40 {
+        let last = format!("*a{}", i - 1);
+        let _ = writeln!(bomb, "a{i}: &a{i} [{}]", vec![last; 10].join(", "));
+    }
+    run(&["matrix", "-"], bomb.as_bytes()).ends_with_status(2).complains("error: ");
+}
+
+#[test]
+fn deep_nesting_is_no_trap() {
+    let deep = format!("kind: {}", "[".repeat(100_000));
+    run(&["matrix", "-"], deep.as_bytes()).ends_with_status(2).complains("error: ");
+}
+
+#[test]
+fn a_large_dump_is_read() {
+    let mut dump = String::from("apiVersion: v1\nkind: List\nitems:\n");
+    let mut n = 0;
+    while dump.len() < 5_000_000 {
+        n += 1;
+        let _ = write!(
+            dump,
+            "- apiVersion: v1\n  kind: Pod\n  metadata:\n    name: web-{n}\n    namespace: ns-{}\n    \
+             labels:\n      app: web\n    managedFields:\n    - manager: kubelet\n      operation: Update\n      \
+             fieldsV1:\n        f:metadata:\n          f:labels:\n            .: {{}}\n            f:app: {{}}\n  \
+             spec:\n    nodeName: node{}\n    containers:\n    - name: main\n      image: example.org/web:1\n      \
+             env:\n      - name: FILLER\n        value: {}\n  status:\n    phase: Running\n    podIP: 10.{}.{}.{}\n",
+            n % 40,
+            n % 50,
+            "x".repeat(2_000),
+            100 + n / 65_536,
+            n / 256 % 256,
+            n % 256,
+        );
+    }
+    let done = run(&["matrix", "-", "--format", "csv"], dump.as_bytes()).ends_with_status(0);
+    assert!(done.out.lines().count() > 40, "{}", done.err);
+}
+
+#[test]
+fn whoever_stops_reading_is_not_told_off() {
+    let flows = "client/user -> nodePort/node1:31602\n".repeat(2_000);
+    let flows = File::new("flows.txt", flows);
+    let mut child = Command::new(hopwise())
+        .args(["trace", "--format", "json", "--flows", flows.name()])
+        .arg(project().join("examples").join(Path::new(FIRST)))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut stdout = child.stdout.take().expect("stdout");
+    let mut first = [0; 1];
+    stdout.read_exact(&mut first).expect("an answer");
+    drop(stdout);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
