@@ -36,17 +36,19 @@ fn table(out: &mut String, title: &str, steps: &[Step]) {
         "\n| Machine | Hook | {title} | Source | Destination |\n| --- | --- | --- | --- | --- |\n"
     );
     for step in steps {
-        let mut told = format!("{}. {}", words::rule(step.rule), step.summary);
+        let mut told = words::rule(step.rule).to_owned();
+        if !step.summary.is_empty() {
+            let _ = write!(told, ". {}", step.summary.trim_end_matches('.'));
+        }
         if let Some(gate) = &step.gate {
             let decision = &gate.decision;
-            let _ = write!(told, " {} by {}", words::decision(decision), words::by(decision));
+            let _ = write!(told, ". {} by {}", words::decision(decision), words::by(decision));
             if let Some(span) = decision.cite.as_ref().and_then(|c| c.span) {
                 let _ = write!(told, ", line {}", span.line);
             }
-            told.push('.');
         }
         if let Some(outer) = &step.after.outer {
-            let _ = write!(told, " In {}.", words::outer(outer));
+            let _ = write!(told, ". In {}", words::outer(outer));
         }
         let _ = writeln!(
             out,

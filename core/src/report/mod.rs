@@ -8,3 +8,8 @@ pub mod markdown;
 pub mod mermaid;
 pub mod text;
 pub mod words;
+
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+//! A trace made by hand, so that what reports look like does not hang on the datapath.
+
+use std::net::IpAddr;
+
+use crate::datapath::{
+    Cause, CauseKind, Encapsulation, Gate, Hook, Inspect, Machine, Outcome, Outer, Packet,
+    Protocol, Rule, Step, Trace, Verdict,
+};
+use crate::policy::{By, Decision, Direction, Evidence};
+use crate::text::{Cite, ObjectRef, Span};
+
+/// A packet that is rewritten, wrapped and then denied; where `allowed`, it arrives and one answer
+/// comes back.
+pub(crate) fn trace(allowed: bool) -> Trace {
+    let node1 = Machine::Node("node1".to_owned());
+    let node2 = Machine::Node("node2".to_owned());
+    let user = Machine::Client("user".to_owned());
+    let sent = packet("10.2.3.4", "10.102.123.117", 31602);
+    let translated = packet("10.2.3.4", "10.233.96.32", 9097);
+    let masqueraded = packet("10.233.90.0", "10.233.96.32", 9097);
+    let wrapped = Packet {
+        outer: Some(Outer {
+            encapsulation: Encapsulation::Ipip,
+            source: ip("10.102.123.117"),
+            destination: ip("10.102.123.104"),
+        }),
+        ..masqueraded.clone()
+    };
+    let pod = "pod/foo/web";
+    let mut steps = vec![
+        step(&user, Hook::Socket, None, Rule::Send, &sent, &sent, "user opens a connection"),
+        step(
+            &node1,
+            Hook::Prerouting,
+            Some("eth0"),
+            Rule::Dnat,
+            &sent,
+            &translated,
+            "kube-proxy sends the node port to the only endpoint",
+        ),
+        step(
+            &node1,
+            Hook::Postrouting,
+            Some("tunl0"),
+            Rule::Masquerade,
+            &translated,
+            &masqueraded,
+            "kube-proxy masquerades, because externalTrafficPolicy is Cluster; the packet leaves by \
+             tunl0, so it takes tunl0's address, and the answer will come back here",
+        ),
+        step(&node1, Hook::Device, Some("tunl0"), Rule::Encapsulate, &masqueraded, &wrapped, ""),
+        step(&node2, Hook::Device, Some("tunl0"), Rule::Decapsulate, &wrapped, &masqueraded, ""),
+        step(&node2, Hook::Forward, Some(pod), Rule::IngressGate, &masqueraded, &masqueraded, ""),
+    ];
+    if let [_, dnat, masquerade, .., gate] = steps.as_mut_slice() {
+        dnat.rules = vec!["-A KUBE-SEP-X -j DNAT --to-destination 10.233.96.32:9097".to_owned()];
+        let command = "iptables-save -t nat | grep KUBE-SEP".to_owned();
+        dnat.inspect = Some(Inspect { on: "node1".to_owned(), command });
+        masquerade.evidence.push(evidence(
+            ObjectRef::new("Service", "foo", "web"),
+            "spec.externalTrafficPolicy",
+            31,
+            true,
+            "it is Cluster",
+        ));
+        gate.gate = Some(gate_of(allowed, pod));
+    }
+    let cause = (!allowed).then(|| Cause {
+        kind: CauseKind::PolicyDenied,
+        cite: Some(cite(policy(), "spec.ingress", 12)),
+        message: "no rule of NetworkPolicy foo/test allows 10.233.90.0".to_owned(),
+    });
+    let mut reply = Vec::new();
+    if allowed {
+        let there = "the packet arrives";
+        steps.push(step(
+            &node2,
+            Hook::Socket,
+            Some(pod),
+            Rule::DeliverToPod,
+            &masqueraded,
+            &masqueraded,
+            there,
+        ));
+        let answer = packet_back("10.233.96.32", 9097, "10.233.90.0");
+        let restored = packet_back("10.102.123.117", 31602, "10.2.3.4");
+        reply.push(step(&node2, Hook::Socket, Some(pod), Rule::Send, &answer, &answer, ""));
+        reply.push(step(&node1, Hook::Prerouting, None, Rule::UnNat, &answer, &restored, ""));
+        reply.push(step(&user, Hook::Socket, None, Rule::ReplyDelivered, &restored, &restored, ""));
+    }
+    let verdict = if allowed { Verdict::Delivered } else { Verdict::Dropped };
+    let outcome = Outcome {
+        share: 1.0,
+        endpoint: Some(pod.to_owned()),
+        verdict,
+        cause,
+        steps,
+        reply,
+        source_at_pod: allowed.then(|| ip("10.233.90.0")),
+        source_seen_by_app: allowed.then(|| ip("10.233.90.0")),
+    };
+    let flow = "client/user -> nodePort/node1:31602".parse().unwrap();
+    Trace { flow, verdict, outcomes: vec![outcome] }
+}
+
+/// Two endpoints, one of which is denied.
+pub(crate) fn mixed() -> Trace {
+    let outcomes = [trace(true), trace(false)].into_iter().flat_map(|t| t.outcomes);
+    let outcomes = outcomes.map(|outcome| Outcome { share: 0.5, ..outcome }).collect();
+    Trace { verdict: Verdict::Mixed, outcomes, ..trace(true) }
+}
+
+fn gate_of(allow: bool, pod: &str) -> Gate {
+    let by = if allow { By::Policy(policy()) } else { By::Isolation(vec![policy()]) };
+    Gate {
+        direction: Direction::Ingress,
+        pod: pod.to_owned(),
+        decision: Decision {
+            allow,
+            by,
+            cite: Some(cite(policy(), "spec.ingress", 12)),
+            reason: "no rule of NetworkPolicy foo/test allows 10.233.90.0".to_owned(),
+            evidence: vec![evidence(
+                policy(),
+                "spec.ingress[0].from[0].ipBlock.cidr",
+                15,
+                allow,
+                if allow {
+                    "10.233.90.0 is in 10.233.90.0/32"
+                } else {
+                    "10.233.90.0 is not in 10.2.3.4/32"
+                },
+            )],
+        },
+    }
+}
+
+fn policy() -> ObjectRef {
+    ObjectRef::new("NetworkPolicy", "foo", "test")
+}
+
+fn evidence(object: ObjectRef, field: &str, line: u32, matched: bool, finding: &str) -> Evidence {
+    Evidence { cite: cite(object, field, line), matched, finding: finding.to_owned() }
+}
+
+fn cite(object: ObjectRef, field: &str, line: u32) -> Cite {
+    let span = Span { start: 0, end: 0, line, column: 3 };
+    Cite { object, field: field.to_owned(), span: Some(span) }
+}
+
+fn step(
+    machine: &Machine,
+    hook: Hook,
+    device: Option<&str>,
+    rule: Rule,
+    before: &Packet,
+    after: &Packet,
+    summary: &str,
+) -> Step {
+    Step {
+        machine: machine.clone(),
+        hook,
+        device: device.map(ToOwned::to_owned),
+        rule,
+        before: before.clone(),
+        after: after.clone(),
+        summary: summary.to_owned(),
+        evidence: Vec::new(),
+        rules: Vec::new(),
+        inspect: None,
+        gate: None,
+        uncertain: None,
+    }
+}
+
+fn packet(source: &str, destination: &str, port: u16) -> Packet {
+    Packet {
+        protocol: Protocol::Tcp,
+        source: ip(source),
+        source_port: None,
+        destination: ip(destination),
+        destination_port: Some(port),
+        outer: None,
+    }
+}
+
+fn packet_back(source: &str, port: u16, destination: &str) -> Packet {
+    Packet { source_port: Some(port), destination_port: None, ..packet(source, destination, port) }
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}

@@ -1,0 +1,50 @@
+//! What the reports look like.
+
+use super::sample::{mixed, trace};
+use super::text::Look;
+use super::{json, markdown, mermaid, text};
+
+#[test]
+fn a_denied_path_as_text() {
+    insta::assert_snapshot!(text::path(&trace(false), Look::default()));
+}
+
+#[test]
+fn a_delivered_path_as_text_with_the_rules() {
+    let look = Look { rules: true, ..Look::default() };
+    insta::assert_snapshot!(text::path(&trace(true), look));
+}
+
+#[test]
+fn colours_change_nothing_but_the_colour() {
+    let plain = text::path(&mixed(), Look::default());
+    let coloured = text::path(&mixed(), Look { colour: true, ..Look::default() });
+    let mut stripped = String::new();
+    for (i, part) in coloured.split("\u{1b}[").enumerate() {
+        stripped.push_str(if i == 0 { part } else { part.split_once('m').unwrap().1 });
+    }
+    assert_ne!(coloured, plain);
+    assert_eq!(stripped, plain);
+}
+
+#[test]
+fn several_outcomes_as_markdown() {
+    insta::assert_snapshot!(markdown::path(&mixed()));
+}
+
+#[test]
+fn a_denied_path_as_mermaid() {
+    insta::assert_snapshot!(mermaid::path(&trace(false)));
+}
+
+#[test]
+fn several_outcomes_as_mermaid() {
+    insta::assert_snapshot!(mermaid::path(&mixed()));
+}
+
+#[test]
+fn a_delivered_path_as_json() {
+    let trace = trace(true);
+    insta::assert_snapshot!(serde_json::to_string_pretty(&json::answer(&trace)).unwrap());
+    assert!(!json::trace_line(&trace).contains('\n'));
+}
