@@ -1,5 +1,11 @@
 //! The command line from outside: what it prints, what it says of bad input, how it ends.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test: what is broken must stop it"
+)]
+
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -178,6 +184,7 @@ fn every_format_tells_the_path() {
         ("text", "client/user -> nodePort/node1:31602"),
         ("markdown", "### `client/user -> nodePort/node1:31602`"),
         ("mermaid", "sequenceDiagram"),
+        ("svg", "</svg>\n</g>\n</svg>\n"),
     ] {
         let done = run(&["trace", FIRST, "--format", format], b"").ends_with_status(0).says(part);
         assert!(done.out.contains("10.233.90.0"), "{format}");

@@ -3,6 +3,8 @@
 //! `INSTA_UPDATE=always cargo test -p hopwise-tests --test examples` writes the told paths anew;
 //! read what changed before you keep it.
 
+#![expect(clippy::expect_used, reason = "a test: what is broken must stop it")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;

@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use hopwise::analysis::{check, matrix};
 use hopwise::policy::evaluate;
 use hopwise::report::text::Look;
-use hopwise::report::{grid, json, markdown, mermaid, text};
+use hopwise::report::{grid, json, markdown, mermaid, svg, text};
 use hopwise::{Flow, Reading, Severity, read, trace};
 
 #[path = "hopwise/sources.rs"]
@@ -90,6 +90,8 @@ enum PathFormat {
     Mermaid,
     /// A section with a table
     Markdown,
+    /// The picture
+    Svg,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -165,6 +167,11 @@ fn run(command: Command, out: &mut impl Write) -> Result<u8, Stop> {
         Command::Trace { files, flow, flows, format, rules } => {
             let (_, reading, status) = open(&files)?;
             let flows = wanted(&files, &flow, flows.as_ref(), &reading)?;
+            if matches!(format, PathFormat::Svg) {
+                let traces: Vec<_> = flows.iter().map(|f| trace(&reading.cluster, f)).collect();
+                out.write_all(svg::sheet(&reading.cluster, &traces).as_bytes())?;
+                return Ok(status);
+            }
             for (i, flow) in flows.iter().enumerate() {
                 let trace = trace(&reading.cluster, flow);
                 if i > 0 && !matches!(format, PathFormat::Json) {
@@ -172,7 +179,7 @@ fn run(command: Command, out: &mut impl Write) -> Result<u8, Stop> {
                 }
                 match format {
                     PathFormat::Json => writeln!(out, "{}", json::trace_line(&trace))?,
-                    PathFormat::Text => {
+                    PathFormat::Text | PathFormat::Svg => {
                         let look = Look { colour: colour(), rules };
                         out.write_all(text::path(&trace, look).as_bytes())?;
                     }
