@@ -47,10 +47,8 @@ impl Walk<'_> {
                 },
             )
         });
-        let evidence = decision.evidence.clone();
         let step = self.step((self.node_machine(node), hook), rule, packet, packet, summary);
         step.by(name.clone())
-            .because(evidence)
             .with_rules([format!(
                 "-A cali-{}-wl-dispatch … -g {chain}",
                 if direction == Direction::Egress { "from" } else { "to" }
