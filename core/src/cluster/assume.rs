@@ -98,55 +98,59 @@ fn peer_pod(
     who: &str,
 ) {
     let pod_labels = peer.pod_selector.as_ref().map(satisfy).unwrap_or_default();
-    let mut wanted: Vec<Labels> = Vec::new();
     let Some(selector) = &peer.namespace_selector else {
         if peer.pod_selector.is_some() {
             add_client(drafts, own, pod_labels, who);
         }
         return;
     };
-    wanted.push(satisfy(selector));
-    // A namespace for each value that is shut out, so that one can ask about it.
-    for expression in &selector.match_expressions {
-        if expression.operator == "NotIn" {
-            for value in &expression.values {
-                wanted.push([(expression.key.clone(), value.clone())].into());
-            }
-        }
+    // Someone who is let in, and someone for each value that is shut out.
+    let mut wanted = vec![(satisfy(selector), true)];
+    for expression in selector.match_expressions.iter().filter(|e| e.operator == "NotIn") {
+        let values = expression.values.iter();
+        wanted.extend(values.map(|v| ([(expression.key.clone(), v.clone())].into(), false)));
     }
-    for labels in wanted {
-        let found = namespaces
-            .iter()
-            .find(|(name, found)| {
-                labels.iter().all(|(key, value)| {
-                    if key == NAMESPACE_NAME {
-                        value == *name
-                    } else {
-                        found.labels.get(key) == Some(value)
-                    }
-                }) && (!labels.is_empty()
-                    || drafts.iter().any(|d| d.pod.namespace == **name)
-                    || name.as_str() != own)
-            })
-            .map(|(name, _)| name.clone());
+    for (labels, let_in) in wanted {
+        let fits = |(name, found): &(&String, &Namespace)| {
+            name.as_str() != own
+                && selects(&labels, &found.labels)
+                && (!let_in || !excludes(selector, &found.labels))
+        };
+        let found = namespaces.iter().find(fits).map(|(name, _)| name.clone());
         let name = found.unwrap_or_else(|| {
-            let name = labels
-                .get(NAMESPACE_NAME)
-                .or_else(|| labels.values().find(|value| !value.is_empty()))
-                .map_or_else(|| "default".to_owned(), |value| dns_name(value));
-            let name = if namespaces.contains_key(&name) && !labels.is_empty() {
-                format!("{name}-2")
-            } else {
-                name
-            };
             let reason = format!("a namespaceSelector of {who} speaks of it");
-            namespaces
-                .entry(name.clone())
-                .or_insert_with(|| namespace(&name, labels.clone(), Origin::Assumed(reason)));
+            let name = free_name(namespaces, &labels);
+            let assumed = namespace(&name, labels.clone(), Origin::Assumed(reason));
+            namespaces.insert(name.clone(), assumed);
             name
         });
         add_client(drafts, &name, pod_labels.clone(), who);
     }
+}
+
+/// Whether a selector shuts these labels out, whatever else it asks.
+fn excludes(selector: &LabelSelector, labels: &Labels) -> bool {
+    selector.match_expressions.iter().any(|expression| {
+        labels.get(&expression.key).is_some_and(|value| match expression.operator.as_str() {
+            "NotIn" => expression.values.contains(value),
+            "DoesNotExist" => true,
+            _ => false,
+        })
+    })
+}
+
+/// A name for a namespace with these labels that no other has.
+fn free_name(namespaces: &BTreeMap<String, Namespace>, labels: &Labels) -> String {
+    if let Some(name) = labels.get(NAMESPACE_NAME) {
+        return name.clone();
+    }
+    let value = labels.values().find(|value| !value.is_empty());
+    let name = value.map_or_else(|| "default".to_owned(), |value| dns_name(value));
+    let numbered = (2..).map(|number| format!("{name}-{number}"));
+    std::iter::once(name.clone())
+        .chain(numbered)
+        .find(|name| !namespaces.contains_key(name))
+        .unwrap_or(name)
 }
 
 /// A pod in a namespace that has none with these labels.

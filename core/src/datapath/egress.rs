@@ -1,12 +1,14 @@
 //! How a packet leaves a node: `MASQUERADE` in POSTROUTING, then the route's device.
 
+use std::net::IpAddr;
+
 use super::node::{Passage, dump};
 use super::route::{Device, Route, is_local_address, masquerade_source, same_subnet};
 use super::step::{CauseKind, Encapsulation, Hook, Outer, Packet, Rule, Verdict};
 use super::walk::{End, Walk};
 use crate::cluster::{NodeId, Pool, ProxyMode};
 use crate::policy::Evidence;
-use crate::text::ObjectRef;
+use crate::text::{ObjectRef, Origin};
 
 /// A rule of nat POSTROUTING that changes the source.
 struct SourceRule {
@@ -64,8 +66,19 @@ impl<'a> Walk<'a> {
             .by(name)
             .because(evidence)
             .with_rules([line])
-            .see(&on, see.to_owned());
+            .see(&on, see.to_owned())
+            .uncertain = self.assumed_address(node, source);
         after
+    }
+
+    /// Why an address of a node is not certain, if it was assumed.
+    fn assumed_address(&self, node: NodeId, address: IpAddr) -> Option<String> {
+        let node = self.cluster.node(node)?;
+        let tunnels = node.ipip.iter().chain(&node.vxlan).chain(&node.wireguard);
+        tunnels.filter(|tunnel| tunnel.value == address).find_map(|tunnel| match &tunnel.origin {
+            Origin::Assumed(why) => Some(format!("{address} is assumed: {why}")),
+            _ => None,
+        })
     }
 
     /// The first rule of nat POSTROUTING that changes the source: kube-proxy's mark, Calico's
