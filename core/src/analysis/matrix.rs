@@ -194,8 +194,12 @@ struct Look<'a> {
     labels: &'a Labels,
     service_account: &'a str,
     ports: Vec<(&'a str, u16, Protocol)>,
+    /// Calico's profiles, where the text gives the pod its own.
+    profiles: Option<&'a Vec<String>>,
     /// Which of the rules' blocks hold its addresses.
     blocks: Vec<bool>,
+    /// Which services it stands behind.
+    services: Vec<usize>,
     /// Addresses' families.
     families: Vec<bool>,
 }
@@ -203,9 +207,11 @@ struct Look<'a> {
 /// The pods that policies know, in groups, by namespace and name.
 fn groups(cluster: &Cluster) -> Vec<Vec<PodId>> {
     let blocks = blocks(cluster);
+    let services = services(cluster);
     let mut groups: BTreeMap<Look<'_>, Vec<PodId>> = BTreeMap::new();
     for (i, pod) in cluster.pods.iter().enumerate().filter(|(_, pod)| polices(pod)) {
-        groups.entry(look(pod, &blocks)).or_default().push(PodId(i));
+        let look = look(cluster, PodId(i), pod, &blocks, &services);
+        groups.entry(look).or_default().push(PodId(i));
     }
     let mut groups: Vec<Vec<PodId>> = groups.into_values().collect();
     groups.sort_by_cached_key(|ids| {
@@ -215,7 +221,13 @@ fn groups(cluster: &Cluster) -> Vec<Vec<PodId>> {
     groups
 }
 
-fn look<'a>(pod: &'a Pod, blocks: &BTreeSet<IpNet>) -> Look<'a> {
+fn look<'a>(
+    cluster: &'a Cluster,
+    id: PodId,
+    pod: &'a Pod,
+    blocks: &BTreeSet<IpNet>,
+    services: &BTreeMap<PodId, BTreeSet<usize>>,
+) -> Look<'a> {
     let mut ports: Vec<_> =
         pod.ports.iter().map(|p| (p.name.as_str(), p.port, p.protocol)).collect();
     ports.sort_unstable();
@@ -226,9 +238,23 @@ fn look<'a>(pod: &'a Pod, blocks: &BTreeSet<IpNet>) -> Look<'a> {
         labels: &pod.labels,
         service_account: &pod.service_account,
         ports,
+        profiles: cluster.policies.pod_profiles.get(&(pod.namespace.clone(), pod.name.clone())),
         blocks: blocks.iter().map(within).collect(),
+        services: services.get(&id).into_iter().flatten().copied().collect(),
         families: pod.addresses.iter().map(std::net::IpAddr::is_ipv4).collect(),
     }
+}
+
+/// Which services each pod stands behind; Calico's rules can speak of services.
+fn services(cluster: &Cluster) -> BTreeMap<PodId, BTreeSet<usize>> {
+    let mut services: BTreeMap<PodId, BTreeSet<usize>> = BTreeMap::new();
+    for (i, service) in cluster.services.iter().enumerate() {
+        let endpoints = service.ports.iter().flat_map(|port| &port.endpoints);
+        for pod in endpoints.filter_map(|endpoint| endpoint.pod) {
+            services.entry(pod).or_default().insert(i);
+        }
+    }
+    services
 }
 
 /// Every block of addresses that a rule speaks of.
@@ -243,8 +269,9 @@ fn blocks(cluster: &Cluster) -> BTreeSet<IpNet> {
     conditions
         .flat_map(|condition| match &condition.test {
             Test::Nets(nets) | Test::NotNets(nets) => nets.as_slice(),
-            Test::Endpoints(_) | Test::NotEndpoints(_) => &[],
+            _ => &[],
         })
+        .chain(cluster.policies.network_sets.iter().flat_map(|set| &set.nets))
         .copied()
         .collect()
 }

@@ -150,7 +150,7 @@ pub struct HostEndpointSpec {
     pub ports: Vec<EndpointPort>,
 }
 
-/// `HostEndpoint.spec.ports[]`.
+/// `HostEndpoint.spec.ports[]`, `WorkloadEndpoint.spec.ports[]`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct EndpointPort {
@@ -184,9 +184,14 @@ pub struct WorkloadEndpoint {
 
 /// `WorkloadEndpoint.spec`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct WorkloadEndpointSpec {
     /// The pod's name.
     pub pod: Option<String>,
+    /// The name of the node that it runs on.
+    pub node: Option<String>,
+    /// Its addresses, as networks of one address.
+    pub ip_networks: Vec<String>,
     pub profiles: Vec<String>,
+    pub ports: Vec<EndpointPort>,
 }

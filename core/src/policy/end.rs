@@ -3,168 +3,336 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::form::{Clause, Endpoints, Of, View};
-use crate::cluster::{Cluster, Labels, Namespace, Pod, PodId};
+use super::form::{Clause, Endpoints, HostEndpoint, NetworkSet, Of, View};
+use super::labels::Lookup;
+use crate::cluster::{Cluster, Labels, Pod, PodId};
 
 /// One end of a packet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct End<'a> {
-    cluster: &'a Cluster,
+    pub(crate) cluster: &'a Cluster,
     /// The address, where the question has one.
     pub(crate) address: Option<IpAddr>,
-    /// The pod that has the address for itself.
-    pub(crate) pod: Option<PodId>,
+    /// The endpoint that has the address for itself.
+    pub(crate) endpoint: Option<Known<'a>>,
+}
+
+/// Something that policies can select.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Known<'a> {
+    Pod(&'a Pod),
+    Host(&'a HostEndpoint),
+    Set(&'a NetworkSet),
+}
+
+/// Why one asks what an end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A policy may decide its traffic.
+    Subject,
+    /// A rule may speak of it.
+    Peer,
 }
 
 impl<'a> End<'a> {
     /// Whatever has `address`.
     pub(crate) fn at(cluster: &'a Cluster, address: IpAddr) -> Self {
-        let pod = cluster.pod_by_address.get(&address).copied();
-        let pod = pod.filter(|id| cluster.pods.get(id.0).is_some_and(has_own_network));
-        Self { cluster, address: Some(address), pod }
+        let pod = cluster.pod_by_address.get(&address).and_then(|id| cluster.pods.get(id.0));
+        let pod = pod.filter(|pod| has_own_network(pod)).map(Known::Pod);
+        let host = || {
+            let mut hosts = cluster.policies.host_endpoints.iter();
+            hosts.find(|h| h.addresses.contains(&address)).map(Known::Host)
+        };
+        Self { cluster, address: Some(address), endpoint: pod.or_else(host) }
     }
 
     /// Something without an address.
     pub(crate) fn nowhere(cluster: &'a Cluster) -> Self {
-        Self { cluster, address: None, pod: None }
+        Self { cluster, address: None, endpoint: None }
     }
 
     /// A pod that is asked as itself, whatever its address.
     pub(crate) fn pod(cluster: &'a Cluster, id: PodId, address: Option<IpAddr>) -> Self {
-        let pod = cluster.pods.get(id.0).is_some_and(has_own_network).then_some(id);
-        Self { cluster, address, pod }
+        let pod = cluster.pods.get(id.0).filter(|pod| has_own_network(pod));
+        Self { cluster, address, endpoint: pod.map(Known::Pod) }
+    }
+
+    /// A host endpoint that is asked as itself.
+    pub(crate) fn host(
+        cluster: &'a Cluster,
+        host: &'a HostEndpoint,
+        address: Option<IpAddr>,
+    ) -> Self {
+        Self { cluster, address, endpoint: Some(Known::Host(host)) }
     }
 
     /// The pod that has the address for itself.
     pub(crate) fn as_pod(&self) -> Option<&'a Pod> {
-        self.cluster.pods.get(self.pod?.0)
+        match self.endpoint {
+            Some(Known::Pod(pod)) => Some(pod),
+            _ => None,
+        }
+    }
+
+    /// The host endpoint that has the address.
+    pub(crate) fn as_host(&self) -> Option<&'a HostEndpoint> {
+        match self.endpoint {
+            Some(Known::Host(host)) => Some(host),
+            _ => None,
+        }
+    }
+
+    /// Everything that is known at this address.
+    fn known(&self, view: View, role: Role) -> impl Iterator<Item = Known<'a>> + use<'a> {
+        let endpoint = self.endpoint.filter(|known| match known {
+            Known::Pod(_) => true,
+            _ => view == View::Calico,
+        });
+        let address = self.address;
+        let sets = match (view, role) {
+            (View::Calico, Role::Peer) => self.cluster.policies.network_sets.as_slice(),
+            _ => &[],
+        };
+        let holds = move |set: &&NetworkSet| {
+            address.is_some_and(|ip| set.nets.iter().any(|net| net.contains(&ip)))
+        };
+        endpoint.into_iter().chain(sets.iter().filter(holds).map(Known::Set))
     }
 
     /// Is it one of these?
-    pub(crate) fn is_one_of(&self, endpoints: &Endpoints) -> bool {
-        self.as_pod().is_some_and(|pod| {
-            endpoints.clauses.iter().all(|clause| holds(self.cluster, clause, pod))
-        })
+    pub(crate) fn is_one_of(&self, endpoints: &Endpoints, role: Role) -> bool {
+        let holds = |known| endpoints.clauses.iter().all(|c| self.holds(endpoints.view, c, known));
+        self.known(endpoints.view, role).any(holds)
     }
 
     /// Has it the labels that these have, wherever it is?
     pub(crate) fn labels_match(&self, endpoints: &Endpoints) -> bool {
-        self.as_pod().is_some_and(|pod| {
+        self.known(endpoints.view, Role::Subject).any(|known| {
             let mut labels = endpoints.clauses.iter().filter(|c| matches!(c.of, Of::Labels(_)));
-            labels.all(|clause| holds(self.cluster, clause, pod))
+            labels.all(|clause| self.holds(endpoints.view, clause, known))
         })
     }
 
-    /// The clauses of `endpoints` that do not hold, each with what to say about it; all of them at
-    /// once if nothing is known at this address.
-    pub(crate) fn misses<'e>(&self, endpoints: &'e Endpoints) -> Vec<(&'e Clause, String)> {
-        let Some(pod) = self.as_pod() else {
-            let what = match endpoints.view {
-                View::Kubernetes => "no pod",
-            };
-            let text = format!(
-                "{self} belongs to {what}, so {} can never match it{}",
-                asked(endpoints),
-                self.explained()
-            );
-            return endpoints.clauses.first().map(|c| (c, text)).into_iter().collect();
+    /// The clauses of `endpoints` that do not hold, each with what to say about it: of what is
+    /// nearest at this address, or all at once if nothing is known there.
+    pub(crate) fn misses<'e>(
+        &self,
+        endpoints: &'e Endpoints,
+        role: Role,
+    ) -> Vec<(&'e Clause, String)> {
+        let failing = |known| {
+            let clauses = endpoints.clauses.iter();
+            let failing = clauses.filter(move |c| !self.holds(endpoints.view, c, known));
+            failing.collect::<Vec<_>>()
         };
-        let failing = endpoints.clauses.iter().filter(|c| !holds(self.cluster, c, pod));
-        failing.map(|clause| (clause, self.clause_miss(clause, pod))).collect()
+        let known = self.known(endpoints.view, role).map(|known| (known, failing(known)));
+        if let Some((known, failing)) = known.min_by_key(|(_, failing)| failing.len()) {
+            let miss = |clause| (clause, self.clause_miss(endpoints.view, clause, known, role));
+            return failing.into_iter().map(miss).collect();
+        }
+        let what = match endpoints.view {
+            View::Kubernetes => "no pod",
+            View::Calico => "no pod, host endpoint or network set",
+        };
+        let text = format!(
+            "{self} belongs to {what}, so {} can never match it{}",
+            asked(endpoints),
+            self.explained()
+        );
+        endpoints.clauses.first().map(|c| (c, text)).into_iter().collect()
     }
 
-    fn clause_miss(&self, clause: &Clause, pod: &Pod) -> String {
+    /// Is anything known here that `endpoints` may select?
+    pub(crate) fn is_known(&self, endpoints: &Endpoints) -> bool {
+        self.known(endpoints.view, Role::Peer).next().is_some()
+    }
+
+    fn holds(&self, view: View, clause: &Clause, known: Known<'_>) -> bool {
         match &clause.of {
-            Of::Namespace(wanted) => format!(
-                "{self} is in namespace {}, and a podSelector alone selects only pods of the \
-                 policy's own namespace, {wanted}",
-                pod.namespace
-            ),
-            Of::Namespaces(selector) => {
-                let labels = namespace_labels(self.cluster, &pod.namespace);
-                let miss = labels
-                    .map_or_else(|| "is not known".to_owned(), |labels| selector.miss(labels));
-                format!("namespace {} {miss}", pod.namespace)
+            Of::Namespace(name) => known.namespace() == Some(name),
+            Of::Namespaces(selector) => selector.holds(&self.namespace_labels(view, known)),
+            Of::Labels(selector) => {
+                selector.holds(&EndpointLabels { cluster: self.cluster, view, known })
             }
-            Of::Labels(selector) => format!("{self} {}", selector.miss(&pod.labels)),
+            Of::ServiceAccountNames(names) => {
+                known.service_account().is_some_and(|a| names.iter().any(|n| n == a))
+            }
+            Of::ServiceAccounts(selector) => selector.holds(&self.account_labels(known)),
+        }
+    }
+
+    fn clause_miss(&self, view: View, clause: &Clause, known: Known<'_>, role: Role) -> String {
+        let who = self.called(known);
+        match &clause.of {
+            Of::Namespace(wanted) => {
+                let place = known.namespace().map_or_else(
+                    || "no namespace".to_owned(),
+                    |namespace| format!("namespace {namespace}"),
+                );
+                let why = match (role, view) {
+                    (Role::Subject, _) => "it selects only pods of its own namespace,",
+                    (Role::Peer, View::Kubernetes) => {
+                        "a podSelector alone selects only pods of the policy's own namespace,"
+                    }
+                    (Role::Peer, View::Calico) => {
+                        "without a namespaceSelector only the policy's own namespace counts,"
+                    }
+                };
+                format!("{who} is in {place}, and {why} {wanted}")
+            }
+            Of::Namespaces(selector) => match known.namespace() {
+                Some(name) => {
+                    format!(
+                        "namespace {name} {}",
+                        selector.miss(&self.namespace_labels(view, known))
+                    )
+                }
+                None => {
+                    format!("{who} is in no namespace, and {selector} is asked of its namespace")
+                }
+            },
+            Of::Labels(selector) => {
+                let labels = EndpointLabels { cluster: self.cluster, view, known };
+                format!("{who} {}", selector.miss(&labels))
+            }
+            Of::ServiceAccountNames(names) => match known.service_account() {
+                Some(account) => {
+                    format!("{who} has service account {account}, not {}", names.join(" or "))
+                }
+                None => format!("{who} has no service account"),
+            },
+            Of::ServiceAccounts(selector) => match known.service_account() {
+                Some(account) => format!(
+                    "service account {account} of {who} {}",
+                    selector.miss(&self.account_labels(known))
+                ),
+                None => format!("{who} has no service account"),
+            },
         }
     }
 
     /// Why it is one of these.
     pub(crate) fn hit(&self, endpoints: &Endpoints) -> String {
-        let Some(pod) = self.as_pod() else { return String::new() };
+        let holds = |known: &Known<'_>| {
+            endpoints.clauses.iter().all(|c| self.holds(endpoints.view, c, *known))
+        };
+        let Some(known) = self.known(endpoints.view, Role::Peer).find(holds) else {
+            return String::new();
+        };
+        let namespace = known.namespace().unwrap_or_default();
+        let account = known.service_account().unwrap_or_default();
         let reasons: Vec<_> = endpoints
             .clauses
             .iter()
             .filter_map(|clause| match &clause.of {
                 Of::Namespace(name) => Some(format!("is in the policy's namespace {name}")),
                 Of::Namespaces(all) if all.is_everything() => {
-                    Some(format!("is in a namespace ({})", pod.namespace))
+                    Some(format!("is in a namespace ({namespace})"))
                 }
                 Of::Namespaces(selector) => {
-                    Some(format!("is in namespace {}, which has {selector}", pod.namespace))
+                    Some(format!("is in namespace {namespace}, which has {selector}"))
                 }
                 Of::Labels(all) if all.is_everything() => None,
                 Of::Labels(selector) => Some(format!("has {selector}")),
+                Of::ServiceAccountNames(_) => Some(format!("has service account {account}")),
+                Of::ServiceAccounts(selector) => {
+                    Some(format!("has service account {account} with {selector}"))
+                }
             })
             .collect();
-        format!("{self} {}", reasons.join(" and "))
+        match reasons.as_slice() {
+            [] => format!("{} is known, and every label will do", self.called(known)),
+            reasons => format!("{} {}", self.called(known), reasons.join(" and ")),
+        }
     }
 
-    /// The number that this end gives to the port `name` of a protocol.
+    /// The numbers that this end gives to the port `name` of a protocol.
     pub(crate) fn named_ports(&self, name: &str, protocol: u8) -> impl Iterator<Item = u16> {
-        let ports = self.as_pod().map_or(&[][..], |pod| &pod.ports);
+        let ports = match self.endpoint {
+            Some(Known::Pod(pod)) => pod.ports.as_slice(),
+            Some(Known::Host(host)) => &host.ports,
+            _ => &[],
+        };
         ports
             .iter()
             .filter(move |p| p.name == name && p.protocol.number() == protocol)
             .map(|p| p.port)
     }
 
+    /// What explanations call something that is known here.
+    fn called(&self, known: Known<'_>) -> String {
+        match (known, self.address) {
+            (Known::Set(set), Some(ip)) => format!("{ip} ({})", set.object),
+            (known, _) => known.to_string(),
+        }
+    }
+
+    fn namespace_labels<'k>(&self, view: View, known: Known<'k>) -> NamespaceLabels<'k>
+    where
+        'a: 'k,
+    {
+        NamespaceLabels { cluster: self.cluster, view, namespace: known.namespace() }
+    }
+
+    fn account_labels<'k>(&self, known: Known<'k>) -> AccountLabels<'k>
+    where
+        'a: 'k,
+    {
+        AccountLabels {
+            cluster: self.cluster,
+            account: known.namespace().zip(known.service_account()),
+        }
+    }
+
     /// ` (it is node1's tunl0 address)`, for addresses that no policy knows by a selector.
     fn explained(&self) -> String {
         let Some(ip) = self.address else { return String::new() };
-        self.identity(ip).map_or_else(String::new, |what| format!(" (it is {what})"))
-    }
-
-    fn identity(&self, ip: IpAddr) -> Option<String> {
-        let cluster = self.cluster;
-        if let Some(id) = cluster.node_by_address.get(&ip) {
-            let node = cluster.nodes.get(id.0)?;
-            let device = if node.ipip.as_ref().is_some_and(|s| s.value == ip) {
-                "tunl0"
-            } else if node.vxlan.iter().any(|s| s.value == ip) {
-                "vxlan.calico"
-            } else if node.wireguard.as_ref().is_some_and(|s| s.value == ip) {
-                "wireguard.cali"
-            } else {
-                return Some(format!(
-                    "{}'s own address; pods with hostNetwork share it and are not selected",
-                    node.name
-                ));
-            };
-            return Some(format!("{}'s {device} address", node.name));
-        }
-        if let Some(pod) = cluster.pods.iter().find(|p| p.finished && p.addresses.contains(&ip)) {
-            return Some(format!("pod/{}/{}'s, which has finished", pod.namespace, pod.name));
-        }
-        if let Some(client) = cluster.clients.iter().find(|c| c.ip == ip) {
-            return Some(format!("client/{}, outside the cluster", client.name));
-        }
-        if let Some(balancer) = cluster.balancers.iter().find(|b| b.ip == ip) {
-            return Some(format!("the balancer {}", balancer.name));
-        }
-        let service = cluster.services.iter().find(|s| s.cluster_ips.contains(&ip))?;
-        Some(format!("the ClusterIP of service/{}/{}", service.namespace, service.name))
+        identity(self.cluster, ip).map_or_else(String::new, |what| format!(" (it is {what})"))
     }
 }
 
-/// What explanations call it: a pod by its name, anything else by its address.
+/// What explanations call it: an endpoint by its name, anything else by its address.
 impl fmt::Display for End<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.as_pod(), self.address) {
-            (Some(pod), _) => write!(f, "pod/{}/{}", pod.namespace, pod.name),
+        match (self.endpoint, self.address) {
+            (Some(known), _) => write!(f, "{known}"),
             (None, Some(ip)) => write!(f, "{ip}"),
             (None, None) => f.write_str("an unknown address"),
+        }
+    }
+}
+
+impl<'a> Known<'a> {
+    fn namespace(self) -> Option<&'a str> {
+        match self {
+            Self::Pod(pod) => Some(&pod.namespace),
+            Self::Host(_) => None,
+            Self::Set(set) => Some(set.object.namespace.as_str()).filter(|n| !n.is_empty()),
+        }
+    }
+
+    fn service_account(self) -> Option<&'a str> {
+        match self {
+            Self::Pod(pod) => Some(&pod.service_account),
+            Self::Host(_) | Self::Set(_) => None,
+        }
+    }
+
+    fn labels(self) -> &'a Labels {
+        match self {
+            Self::Pod(pod) => &pod.labels,
+            Self::Host(host) => &host.labels,
+            Self::Set(set) => &set.labels,
+        }
+    }
+}
+
+impl fmt::Display for Known<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pod(pod) => write!(f, "pod/{}/{}", pod.namespace, pod.name),
+            Self::Host(host) => write!(f, "hostEndpoint/{}", host.object.name),
+            Self::Set(set) => write!(f, "{}", set.object),
         }
     }
 }
@@ -175,22 +343,171 @@ pub(crate) fn has_own_network(pod: &Pod) -> bool {
     !pod.host_network && !pod.finished
 }
 
-fn holds(cluster: &Cluster, clause: &Clause, pod: &Pod) -> bool {
-    match &clause.of {
-        Of::Namespace(name) => pod.namespace == *name,
-        Of::Namespaces(selector) => {
-            namespace_labels(cluster, &pod.namespace).is_some_and(|l| selector.matches(l))
+/// An endpoint's labels in the eyes of a language.
+struct EndpointLabels<'a> {
+    cluster: &'a Cluster,
+    view: View,
+    known: Known<'a>,
+}
+
+impl Lookup for EndpointLabels<'_> {
+    fn value(&self, key: &str) -> Option<&str> {
+        let own = self.known.labels();
+        if self.view == View::Kubernetes {
+            return own.value(key);
         }
-        Of::Labels(selector) => selector.matches(&pod.labels),
+        let special = match (key, self.known) {
+            ("projectcalico.org/namespace", known) => known.namespace(),
+            ("projectcalico.org/serviceaccount", known) => known.service_account(),
+            ("projectcalico.org/orchestrator", Known::Pod(_)) => Some("k8s"),
+            _ => None,
+        };
+        special.or_else(|| own.value(key)).or_else(|| inherited(self.cluster, self.known, key))
     }
 }
 
-fn namespace_labels<'a>(cluster: &'a Cluster, name: &str) -> Option<&'a Labels> {
-    cluster.namespaces.get(name).map(|Namespace { labels, .. }| labels)
+/// Labels that an endpoint has from its profiles, those of its namespace and service account
+/// among them.
+fn inherited<'a>(cluster: &'a Cluster, known: Known<'a>, key: &str) -> Option<&'a str> {
+    let policies = &cluster.policies;
+    let of = |name: &str| policies.profiles.get(name).and_then(|p| p.labels.value(key));
+    match known {
+        Known::Set(_) => None,
+        Known::Host(host) => host.profiles.iter().find_map(|name| of(name)),
+        Known::Pod(pod) => {
+            let names =
+                if policies.profiles.is_empty() { Vec::new() } else { profiles(cluster, pod) };
+            names.iter().find_map(|name| of(name)).or_else(|| {
+                if let Some(key) = key.strip_prefix("pcns.") {
+                    return namespace_label(cluster, &pod.namespace, key);
+                }
+                let key = key.strip_prefix("pcsa.")?;
+                account_label(cluster, &pod.namespace, &pod.service_account, key)
+            })
+        }
+    }
+}
+
+/// The names of a pod's profiles: those of its namespace and its service account, unless the text
+/// says others.
+pub(crate) fn profiles(cluster: &Cluster, pod: &Pod) -> Vec<String> {
+    let written = cluster.policies.pod_profiles.get(&(pod.namespace.clone(), pod.name.clone()));
+    written.cloned().unwrap_or_else(|| {
+        vec![
+            format!("kns.{}", pod.namespace),
+            format!("ksa.{}.{}", pod.namespace, pod.service_account),
+        ]
+    })
+}
+
+/// A namespace's labels in the eyes of a language.
+struct NamespaceLabels<'a> {
+    cluster: &'a Cluster,
+    view: View,
+    namespace: Option<&'a str>,
+}
+
+impl Lookup for NamespaceLabels<'_> {
+    fn value(&self, key: &str) -> Option<&str> {
+        let namespace = self.namespace?;
+        match self.view {
+            View::Calico => namespace_label(self.cluster, namespace, key),
+            View::Kubernetes => self.cluster.namespaces.get(namespace)?.labels.value(key),
+        }
+    }
+
+    fn all(&self) -> bool {
+        self.namespace.is_some()
+    }
+
+    fn global(&self) -> bool {
+        self.namespace.is_none()
+    }
+}
+
+fn namespace_label<'a>(cluster: &'a Cluster, namespace: &'a str, key: &str) -> Option<&'a str> {
+    if key == "projectcalico.org/name" {
+        return Some(namespace);
+    }
+    let own = cluster.namespaces.get(namespace).and_then(|n| n.labels.value(key));
+    own.or_else(|| {
+        let profile = cluster.policies.profiles.get(&format!("kns.{namespace}"))?;
+        profile.labels.value(&format!("pcns.{key}"))
+    })
+}
+
+/// A service account's labels as Calico sees them.
+struct AccountLabels<'a> {
+    cluster: &'a Cluster,
+    /// Namespace and name.
+    account: Option<(&'a str, &'a str)>,
+}
+
+impl Lookup for AccountLabels<'_> {
+    fn value(&self, key: &str) -> Option<&str> {
+        let (namespace, name) = self.account?;
+        account_label(self.cluster, namespace, name, key)
+    }
+
+    fn all(&self) -> bool {
+        self.account.is_some()
+    }
+}
+
+fn account_label<'a>(
+    cluster: &'a Cluster,
+    namespace: &str,
+    name: &'a str,
+    key: &str,
+) -> Option<&'a str> {
+    if key == "projectcalico.org/name" {
+        return Some(name);
+    }
+    let accounts = &cluster.policies.service_accounts;
+    let own = accounts.get(&(namespace.to_owned(), name.to_owned())).and_then(|l| l.value(key));
+    own.or_else(|| {
+        let profile = cluster.policies.profiles.get(&format!("ksa.{namespace}.{name}"))?;
+        profile.labels.value(&format!("pcsa.{key}"))
+    })
+}
+
+/// Who has an address that no selector can match.
+fn identity(cluster: &Cluster, ip: IpAddr) -> Option<String> {
+    if let Some(id) = cluster.node_by_address.get(&ip) {
+        let node = cluster.nodes.get(id.0)?;
+        let device = if node.ipip.as_ref().is_some_and(|s| s.value == ip) {
+            "tunl0"
+        } else if node.vxlan.iter().any(|s| s.value == ip) {
+            "vxlan.calico"
+        } else if node.wireguard.as_ref().is_some_and(|s| s.value == ip) {
+            "wireguard.cali"
+        } else {
+            return Some(format!(
+                "{}'s own address; pods with hostNetwork share it and are not selected",
+                node.name
+            ));
+        };
+        return Some(format!("{}'s {device} address", node.name));
+    }
+    if let Some(pod) = cluster.pods.iter().find(|p| p.finished && p.addresses.contains(&ip)) {
+        return Some(format!("pod/{}/{}'s, which has finished", pod.namespace, pod.name));
+    }
+    if let Some(client) = cluster.clients.iter().find(|c| c.ip == ip) {
+        return Some(format!("client/{}, outside the cluster", client.name));
+    }
+    if let Some(balancer) = cluster.balancers.iter().find(|b| b.ip == ip) {
+        return Some(format!("the balancer {}", balancer.name));
+    }
+    let service = cluster.services.iter().find(|s| s.cluster_ips.contains(&ip))?;
+    Some(format!("the ClusterIP of service/{}/{}", service.namespace, service.name))
 }
 
 /// The words for what a peer is selected by.
 fn asked(endpoints: &Endpoints) -> &'static str {
     let by_namespace = endpoints.clauses.iter().any(|c| matches!(c.of, Of::Namespaces(_)));
-    if by_namespace { "a namespaceSelector" } else { "a podSelector" }
+    match endpoints.view {
+        View::Kubernetes if !by_namespace => "a podSelector",
+        View::Kubernetes => "a namespaceSelector",
+        View::Calico => "a selector",
+    }
 }

@@ -1,7 +1,7 @@
 //! The one evaluator: tiers, policies and rules in their order, until one decides.
 
-use super::end::End;
-use super::form::{Action, Policies, Policy, Rule, Tier, TierDefault};
+use super::end::{End, Known, Role, profiles};
+use super::form::{Action, Policy, Profile, Rule, Rules, Stage, Tier, TierDefault};
 use super::rule::{Distance, Found, Note, Question, traffic_name};
 use super::{By, Decision, Direction, Evidence};
 use crate::cluster::{Cluster, PodId};
@@ -35,20 +35,28 @@ pub fn decide(cluster: &Cluster, direction: Direction, pod: PodId, packet: &Pack
 /// The decision with its reason and everything that was looked at.
 pub(super) fn explain(cluster: &Cluster, direction: Direction, q: &Question<'_>) -> Decision {
     let mut notes = Vec::new();
-    let end = walk::<Found>(&cluster.policies, direction, q, &mut notes);
+    let say = Say::of(cluster, direction, direction.subject(q));
+    let end = walk::<Found>(&say, cluster, direction, q, &mut notes);
     let allow = end.allows();
     let (by, cite) = match end {
-        Outcome::Open { .. } => (By::NoPolicy, None),
+        Outcome::Open { .. } | Outcome::Failsafe => (By::NoPolicy, None),
         Outcome::Rule { policy, cite, .. } => {
             (By::Policy(policy.object.clone()), Some(cite.clone()))
         }
-        Outcome::EndOfTier(tier) => {
-            let asked: Vec<_> = tier.asked(direction, direction.subject(q)).collect();
+        Outcome::Profile { profile, cite, .. } => {
+            (By::Policy(profile.object.clone()), Some(cite.clone()))
+        }
+        Outcome::EndOfTier(policies) => {
+            let asked = last_stage(policies);
             let cite = asked.iter().find_map(|p| p.rules(direction)).map(|r| r.cite.clone());
             (By::Isolation(asked.into_iter().map(|p| p.object.clone()).collect()), cite)
         }
+        Outcome::Closed => {
+            let host = direction.subject(q).as_host().map(|host| host.object.clone());
+            (By::Isolation(host.into_iter().collect()), None)
+        }
     };
-    if matches!(end, Outcome::Open { .. }) {
+    if matches!(end, Outcome::Open { .. } | Outcome::Closed) {
         note_bystanders(cluster, direction, q, &mut notes);
     }
     let reason = reason(direction, q, &end, &notes);
@@ -59,12 +67,42 @@ pub(super) fn explain(cluster: &Cluster, direction: Direction, q: &Question<'_>)
 
 /// The decision alone.
 pub(super) fn allows(cluster: &Cluster, direction: Direction, q: &Question<'_>) -> bool {
-    allows_by(&cluster.policies, direction, q)
+    allows_by(&Say::of(cluster, direction, direction.subject(q)), cluster, direction, q)
 }
 
-/// The decision of these policies alone.
-pub(super) fn allows_by(policies: &Policies, direction: Direction, q: &Question<'_>) -> bool {
-    walk::<()>(policies, direction, q, &mut Vec::new()).allows()
+/// The decision alone, of the policies that have a say in it.
+pub(super) fn allows_by(
+    say: &Say<'_>,
+    cluster: &Cluster,
+    direction: Direction,
+    q: &Question<'_>,
+) -> bool {
+    walk::<()>(say, cluster, direction, q, &mut Vec::new()).allows()
+}
+
+/// The policies that have a say in an endpoint's traffic in one direction, tier by tier.
+#[derive(Clone, Debug)]
+pub(super) struct Say<'a>(Vec<(&'a Tier, Vec<&'a Policy>)>);
+
+impl<'a> Say<'a> {
+    pub(super) fn of(cluster: &'a Cluster, direction: Direction, subject: &End<'_>) -> Self {
+        let asked = |policy: &&Policy| {
+            !policy.staged
+                && (policy.stage == Stage::Normal || subject.as_host().is_some())
+                && policy.rules(direction).is_some()
+                && subject.is_one_of(&policy.subject, Role::Subject)
+        };
+        let tiers = cluster.policies.tiers.iter().map(|tier| {
+            let policies: Vec<_> = tier.policies.iter().filter(asked).collect();
+            (tier, policies)
+        });
+        Self(tiers.filter(|(_, policies)| !policies.is_empty()).collect())
+    }
+
+    /// Does none of the policies have a say?
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// Who decided.
@@ -72,72 +110,149 @@ pub(super) fn allows_by(policies: &Policies, direction: Direction, q: &Question<
 enum Outcome<'a> {
     /// Nobody; `passed` if a policy selects the endpoint, but handed on.
     Open { passed: bool },
-    /// A rule.
+    /// A rule of a policy.
     Rule { policy: &'a Policy, rule: &'a Rule, cite: &'a Cite },
+    /// A rule of a profile, or that it has none that matches.
+    Profile { profile: &'a Profile, allow: bool, cite: &'a Cite },
     /// Policies of this tier select the endpoint, and no rule decided.
-    EndOfTier(&'a Tier),
+    EndOfTier(&'a [&'a Policy]),
+    /// A host endpoint that nothing opens.
+    Closed,
+    /// One of the ports that Felix keeps open on every host endpoint.
+    Failsafe,
 }
 
 impl Outcome<'_> {
     fn allows(&self) -> bool {
         match self {
-            Self::Open { .. } => true,
+            Self::Open { .. } | Self::Failsafe => true,
             Self::Rule { rule, .. } => rule.action == Action::Allow,
-            Self::EndOfTier(_) => false,
+            Self::Profile { allow, .. } => *allow,
+            Self::EndOfTier(_) | Self::Closed => false,
         }
     }
 }
 
 fn walk<'a, N: Note>(
-    policies: &'a Policies,
+    say: &'a Say<'a>,
+    cluster: &'a Cluster,
     direction: Direction,
     q: &Question<'_>,
     notes: &mut Vec<N>,
 ) -> Outcome<'a> {
     let subject = direction.subject(q);
+    let stages: &[Stage] = match (subject.endpoint, direction) {
+        (Some(Known::Host(_)), Direction::Ingress) => {
+            &[Stage::Untracked, Stage::PreDnat, Stage::Normal]
+        }
+        (Some(Known::Host(_)), Direction::Egress) => &[Stage::Untracked, Stage::Normal],
+        (Some(Known::Pod(_)), _) => &[Stage::Normal],
+        (Some(Known::Set(_)) | None, _) => return Outcome::Open { passed: false },
+    };
+    if subject.as_host().is_some() && is_failsafe(direction, q) {
+        return Outcome::Failsafe;
+    }
     let mut passed = false;
-    'tiers: for tier in &policies.tiers {
-        let mut asked = false;
-        for policy in tier.asked(direction, subject) {
-            asked = true;
-            let Some(rules) = policy.rules(direction) else { continue };
-            for rule in &rules.rules {
-                let Some(cite) = rule.matches(q, notes) else { continue };
-                match rule.action {
-                    Action::Allow | Action::Deny => return Outcome::Rule { policy, rule, cite },
-                    Action::Pass => {
+    for stage in stages {
+        'tiers: for (tier, policies) in &say.0 {
+            let mut asked = false;
+            for policy in policies.iter().filter(|policy| policy.stage == *stage) {
+                asked = true;
+                let Some(rules) = policy.rules(direction) else { continue };
+                match first_match(rules, q, notes) {
+                    Some((rule, _)) if rule.action == Action::Pass => {
                         passed = true;
                         continue 'tiers;
                     }
-                    Action::Log => {}
+                    Some((rule, cite)) => return Outcome::Rule { policy, rule, cite },
+                    None if rules.rules.is_empty() => {
+                        notes.push(N::new(false, Distance::NoRule, &rules.cite, || {
+                            format!(
+                                "{} has no {direction} rule, so it allows nothing",
+                                policy.object
+                            )
+                        }));
+                    }
+                    None => {}
                 }
             }
-            if rules.rules.is_empty() {
-                notes.push(N::new(false, Distance::NoRule, &rules.cite, || {
-                    format!("{} has no {direction} rule, so it allows nothing", policy.object)
-                }));
+            match tier.default {
+                // Only the last stage drops what nothing allows.
+                TierDefault::Deny if asked && *stage == Stage::Normal => {
+                    return Outcome::EndOfTier(policies);
+                }
+                TierDefault::Pass | TierDefault::Deny => passed |= asked,
             }
         }
-        match tier.default {
-            TierDefault::Deny if asked => return Outcome::EndOfTier(tier),
-            TierDefault::Pass | TierDefault::Deny => passed |= asked,
-        }
     }
-    Outcome::Open { passed }
+    after_tiers(cluster, direction, q, notes).unwrap_or(Outcome::Open { passed })
 }
 
-impl Tier {
-    /// The policies that have a say in `subject`'s traffic.
-    pub(super) fn asked<'a, 's>(
-        &'a self,
-        direction: Direction,
-        subject: &'s End<'s>,
-    ) -> impl Iterator<Item = &'a Policy> + use<'a, 's> {
-        self.policies.iter().filter(move |policy| {
-            !policy.staged
-                && policy.rules(direction).is_some()
-                && subject.is_one_of(&policy.subject)
-        })
+/// What the endpoint's profiles say; pods whose namespace's profile is not in the text are open,
+/// as Calico makes them.
+fn after_tiers<'a, N: Note>(
+    cluster: &'a Cluster,
+    direction: Direction,
+    q: &Question<'_>,
+    notes: &mut Vec<N>,
+) -> Option<Outcome<'a>> {
+    let policies = &cluster.policies;
+    let subject = direction.subject(q);
+    let names = match subject.endpoint? {
+        Known::Pod(_) if policies.profiles.is_empty() => return None,
+        Known::Pod(pod) => profiles(cluster, pod),
+        Known::Host(host) => host.profiles.clone(),
+        Known::Set(_) => return None,
+    };
+    let mut last = None;
+    for name in &names {
+        let Some(profile) = policies.profiles.get(name) else {
+            if name.starts_with("kns.") {
+                return None;
+            }
+            continue;
+        };
+        let rules = profile.rules(direction);
+        if let Some((rule, cite)) = first_match(rules, q, notes) {
+            let allow = rule.action == Action::Allow;
+            return Some(Outcome::Profile { profile, allow, cite });
+        }
+        last = Some(Outcome::Profile { profile, allow: false, cite: &rules.cite });
+    }
+    Some(last.unwrap_or(Outcome::Closed))
+}
+
+/// The policies that are asked last, where a tier may deny by its end.
+fn last_stage<'a>(policies: &[&'a Policy]) -> Vec<&'a Policy> {
+    policies.iter().copied().filter(|policy| policy.stage == Stage::Normal).collect()
+}
+
+/// The first rule that matches and does more than log.
+fn first_match<'a, N: Note>(
+    rules: &'a Rules,
+    q: &Question<'_>,
+    notes: &mut Vec<N>,
+) -> Option<(&'a Rule, &'a Cite)> {
+    rules
+        .rules
+        .iter()
+        .filter_map(|rule| Some((rule, rule.matches(q, notes)?)))
+        .find(|(rule, _)| rule.action != Action::Log)
+}
+
+/// The ports that Felix opens before any policy, so that nobody locks himself out
+/// (`FailsafeInboundHostPorts`, `FailsafeOutboundHostPorts`).
+fn is_failsafe(direction: Direction, q: &Question<'_>) -> bool {
+    const TCP: u8 = 6;
+    const UDP: u8 = 17;
+    const BOTH: [u16; 7] = [179, 2379, 2380, 5473, 6443, 6666, 6667];
+    let Some(port) = q.destination_port else { return false };
+    match (direction, q.protocol) {
+        (_, TCP) if BOTH.contains(&port) => true,
+        (Direction::Ingress, TCP) => port == 22,
+        (Direction::Ingress, UDP) => port == 68,
+        (Direction::Egress, UDP) => port == 53 || port == 67,
+        _ => false,
     }
 }
 
@@ -187,8 +302,18 @@ fn reason(direction: Direction, q: &Question<'_>, end: &Outcome<'_>, notes: &[Fo
             let why = why.map_or_else(String::new, |n| format!(": {}", n.evidence.finding));
             format!("{} {verb} {peer} on {traffic}{why}", policy.object)
         }
-        Outcome::EndOfTier(tier) => {
-            let asked: Vec<_> = tier.asked(direction, subject).collect();
+        Outcome::Profile { profile, allow, .. } => {
+            let verb = if *allow { "allows" } else { "does not allow" };
+            format!("no policy decides, and {} {verb} {peer} on {traffic}", profile.object)
+        }
+        Outcome::Closed => format!(
+            "no policy allows {peer} on {traffic}, and {subject} has no profile that opens it"
+        ),
+        Outcome::Failsafe => {
+            format!("{traffic} is one of the failsafe ports that Felix always opens on {subject}")
+        }
+        Outcome::EndOfTier(policies) => {
+            let asked = last_stage(policies);
             let ruled =
                 asked.iter().filter_map(|p| p.rules(direction)).any(|r| !r.rules.is_empty());
             let kind = match direction {
@@ -231,20 +356,24 @@ fn note_bystanders(
 ) {
     const SHOWN: usize = 8;
     let subject = direction.subject(q);
-    let Some(pod) = subject.as_pod() else { return };
+    let namespace = subject.as_pod().map(|pod| pod.namespace.as_str());
     let mut bystanders: Vec<(bool, Evidence)> = Vec::new();
     for policy in cluster.policies.tiers.iter().flat_map(|t| &t.policies) {
-        let selected = subject.is_one_of(&policy.subject);
+        let selected = subject.is_one_of(&policy.subject, Role::Subject);
         let finding = if selected && policy.staged {
             format!("{} is staged: it decides nothing yet", policy.object)
         } else if selected && policy.rules(direction).is_none() {
             format!("{} selects {subject}, but does not speak of {direction}", policy.object)
         } else if selected {
             continue;
-        } else if policy.object.namespace == pod.namespace || subject.labels_match(&policy.subject)
+        } else if Some(policy.object.namespace.as_str()) == namespace
+            || subject.labels_match(&policy.subject)
         {
-            let misses: Vec<_> =
-                subject.misses(&policy.subject).into_iter().map(|(_, text)| text).collect();
+            let misses: Vec<_> = subject
+                .misses(&policy.subject, Role::Subject)
+                .into_iter()
+                .map(|(_, text)| text)
+                .collect();
             format!("{} does not select it: {}", policy.object, misses.join(", and "))
         } else {
             continue;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::end::End;
 use super::evaluate::{allows, explain};
+use super::form::HostEndpoint;
 use super::rule::Question;
 use super::{By, Decision, Direction};
 use crate::cluster::{Cluster, NodeId, PodId, Service, ServicePort};
@@ -83,8 +84,9 @@ struct Asked<'a> {
 }
 
 /// What a flow's end is.
-enum Place {
+enum Place<'a> {
     Pod(PodId),
+    Host(&'a HostEndpoint),
     Node(NodeId),
     Address(IpAddr),
 }
@@ -101,7 +103,7 @@ fn question<'a>(cluster: &'a Cluster, flow: &Flow) -> Result<Asked<'a>, String> 
             Place::Pod(workload(cluster, kind, namespace, name)?)
         }
         Party::Node(name) => Place::Node(node(cluster, name)?),
-        Party::HostEndpoint(name) => return Err(format!("there is no host endpoint `{name}`")),
+        Party::HostEndpoint(name) => Place::Host(host(cluster, name)?),
     };
     let (to, port) = target(cluster, &flow.to, flow.protocol)?;
     let exempt = match (&from, &to) {
@@ -124,7 +126,11 @@ fn question<'a>(cluster: &'a Cluster, flow: &Flow) -> Result<Asked<'a>, String> 
     })
 }
 
-fn target(cluster: &Cluster, target: &Target, protocol: Protocol) -> Result<(Place, u16), String> {
+fn target<'a>(
+    cluster: &'a Cluster,
+    target: &Target,
+    protocol: Protocol,
+) -> Result<(Place<'a>, u16), String> {
     Ok(match target {
         Target::Pod(namespace, name, port) => {
             let id = pod(cluster, namespace, name)?;
@@ -159,20 +165,25 @@ fn target(cluster: &Cluster, target: &Target, protocol: Protocol) -> Result<(Pla
             })?;
             (Place::Address(ip.ip), port.port)
         }
-        Target::HostEndpoint(name, _) => return Err(format!("there is no host endpoint `{name}`")),
+        Target::HostEndpoint(name, port) => (Place::Host(host(cluster, name)?), *port),
     })
 }
 
-fn end<'a>(cluster: &'a Cluster, place: &Place, address: Option<IpAddr>) -> End<'a> {
+fn end<'a>(cluster: &'a Cluster, place: &Place<'a>, address: Option<IpAddr>) -> End<'a> {
     match (place, address) {
         (Place::Pod(id), address) => End::pod(cluster, *id, address),
+        (Place::Host(host), address) => End::host(cluster, host, address),
         (_, Some(address)) => End::at(cluster, address),
         (_, None) => End::nowhere(cluster),
     }
 }
 
 /// The addresses of both ends, of one family where they have one in common.
-fn addresses(cluster: &Cluster, from: &Place, to: &Place) -> (Option<IpAddr>, Option<IpAddr>) {
+fn addresses(
+    cluster: &Cluster,
+    from: &Place<'_>,
+    to: &Place<'_>,
+) -> (Option<IpAddr>, Option<IpAddr>) {
     let (from, to) = (all_addresses(cluster, from), all_addresses(cluster, to));
     let pairs = from.iter().flat_map(|f| to.iter().map(move |t| (*f, *t)));
     let common = pairs.into_iter().find(|(f, t)| f.is_ipv4() == t.is_ipv4());
@@ -182,9 +193,10 @@ fn addresses(cluster: &Cluster, from: &Place, to: &Place) -> (Option<IpAddr>, Op
     }
 }
 
-fn all_addresses(cluster: &Cluster, place: &Place) -> Vec<IpAddr> {
+fn all_addresses(cluster: &Cluster, place: &Place<'_>) -> Vec<IpAddr> {
     match place {
         Place::Pod(id) => cluster.pods.get(id.0).map_or_else(Vec::new, |p| p.addresses.clone()),
+        Place::Host(host) => host.addresses.clone(),
         Place::Node(id) => cluster
             .nodes
             .get(id.0)
@@ -204,6 +216,13 @@ fn workload(cluster: &Cluster, kind: &str, namespace: &str, name: &str) -> Resul
     found
         .map(PodId)
         .ok_or_else(|| format!("there is no pod of {kind} `{name}` in namespace `{namespace}`"))
+}
+
+fn host<'a>(cluster: &'a Cluster, name: &str) -> Result<&'a HostEndpoint, String> {
+    let mut hosts = cluster.policies.host_endpoints.iter();
+    hosts
+        .find(|host| host.object.name == name)
+        .ok_or_else(|| format!("there is no host endpoint `{name}`"))
 }
 
 fn node(cluster: &Cluster, name: &str) -> Result<NodeId, String> {

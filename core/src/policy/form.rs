@@ -5,17 +5,32 @@
 //! endpoint but decide nothing ends with its default action. Kubernetes' `NetworkPolicy`s are
 //! policies of Calico's tier `default` that can only allow; their order does not matter.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
 use super::Direction;
 use super::labels::Selector;
+use crate::cluster::{ContainerPort, Labels};
 use crate::text::{Cite, ObjectRef};
 
-/// Every policy of the cluster, in the common form.
+/// Every policy of the cluster, in the common form, and what only policies know.
 #[derive(Clone, Debug, Default)]
 pub struct Policies {
     /// In the order in which they are asked.
     pub tiers: Vec<Tier>,
+    /// Calico's interfaces of hosts that have policies.
+    pub host_endpoints: Vec<HostEndpoint>,
+    /// Calico's named sets of addresses.
+    pub network_sets: Vec<NetworkSet>,
+    /// What is asked after the tiers, by name.
+    pub profiles: HashMap<String, Profile>,
+    /// The profiles of pods that are not those of their namespace and service account, by
+    /// namespace and pod.
+    pub pod_profiles: HashMap<(String, String), Vec<String>>,
+    /// Labels of service accounts, by namespace and name.
+    pub service_accounts: HashMap<(String, String), Labels>,
 }
 
 /// A group of policies that is asked as a whole.
@@ -23,6 +38,8 @@ pub struct Policies {
 pub struct Tier {
     /// Its name; `default` holds Kubernetes' `NetworkPolicy`s.
     pub name: String,
+    /// Lower ones first; last without one.
+    pub order: Option<f64>,
     /// What happens to traffic of an endpoint that the tier's policies select, if no rule decides.
     pub default: TierDefault,
     /// In the order in which they are asked.
@@ -45,8 +62,14 @@ pub struct Policy {
     pub object: ObjectRef,
     /// Where the object stands.
     pub cite: Cite,
+    /// Lower ones first within their tier, then by name; last without one.
+    pub order: Option<f64>,
     /// Staged policies are shown, but decide nothing.
     pub staged: bool,
+    /// When it is asked.
+    pub stage: Stage,
+    /// Of a host endpoint: also asked about traffic through the host, not only about its own.
+    pub apply_on_forward: bool,
     /// Whose traffic it decides.
     pub subject: Endpoints,
     /// Its ingress rules; `None` if it does not speak of ingress.
@@ -63,6 +86,17 @@ impl Policy {
             Direction::Egress => self.egress.as_ref(),
         }
     }
+}
+
+/// When policies of host endpoints are asked; pods know only the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// `doNotTrack`: before connections are tracked.
+    Untracked,
+    /// `preDNAT`: before kube-proxy rewrites the destination.
+    PreDnat,
+    /// Where the packet is forwarded or comes to the host.
+    Normal,
 }
 
 /// The rules of a policy in one direction.
@@ -94,6 +128,8 @@ pub struct Rule {
     pub cite: Cite,
     /// What it does.
     pub action: Action,
+    /// The packet's IP version must be this: 4 or 6.
+    pub ip_version: Option<u8>,
     /// The IP protocol's number must be this.
     pub protocol: Option<u8>,
     /// The IP protocol's number must not be this.
@@ -144,6 +180,19 @@ pub enum Test {
     Nets(Vec<IpNet>),
     /// Its address is in none of these.
     NotNets(Vec<IpNet>),
+    /// Its address is that of a node with such labels.
+    Nodes(Selector),
+    /// Its address is one of a service's endpoints.
+    Service {
+        /// The service's namespace.
+        namespace: String,
+        /// The service's name.
+        name: String,
+        /// The port must be the endpoint's too.
+        with_port: bool,
+    },
+    /// Never, for this reason.
+    Never(String),
 }
 
 /// Endpoints by what is known of them: all clauses must hold for one and the same endpoint.
@@ -160,6 +209,9 @@ pub struct Endpoints {
 pub enum View {
     /// Pods with a network of their own, and the labels of their objects.
     Kubernetes,
+    /// Pods, host endpoints and network sets; pods carry also where they belong
+    /// (`projectcalico.org/namespace`, `…/serviceaccount`) and the labels of their profiles.
+    Calico,
 }
 
 /// A part of [`Endpoints`].
@@ -180,6 +232,10 @@ pub enum Of {
     Namespaces(Selector),
     /// It has such labels.
     Labels(Selector),
+    /// It has one of these service accounts.
+    ServiceAccountNames(Vec<String>),
+    /// It has a service account with such labels.
+    ServiceAccounts(Selector),
 }
 
 /// A port or a range of them.
@@ -202,4 +258,57 @@ pub enum PortNumber {
     Range(u16, u16),
     /// What the end at that side calls so, with the packet's protocol.
     Named(String),
+}
+
+/// Calico's `HostEndpoint`: an interface of a host.
+#[derive(Clone, Debug)]
+pub struct HostEndpoint {
+    /// Which object it is.
+    pub object: ObjectRef,
+    /// `metadata.labels`.
+    pub labels: Labels,
+    /// `spec.node`.
+    pub node: String,
+    /// `spec.interfaceName`; `*` is every interface of the host.
+    pub interface: Option<String>,
+    /// `spec.expectedIPs`.
+    pub addresses: Vec<IpAddr>,
+    /// `spec.profiles`.
+    pub profiles: Vec<String>,
+    /// `spec.ports`.
+    pub ports: Vec<ContainerPort>,
+}
+
+/// Calico's `NetworkSet` and `GlobalNetworkSet`.
+#[derive(Clone, Debug)]
+pub struct NetworkSet {
+    /// Which object it is; its namespace is empty if it is global.
+    pub object: ObjectRef,
+    /// `metadata.labels`.
+    pub labels: Labels,
+    /// `spec.nets`.
+    pub nets: Vec<IpNet>,
+}
+
+/// Calico's `Profile`: rules that are asked after the tiers, and labels for its endpoints.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Which object it is.
+    pub object: ObjectRef,
+    /// Its ingress rules.
+    pub ingress: Rules,
+    /// Its egress rules.
+    pub egress: Rules,
+    /// `spec.labelsToApply`.
+    pub labels: Labels,
+}
+
+impl Profile {
+    /// The rules of one direction.
+    pub fn rules(&self, direction: Direction) -> &Rules {
+        match direction {
+            Direction::Ingress => &self.ingress,
+            Direction::Egress => &self.egress,
+        }
+    }
 }

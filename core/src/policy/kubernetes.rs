@@ -4,64 +4,24 @@
 //! select is denied everything else at the tier's end. Defaults are those of kube-apiserver
 //! (`pkg/apis/networking/v1/defaults.go`).
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::Direction;
 use super::form::{
-    Action, Clause, Condition, Endpoints, Of, Peer, Policies, Policy, Port, PortNumber, Rule,
-    Rules, Side, Test, Tier, TierDefault, View,
+    Action, Clause, Condition, Endpoints, Of, Peer, Policy, Port, PortNumber, Rule, Rules, Side,
+    Stage, Test, View,
 };
 use super::labels::Selector;
+use crate::manifest::Object;
 use crate::manifest::kubernetes::{
     IntOrString, LabelSelector, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort,
 };
-use crate::manifest::{Kind, Object};
-use crate::text::{Cite, Problem, Severity};
+use crate::text::Cite;
 
-impl Policies {
-    /// The policies among `objects`, and what is to be said about them together: each alone has
-    /// been checked before.
-    pub fn translate(objects: &[Object]) -> (Self, Vec<Problem>) {
-        let policies = || objects.iter().filter(|o| matches!(o.kind, Kind::NetworkPolicy(_)));
-        let last: HashMap<_, _> = policies().map(|o| (&o.reference, o)).collect();
-        let mut problems = Vec::new();
-        let mut translated = Vec::new();
-        for object in policies() {
-            match (last.get(&object.reference), &object.kind) {
-                (Some(later), _) if !std::ptr::eq(*later, object) => {
-                    problems.push(replaced(object, later));
-                }
-                (_, Kind::NetworkPolicy(policy)) => translated.push(translate(object, policy)),
-                _ => {}
-            }
-        }
-        let tier =
-            Tier { name: "default".to_owned(), default: TierDefault::Deny, policies: translated };
-        (Self { tiers: vec![tier] }, problems)
-    }
-}
-
-/// An object of one name twice is one object: the API server never merges them.
-fn replaced(object: &Object, later: &Object) -> Problem {
-    let span = object.cite("metadata.name").span.unwrap_or(object.span);
-    Problem {
-        span,
-        severity: Severity::Warning,
-        message: format!(
-            "this {} has no effect: the text defines it again in line {}, and `kubectl apply` \
-             replaces the first by the second, it does not merge their rules; give one of them \
-             another name and both apply",
-            object.reference, later.span.line
-        ),
-        object: Some(object.reference.clone()),
-        fix: None,
-    }
-}
-
-fn translate(object: &Object, policy: &NetworkPolicy) -> Policy {
+/// `NetworkPolicy`.
+pub(super) fn translate(object: &Object, policy: &NetworkPolicy) -> Policy {
     let spec = &policy.spec;
     let namespace = &object.reference.namespace;
     let typed = |name: &str| spec.policy_types.iter().any(|t| t == name);
@@ -101,7 +61,11 @@ fn translate(object: &Object, policy: &NetworkPolicy) -> Policy {
     Policy {
         object: object.reference.clone(),
         cite: object.cite(""),
+        // Where Calico puts it among its own policies.
+        order: Some(1000.0),
         staged: false,
+        stage: Stage::Normal,
+        apply_on_forward: false,
         subject: Endpoints {
             view: View::Kubernetes,
             clauses: vec![
@@ -147,6 +111,7 @@ impl Place<'_> {
         Rule {
             cite: self.object.cite(at),
             action: Action::Allow,
+            ip_version: None,
             protocol: None,
             not_protocol: None,
             source,
@@ -189,7 +154,7 @@ impl Place<'_> {
     }
 }
 
-fn labels(cite: Cite, selector: &LabelSelector) -> Clause {
+pub(super) fn labels(cite: Cite, selector: &LabelSelector) -> Clause {
     Clause { cite, of: Of::Labels(Selector::from(selector)) }
 }
 
@@ -202,14 +167,18 @@ fn port(cite: Cite, port: &NetworkPolicyPort) -> Port {
             PortNumber::Range(bounded(*first), bounded(last.unwrap_or(*first)))
         }
     };
-    let protocol = match port.protocol.as_deref() {
+    Port { cite, protocol: Some(transport(port.protocol.as_deref())), number }
+}
+
+/// A protocol that is TCP if left out.
+pub(super) fn transport(name: Option<&str>) -> u8 {
+    match name {
         None | Some("TCP") => 6,
         Some("UDP") => 17,
         Some("SCTP") => 132,
-        // Refused by validation; matches nothing.
+        // Refused by validation; no packet has it.
         Some(_) => 255,
-    };
-    Port { cite, protocol: Some(protocol), number }
+    }
 }
 
 impl From<&LabelSelector> for Selector {
@@ -239,7 +208,7 @@ impl From<&LabelSelector> for Selector {
 
 /// A CIDR as kube-apiserver accepts it: leading zeros are ignored, an IPv4 address written as
 /// IPv6 is IPv4 (`netutils.ParseCIDRSloppy`).
-fn cidr(text: &str) -> Option<IpNet> {
+pub(super) fn cidr(text: &str) -> Option<IpNet> {
     let (address, prefix) = text.split_once('/')?;
     let prefix: u8 = prefix.parse().ok()?;
     let address: IpAddr = if address.contains(':') {

@@ -5,6 +5,26 @@ use std::fmt;
 
 use crate::cluster::Labels;
 
+/// Labels, wherever they come from.
+pub(crate) trait Lookup {
+    /// The value of a label.
+    fn value(&self, key: &str) -> Option<&str>;
+    /// What `all()` says of their owner.
+    fn all(&self) -> bool {
+        true
+    }
+    /// What `global()` says of their owner.
+    fn global(&self) -> bool {
+        true
+    }
+}
+
+impl Lookup for Labels {
+    fn value(&self, key: &str) -> Option<&str> {
+        self.get(key).map(String::as_str)
+    }
+}
+
 /// An expression over labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selector {
@@ -47,13 +67,19 @@ impl Selector {
 
     /// Does it select what has these labels?
     pub fn matches(&self, labels: &Labels) -> bool {
-        let value = |key: &String| labels.get(key).map(String::as_str);
+        self.holds(labels)
+    }
+
+    /// [`Selector::matches`], wherever the labels come from.
+    pub(crate) fn holds(&self, labels: &impl Lookup) -> bool {
+        let value = |key: &String| labels.value(key);
         match self {
-            Self::All(parts) => parts.iter().all(|p| p.matches(labels)),
-            Self::Any(parts) => parts.iter().any(|p| p.matches(labels)),
-            Self::Global => true,
-            Self::Not(part) => !part.matches(labels),
-            Self::Has(key) => labels.contains_key(key),
+            Self::All(parts) if parts.is_empty() => labels.all(),
+            Self::All(parts) => parts.iter().all(|p| p.holds(labels)),
+            Self::Any(parts) => parts.iter().any(|p| p.holds(labels)),
+            Self::Global => labels.global(),
+            Self::Not(part) => !part.holds(labels),
+            Self::Has(key) => value(key).is_some(),
             Self::Is(key, wanted) => value(key) == Some(wanted),
             Self::IsNot(key, unwanted) => value(key) != Some(unwanted),
             Self::In(key, values) => value(key).is_some_and(|v| has(values, v)),
@@ -66,22 +92,23 @@ impl Selector {
 
     /// Why it does not select what has these labels: what follows the owner's name, as in
     /// `has label app=web, not app=api`. Empty if it does.
-    pub fn miss(&self, labels: &Labels) -> String {
-        if self.matches(labels) {
+    pub(crate) fn miss(&self, labels: &impl Lookup) -> String {
+        if self.holds(labels) {
             return String::new();
         }
         let found =
-            |key: &String, otherwise: String, wanted: &dyn fmt::Display| match labels.get(key) {
+            |key: &String, otherwise: String, wanted: &dyn fmt::Display| match labels.value(key) {
                 Some(value) => format!("has label {key}={value}, {otherwise}"),
                 None => format!("has no label {key} ({wanted} is asked for)"),
             };
         match self {
+            Self::All(parts) if parts.is_empty() => "is not in a namespace".to_owned(),
             Self::All(parts) => {
                 let misses: Vec<_> =
                     parts.iter().map(|p| p.miss(labels)).filter(|m| !m.is_empty()).collect();
                 misses.join(" and ")
             }
-            Self::Global => String::new(),
+            Self::Global => "is not global".to_owned(),
             Self::Any(parts) => {
                 let misses: Vec<_> = parts.iter().map(|p| p.miss(labels)).collect();
                 misses.join(", and ")

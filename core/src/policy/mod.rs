@@ -4,6 +4,8 @@
 //! it; nothing after the translation knows which language a rule was written in. [`decide`] asks
 //! the policies of one pod about one packet, [`evaluate`] those of both ends about a flow.
 
+mod admin;
+mod calico;
 mod end;
 mod evaluate;
 mod flows;
@@ -13,6 +15,7 @@ mod labels;
 mod reach;
 mod rule;
 mod selector;
+mod translate;
 
 use std::fmt;
 

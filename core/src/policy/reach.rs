@@ -4,8 +4,7 @@ use std::net::IpAddr;
 
 use super::Direction;
 use super::end::{End, has_own_network};
-use super::evaluate::allows_by;
-use super::form::{Policies, Tier};
+use super::evaluate::{Say, allows_by};
 use super::rule::Question;
 use crate::cluster::{Cluster, Pod, PodId};
 use crate::datapath::Protocol;
@@ -16,7 +15,7 @@ pub struct Guard<'a> {
     cluster: &'a Cluster,
     direction: Direction,
     pod: PodId,
-    policies: Policies,
+    say: Say<'a>,
 }
 
 /// Who is at the other end.
@@ -31,18 +30,13 @@ pub enum Peer {
 impl<'a> Guard<'a> {
     /// The policies that `pod` is subject to in a direction.
     pub fn new(cluster: &'a Cluster, direction: Direction, pod: PodId) -> Self {
-        let subject = End::pod(cluster, pod, None);
-        let tiers = cluster.policies.tiers.iter().filter_map(|tier| {
-            let policies: Vec<_> = tier.asked(direction, &subject).cloned().collect();
-            let Tier { name, default, .. } = tier;
-            (!policies.is_empty()).then(|| Tier { name: name.clone(), default: *default, policies })
-        });
-        Self { cluster, direction, pod, policies: Policies { tiers: tiers.collect() } }
+        let say = Say::of(cluster, direction, &End::pod(cluster, pod, None));
+        Self { cluster, direction, pod, say }
     }
 
     /// Does no policy restrict the pod in this direction?
     pub fn is_open(&self) -> bool {
-        self.policies.tiers.is_empty()
+        self.say.is_empty() && self.cluster.policies.profiles.is_empty()
     }
 
     /// May a packet pass between the pod and `peer`, to `port` of whichever receives it? Without a
@@ -76,7 +70,7 @@ impl<'a> Guard<'a> {
         let protocol = protocol.number();
         let question =
             Question { source, destination, protocol, source_port: None, destination_port: port };
-        allows_by(&self.policies, self.direction, &question)
+        allows_by(&self.say, self.cluster, self.direction, &question)
     }
 
     fn addresses(&self, pod: PodId) -> &'a [IpAddr] {

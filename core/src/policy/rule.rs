@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use super::Evidence;
-use super::end::End;
+use super::end::{End, Role};
 use super::form::{Peer, Port, PortNumber, Rule, Side, Test};
+use crate::cluster::Node;
 use crate::text::Cite;
 
 /// A packet, as a rule sees it.
@@ -16,6 +17,25 @@ pub(crate) struct Question<'a> {
     pub(crate) protocol: u8,
     pub(crate) source_port: Option<u16>,
     pub(crate) destination_port: Option<u16>,
+}
+
+/// The protocol's number and the port at one side.
+pub(crate) type Traffic = (u8, Option<u16>);
+
+impl Question<'_> {
+    fn source_traffic(&self) -> Traffic {
+        (self.protocol, self.source_port)
+    }
+
+    fn destination_traffic(&self) -> Traffic {
+        (self.protocol, self.destination_port)
+    }
+
+    /// 4 or 6, where an address is known.
+    fn ip_version(&self) -> Option<u8> {
+        let ip = self.source.address.or(self.destination.address)?;
+        Some(if ip.is_ipv4() { 4 } else { 6 })
+    }
 }
 
 /// Something that was looked at. `()` is for those who want only the answer: the same computation
@@ -81,8 +101,8 @@ impl Rule {
         if !traffic && !N::KEPT {
             return None;
         }
-        let source = self.source.peer(&q.source);
-        let destination = self.destination.peer(&q.destination);
+        let source = self.source.peer(&q.source, q.source_traffic());
+        let destination = self.destination.peer(&q.destination, q.destination_traffic());
         if traffic && source.matches() && destination.matches() {
             let peers = [(source, &q.source), (destination, &q.destination)];
             let mut place = None;
@@ -99,8 +119,13 @@ impl Rule {
             if let Some(port) =
                 ports.clone().find(|p| p.holds(q.protocol, q.destination_port, &q.destination))
             {
-                notes.push(N::new(true, Distance::None, &port.cite, || {
-                    format!("{} matches {port}", traffic_name(q))
+                notes.push(N::new(true, Distance::None, &port.cite, || match &port.number {
+                    PortNumber::Range(first, last) if first == last => {
+                        format!("the port is {port}")
+                    }
+                    PortNumber::Any => format!("the protocol is {}", protocol_name(q.protocol)),
+                    PortNumber::Named(name) => format!("{} is its port {name}", traffic_name(q)),
+                    PortNumber::Range(..) => format!("{} is within {port}", traffic_name(q)),
                 }));
             }
             return Some(place.unwrap_or(&self.cite));
@@ -112,7 +137,8 @@ impl Rule {
     }
 
     fn traffic_matches(&self, q: &Question<'_>) -> bool {
-        self.protocol.is_none_or(|p| p == q.protocol)
+        self.ip_version.is_none_or(|v| q.ip_version().is_none_or(|found| found == v))
+            && self.protocol.is_none_or(|p| p == q.protocol)
             && self.not_protocol.is_none_or(|p| p != q.protocol)
             && self.source.ports_match(q.protocol, q.source_port, &q.source)
             && self.destination.ports_match(q.protocol, q.destination_port, &q.destination)
@@ -122,14 +148,17 @@ impl Rule {
         let traffic_miss = (!traffic).then(|| self.traffic_miss(q));
         let mut peers_match = true;
         let mut named = false;
-        for (side, end) in [(&self.source, &q.source), (&self.destination, &q.destination)] {
+        for (side, end, at) in [
+            (&self.source, &q.source, q.source_traffic()),
+            (&self.destination, &q.destination, q.destination_traffic()),
+        ] {
             named |= !side.peers.is_empty();
-            if side.peer(end).matches() {
+            if side.peer(end, at).matches() {
                 continue;
             }
             peers_match = false;
             for peer in &side.peers {
-                let (cite, partly, mut finding) = peer.miss(end);
+                let (cite, partly, mut finding) = peer.miss(end, at);
                 let distance = match (&traffic_miss, partly) {
                     (Some(_), _) => Distance::Both,
                     (None, true) => Distance::Part,
@@ -150,6 +179,9 @@ impl Rule {
     /// Why protocol and ports do not match, and where that stands.
     fn traffic_miss(&self, q: &Question<'_>) -> (&Cite, String) {
         let name = protocol_name(q.protocol);
+        if let Some(wanted) = self.ip_version.filter(|v| q.ip_version() != Some(*v)) {
+            return (&self.cite, format!("the packet is not IPv{wanted}"));
+        }
         if let Some(wanted) = self.protocol.filter(|p| *p != q.protocol) {
             return (&self.cite, format!("the protocol is {name}, not {}", protocol_name(wanted)));
         }
@@ -209,11 +241,11 @@ impl<'a> PeerMatch<'a> {
 }
 
 impl Side {
-    fn peer(&self, end: &End<'_>) -> PeerMatch<'_> {
+    fn peer(&self, end: &End<'_>, traffic: Traffic) -> PeerMatch<'_> {
         if self.peers.is_empty() {
             return PeerMatch::Any;
         }
-        self.peers.iter().find(|p| p.matches(end)).map_or(PeerMatch::None, PeerMatch::Peer)
+        self.peers.iter().find(|p| p.matches(end, traffic)).map_or(PeerMatch::None, PeerMatch::Peer)
     }
 
     fn ports_match(&self, protocol: u8, number: Option<u16>, end: &End<'_>) -> bool {
@@ -223,8 +255,8 @@ impl Side {
 }
 
 impl Peer {
-    fn matches(&self, end: &End<'_>) -> bool {
-        self.conditions.iter().all(|c| c.test.holds(end))
+    fn matches(&self, end: &End<'_>, traffic: Traffic) -> bool {
+        self.conditions.iter().all(|c| c.test.holds(end, traffic))
     }
 
     fn hit(&self, end: &End<'_>) -> String {
@@ -233,19 +265,19 @@ impl Peer {
     }
 
     /// Where the miss stands, whether another part matched, and what to say.
-    fn miss(&self, end: &End<'_>) -> (&Cite, bool, String) {
+    fn miss(&self, end: &End<'_>, traffic: Traffic) -> (&Cite, bool, String) {
         let mut cite = &self.cite;
         let mut found = Vec::new();
         let mut partly = false;
         for condition in &self.conditions {
-            if condition.test.holds(end) {
+            if condition.test.holds(end, traffic) {
                 partly = true;
                 continue;
             }
             match &condition.test {
                 Test::Endpoints(endpoints) => {
-                    let misses = end.misses(endpoints);
-                    partly |= end.as_pod().is_some() && misses.len() < endpoints.clauses.len();
+                    let misses = end.misses(endpoints, Role::Peer);
+                    partly |= end.is_known(endpoints) && misses.len() < endpoints.clauses.len();
                     for (clause, text) in misses {
                         if found.is_empty() {
                             cite = &clause.cite;
@@ -266,15 +298,31 @@ impl Peer {
 }
 
 impl Test {
-    fn holds(&self, end: &End<'_>) -> bool {
+    fn holds(&self, end: &End<'_>, traffic: Traffic) -> bool {
         let within = |nets: &[ipnet::IpNet]| {
             end.address.is_some_and(|ip| nets.iter().any(|net| net.contains(&ip)))
         };
         match self {
-            Self::Endpoints(endpoints) => end.is_one_of(endpoints),
-            Self::NotEndpoints(endpoints) => !end.is_one_of(endpoints),
+            Self::Endpoints(endpoints) => end.is_one_of(endpoints, Role::Peer),
+            Self::NotEndpoints(endpoints) => !end.is_one_of(endpoints, Role::Peer),
             Self::Nets(nets) => within(nets),
             Self::NotNets(nets) => !within(nets),
+            Self::Nodes(selector) => node(end).is_some_and(|node| selector.matches(&node.labels)),
+            Self::Service { namespace, name, with_port } => {
+                let services = end.cluster.services.iter();
+                let mut services =
+                    services.filter(|s| s.namespace == *namespace && s.name == *name);
+                services.any(|service| {
+                    service.ports.iter().any(|port| {
+                        port.endpoints.iter().any(|endpoint| {
+                            end.address == Some(endpoint.ip)
+                                && (!with_port
+                                    || (traffic == (port.protocol.number(), Some(endpoint.port))))
+                        })
+                    })
+                })
+            }
+            Self::Never(_) => false,
         }
     }
 
@@ -285,7 +333,14 @@ impl Test {
                 Some(net) => format!("{} is in {net}", address(end)),
                 None => String::new(),
             },
-            Self::NotEndpoints(_) | Self::NotNets(_) => String::new(),
+            Self::Nodes(selector) => match node(end) {
+                Some(node) => format!("{end} is {}'s, which has {selector}", node.name),
+                None => String::new(),
+            },
+            Self::Service { namespace, name, .. } => {
+                format!("{end} is an endpoint of service/{namespace}/{name}")
+            }
+            Self::NotEndpoints(_) | Self::NotNets(_) | Self::Never(_) => String::new(),
         }
     }
 
@@ -295,7 +350,7 @@ impl Test {
         };
         match self {
             Self::Endpoints(endpoints) => end
-                .misses(endpoints)
+                .misses(endpoints, Role::Peer)
                 .into_iter()
                 .map(|(_, text)| text)
                 .collect::<Vec<_>>()
@@ -307,8 +362,28 @@ impl Test {
                 let net = net.map_or_else(|| listed(nets), ToString::to_string);
                 format!("{} is in {net}, which is excepted", address(end))
             }
+            Self::Nodes(selector) => match node(end) {
+                Some(node) => {
+                    format!("{end} is {}'s, which {}", node.name, selector.miss(&node.labels))
+                }
+                None => format!("{end} is no node's address"),
+            },
+            Self::Service { namespace, name, with_port } => {
+                let what = if *with_port { "with this port, is" } else { "is" };
+                format!("{end} {what} no endpoint of service/{namespace}/{name}")
+            }
+            Self::Never(reason) => reason.clone(),
         }
     }
+}
+
+/// The node whose address it is.
+fn node<'a>(end: &End<'a>) -> Option<&'a Node> {
+    let cluster = end.cluster;
+    let id = end.address.and_then(|ip| cluster.node_by_address.get(&ip))?;
+    let node = cluster.nodes.get(id.0)?;
+    // Its tunnels' addresses are not in its status.
+    node.addresses.iter().any(|net| Some(net.addr()) == end.address).then_some(node)
 }
 
 fn containing(nets: &[ipnet::IpNet], ip: IpAddr) -> Option<&ipnet::IpNet> {

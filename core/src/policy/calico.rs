@@ -1,0 +1,380 @@
+//! Calico's kinds in the common form.
+//!
+//! Selectors are scoped as `libcalico-go/lib/backend/syncersv1/updateprocessors` does it: a
+//! namespaced policy, and each of its rules that selects anything, speaks of its own namespace
+//! unless a `namespaceSelector` says otherwise; `all()` there is any namespace, `global()` none.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::Direction;
+use super::form::{
+    Action, Clause, Condition, Endpoints, HostEndpoint, NetworkSet, Of, Peer, Policy, Port,
+    PortNumber, Profile, Rule, Rules, Side, Stage, Test, Tier, TierDefault, View,
+};
+use super::kubernetes::cidr;
+use super::labels::Selector;
+use crate::cluster::ContainerPort;
+use crate::datapath::Protocol;
+use crate::manifest::Object;
+use crate::manifest::calico_policy::{self, CalicoPolicy, CalicoRule, EntityRule};
+use crate::manifest::kubernetes::IntOrString;
+use crate::text::{Problem, Severity};
+
+/// The tier that a policy belongs to, and the policy; nothing if a selector cannot be read.
+pub(super) fn policy(
+    object: &Object,
+    policy: &CalicoPolicy,
+    problems: &mut Vec<Problem>,
+) -> Option<(String, Policy)> {
+    let spec = &policy.spec;
+    let before = problems.len();
+    let mut reader = Reader { object, problems };
+    let global = object.reference.kind.contains("Global");
+    let mut clauses = Vec::new();
+    if !global {
+        let cite = object.cite("metadata.namespace");
+        clauses.push(Clause { cite, of: Of::Namespace(object.reference.namespace.clone()) });
+    }
+    let selector = reader.selector("spec.selector", spec.selector.as_deref());
+    clauses.extend(reader.clause(
+        "spec.namespaceSelector",
+        spec.namespace_selector.as_deref(),
+        Of::Namespaces,
+    ));
+    clauses.extend(reader.clause(
+        "spec.serviceAccountSelector",
+        spec.service_account_selector.as_deref(),
+        Of::ServiceAccounts,
+    ));
+    clauses.push(Clause {
+        cite: object.cite("spec.selector"),
+        of: Of::Labels(selector.unwrap_or_else(Selector::everything)),
+    });
+    let typed = |name: &str| spec.types.iter().any(|t| t == name);
+    let defaulted = spec.types.is_empty();
+    // `libcalico-go/lib/clientv3`: no rules at all mean ingress.
+    let only_egress = spec.ingress.is_empty() && !spec.egress.is_empty();
+    let namespace = (!global).then_some(object.reference.namespace.as_str());
+    let ingress = (typed("Ingress") || (defaulted && !only_egress))
+        .then(|| reader.rules("spec.ingress", &spec.ingress, Direction::Ingress, namespace));
+    let egress = (typed("Egress") || (defaulted && !spec.egress.is_empty()))
+        .then(|| reader.rules("spec.egress", &spec.egress, Direction::Egress, namespace));
+    if problems.len() > before {
+        return None;
+    }
+    let policy = Policy {
+        object: object.reference.clone(),
+        cite: object.cite(""),
+        order: spec.order,
+        staged: object.reference.kind.starts_with("Staged"),
+        stage: if spec.do_not_track {
+            Stage::Untracked
+        } else if spec.pre_dnat {
+            Stage::PreDnat
+        } else {
+            Stage::Normal
+        },
+        apply_on_forward: spec.apply_on_forward,
+        subject: Endpoints { view: View::Calico, clauses },
+        ingress,
+        egress,
+    };
+    let tier = spec.tier.as_deref().filter(|t| !t.is_empty()).unwrap_or("default");
+    Some((tier.to_owned(), policy))
+}
+
+/// `Tier`.
+pub(super) fn tier(object: &Object, tier: &calico_policy::Tier) -> Tier {
+    Tier {
+        name: object.reference.name.clone(),
+        order: tier.spec.order,
+        default: match tier.spec.default_action.as_deref() {
+            Some("Pass") => TierDefault::Pass,
+            _ => TierDefault::Deny,
+        },
+        policies: Vec::new(),
+    }
+}
+
+/// `NetworkSet`, `GlobalNetworkSet`.
+pub(super) fn network_set(object: &Object, set: &calico_policy::NetworkSet) -> NetworkSet {
+    NetworkSet {
+        object: object.reference.clone(),
+        labels: object.metadata.labels.clone(),
+        nets: nets(&set.spec.nets),
+    }
+}
+
+/// `HostEndpoint`.
+pub(super) fn host_endpoint(object: &Object, host: &calico_policy::HostEndpoint) -> HostEndpoint {
+    let spec = &host.spec;
+    let ports = spec.ports.iter().filter_map(|port| {
+        let protocol = match protocol(port.protocol.as_ref()) {
+            Some(17) => Protocol::Udp,
+            Some(132) => Protocol::Sctp,
+            _ => Protocol::Tcp,
+        };
+        let number = u16::try_from(port.port).ok()?;
+        Some(ContainerPort { name: port.name.clone(), port: number, protocol })
+    });
+    HostEndpoint {
+        object: object.reference.clone(),
+        labels: object.metadata.labels.clone(),
+        node: spec.node.clone().unwrap_or_default(),
+        interface: spec.interface_name.clone(),
+        addresses: spec.expected_ips.iter().filter_map(|ip| ip.parse().ok()).collect(),
+        profiles: spec.profiles.clone(),
+        ports: ports.collect(),
+    }
+}
+
+/// `Profile`.
+pub(super) fn profile(
+    object: &Object,
+    profile: &calico_policy::Profile,
+    problems: &mut Vec<Problem>,
+) -> Profile {
+    let spec = &profile.spec;
+    let mut reader = Reader { object, problems };
+    Profile {
+        object: object.reference.clone(),
+        ingress: reader.rules("spec.ingress", &spec.ingress, Direction::Ingress, None),
+        egress: reader.rules("spec.egress", &spec.egress, Direction::Egress, None),
+        labels: spec.labels_to_apply.clone(),
+    }
+}
+
+/// Reads the fields of one object, and collects what is wrong with them.
+struct Reader<'a> {
+    object: &'a Object,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn rules(
+        &mut self,
+        at: &str,
+        rules: &[CalicoRule],
+        direction: Direction,
+        namespace: Option<&str>,
+    ) -> Rules {
+        let cite = self.object.cite(if self.object.has(at) || !self.object.has("spec.types") {
+            at
+        } else {
+            "spec.types"
+        });
+        let rules = rules
+            .iter()
+            .enumerate()
+            .map(|(i, rule)| self.rule(&format!("{at}[{i}]"), rule, direction, namespace))
+            .collect();
+        Rules { cite, rules }
+    }
+
+    fn rule(
+        &mut self,
+        at: &str,
+        rule: &CalicoRule,
+        direction: Direction,
+        namespace: Option<&str>,
+    ) -> Rule {
+        Rule {
+            cite: self.object.cite(at),
+            action: match rule.action.as_str() {
+                "Allow" => Action::Allow,
+                "Pass" => Action::Pass,
+                "Log" => Action::Log,
+                _ => Action::Deny,
+            },
+            ip_version: rule.ip_version.and_then(|v| u8::try_from(v).ok()),
+            // What `icmp` and `notICMP` ask, only ICMP packets have; the protocol says that.
+            protocol: protocol(rule.protocol.as_ref()),
+            not_protocol: protocol(rule.not_protocol.as_ref()),
+            source: self.side(&format!("{at}.source"), &rule.source, false, namespace),
+            destination: self.side(
+                &format!("{at}.destination"),
+                &rule.destination,
+                direction == Direction::Egress,
+                namespace,
+            ),
+        }
+    }
+
+    /// `with_port`: a service here stands for its endpoints' ports too.
+    fn side(
+        &mut self,
+        at: &str,
+        entity: &EntityRule,
+        with_port: bool,
+        namespace: Option<&str>,
+    ) -> Side {
+        let conditions = self.conditions(at, entity, with_port, namespace);
+        let cite = self.object.cite(at);
+        let peers =
+            if conditions.is_empty() { Vec::new() } else { vec![Peer { cite, conditions }] };
+        Side {
+            peers,
+            ports: self.ports(&format!("{at}.ports"), &entity.ports),
+            not_ports: self.ports(&format!("{at}.notPorts"), &entity.not_ports),
+        }
+    }
+
+    fn conditions(
+        &mut self,
+        at: &str,
+        entity: &EntityRule,
+        with_port: bool,
+        namespace: Option<&str>,
+    ) -> Vec<Condition> {
+        let object = self.object;
+        let cite = |field: &str| object.cite(&format!("{at}.{field}"));
+        let mut conditions = Vec::new();
+        if !entity.nets.is_empty() {
+            conditions.push(Condition { cite: cite("nets"), test: Test::Nets(nets(&entity.nets)) });
+        }
+        if !entity.not_nets.is_empty() {
+            let test = Test::NotNets(nets(&entity.not_nets));
+            conditions.push(Condition { cite: cite("notNets"), test });
+        }
+        let clauses = self.clauses(at, entity, namespace);
+        if !clauses.is_empty() {
+            let test = Test::Endpoints(Endpoints { view: View::Calico, clauses });
+            conditions.push(Condition { cite: cite("selector"), test });
+        }
+        let not =
+            self.clause(&format!("{at}.notSelector"), entity.not_selector.as_deref(), Of::Labels);
+        if let Some(clause) = not {
+            let test = Test::NotEndpoints(Endpoints { view: View::Calico, clauses: vec![clause] });
+            conditions.push(Condition { cite: cite("notSelector"), test });
+        }
+        if let Some(service) = &entity.services {
+            let own = namespace.unwrap_or_default();
+            let test = Test::Service {
+                namespace: service.namespace.as_deref().unwrap_or(own).to_owned(),
+                name: service.name.clone(),
+                with_port,
+            };
+            conditions.push(Condition { cite: cite("services"), test });
+        }
+        conditions
+    }
+
+    /// Which endpoints the positive selectors speak of; none of them, no clauses.
+    fn clauses(&mut self, at: &str, entity: &EntityRule, namespace: Option<&str>) -> Vec<Clause> {
+        let mut clauses = Vec::new();
+        if let Some(accounts) = &entity.service_accounts {
+            if !accounts.names.is_empty() {
+                let cite = self.object.cite(&format!("{at}.serviceAccounts.names"));
+                let of = Of::ServiceAccountNames(accounts.names.clone());
+                clauses.push(Clause { cite, of });
+            }
+            clauses.extend(self.clause(
+                &format!("{at}.serviceAccounts.selector"),
+                accounts.selector.as_deref(),
+                Of::ServiceAccounts,
+            ));
+        }
+        clauses.extend(self.clause(
+            &format!("{at}.selector"),
+            entity.selector.as_deref(),
+            Of::Labels,
+        ));
+        let namespaces = self.clause(
+            &format!("{at}.namespaceSelector"),
+            entity.namespace_selector.as_deref(),
+            Of::Namespaces,
+        );
+        let negative = entity.not_selector.as_deref().is_some_and(|s| !s.is_empty());
+        match (namespaces, namespace) {
+            (Some(clause), _) => clauses.insert(0, clause),
+            // Any selector, the negative one too, limits the rule to its own namespace.
+            (None, Some(own)) if negative || !clauses.is_empty() => {
+                let cite = clauses.first().map_or_else(|| self.object.cite(at), |c| c.cite.clone());
+                clauses.insert(0, Clause { cite, of: Of::Namespace(own.to_owned()) });
+            }
+            _ => {}
+        }
+        clauses
+    }
+
+    fn clause(&mut self, at: &str, text: Option<&str>, of: fn(Selector) -> Of) -> Option<Clause> {
+        let text = text.filter(|text| !text.is_empty());
+        let selector = self.selector(at, text)?;
+        Some(Clause { cite: self.object.cite(at), of: of(selector) })
+    }
+
+    /// The selector in a field; nothing if it is left out or wrong.
+    fn selector(&mut self, at: &str, text: Option<&str>) -> Option<Selector> {
+        let text = text?;
+        match text.parse::<Selector>() {
+            Ok(selector) => Some(selector),
+            Err(error) => {
+                let cite = self.object.cite(at);
+                self.problems.push(Problem {
+                    span: cite.span.unwrap_or(self.object.span),
+                    severity: Severity::Error,
+                    message: format!(
+                        "{at}: {error}, at character {} of the selector `{text}`",
+                        text.get(..error.at).map_or(error.at, |s| s.chars().count()) + 1
+                    ),
+                    object: Some(self.object.reference.clone()),
+                    fix: None,
+                });
+                None
+            }
+        }
+    }
+
+    fn ports(&self, at: &str, ports: &[IntOrString]) -> Vec<Port> {
+        let ports = ports.iter().enumerate().map(|(i, port)| Port {
+            cite: self.object.cite(&format!("{at}[{i}]")),
+            // The rule's protocol says it.
+            protocol: None,
+            number: port_number(port),
+        });
+        ports.collect()
+    }
+}
+
+fn port_number(port: &IntOrString) -> PortNumber {
+    match port {
+        IntOrString::Int(number) => {
+            let number = u16::try_from(*number).unwrap_or(0);
+            PortNumber::Range(number, number)
+        }
+        IntOrString::String(text) => {
+            let limits = text.split_once(':').unwrap_or((text, text));
+            match (limits.0.trim().parse(), limits.1.trim().parse()) {
+                (Ok(first), Ok(last)) => PortNumber::Range(first, last),
+                _ => PortNumber::Named(text.clone()),
+            }
+        }
+    }
+}
+
+/// An IP protocol by name or number (`numorstring.Protocol`).
+fn protocol(protocol: Option<&IntOrString>) -> Option<u8> {
+    Some(match protocol? {
+        IntOrString::Int(number) => u8::try_from(*number).unwrap_or(255),
+        IntOrString::String(name) => match name.to_ascii_lowercase().as_str() {
+            "tcp" => 6,
+            "udp" => 17,
+            "icmp" => 1,
+            "icmpv6" => 58,
+            "sctp" => 132,
+            "udplite" => 136,
+            number => number.parse().unwrap_or(255),
+        },
+    })
+}
+
+/// Networks, or single addresses.
+fn nets(texts: &[String]) -> Vec<IpNet> {
+    let net = |text: &String| {
+        let single = || text.parse::<IpAddr>().ok().map(IpNet::from);
+        cidr(text).or_else(single)
+    };
+    texts.iter().filter_map(net).collect()
+}
