@@ -20,6 +20,7 @@ use ipnet::IpNet;
 use crate::datapath::{Flow, Protocol};
 use crate::text::{Cite, ObjectRef, Origin, Problem, Setting, Span};
 
+pub(crate) use pods::endpoint_port;
 pub use resolve::read;
 
 /// Everything that can be known from the text alone.

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use super::{ContainerPort, NodeId, Pod};
 use crate::datapath::Protocol;
-use crate::manifest::kubernetes::{ObjectMeta, PodSpec, PodStatus};
+use crate::manifest::calico_policy::{EndpointPort, WorkloadEndpointSpec};
+use crate::manifest::kubernetes::{IntOrString, ObjectMeta, PodSpec, PodStatus};
 use crate::manifest::{Kind, Object};
 use crate::text::{Cite, Origin};
 
@@ -54,10 +55,66 @@ pub(super) fn written(objects: &[Object], nodes: &[String]) -> Vec<Draft> {
                     drafts.push(found);
                 }
             }
+            Kind::WorkloadEndpoint(endpoint) => {
+                let namespace = &object.reference.namespace;
+                let pod = endpoint.spec.pod.as_ref();
+                let is_written = |name: &String| {
+                    objects.iter().any(|o| {
+                        matches!(o.kind, Kind::Pod(_))
+                            && o.reference.namespace == *namespace
+                            && o.reference.name == *name
+                    })
+                };
+                if let Some(name) = pod.filter(|name| !is_written(name)) {
+                    drafts.push(of_endpoint(object, &endpoint.spec, name));
+                }
+            }
             _ => {}
         }
     }
     drafts
+}
+
+/// The pod that Calico made a workload endpoint of, where the text has only the endpoint.
+fn of_endpoint(object: &Object, spec: &WorkloadEndpointSpec, name: &str) -> Draft {
+    let account = object.metadata.labels.get("projectcalico.org/serviceaccount").cloned();
+    let meta = ObjectMeta {
+        name: Some(name.to_owned()),
+        labels: object.metadata.labels.clone(),
+        ..ObjectMeta::default()
+    };
+    let pod = PodSpec {
+        node_name: spec.node.clone(),
+        service_account_name: account,
+        ..PodSpec::default()
+    };
+    let origin = Origin::Written(object.cite(""));
+    let mut found = draft(&object.reference.namespace, &meta, &pod, origin);
+    found.pod.ports = spec.ports.iter().filter_map(endpoint_port).collect();
+    let networks = spec.ip_networks.iter().filter_map(|network| network.split('/').next());
+    found.pod.addresses = networks.filter_map(|ip| ip.parse().ok()).collect();
+    if !found.pod.addresses.is_empty() {
+        let cite = object.cite("spec.ipNetworks");
+        found.addresses_at = Some(cite.clone());
+        found.pod.address_origin = Origin::Written(cite);
+    }
+    found
+}
+
+/// A port of Calico's endpoints; only those of protocols that pods can listen with.
+pub(crate) fn endpoint_port(port: &EndpointPort) -> Option<ContainerPort> {
+    let name = match &port.protocol {
+        Some(IntOrString::String(name)) => Some(name.to_uppercase()),
+        Some(IntOrString::Int(number)) => Some(number.to_string()),
+        None => None,
+    };
+    let protocol = match name.as_deref() {
+        None | Some("TCP" | "6") => Protocol::Tcp,
+        Some("UDP" | "17") => Protocol::Udp,
+        Some("SCTP" | "132") => Protocol::Sctp,
+        Some(_) => return None,
+    };
+    Some(ContainerPort { name: port.name.clone(), port: u16::try_from(port.port).ok()?, protocol })
 }
 
 /// A pod from its metadata and specification.

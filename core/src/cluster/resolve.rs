@@ -89,6 +89,7 @@ fn nodes_of(objects: &[Object]) -> Vec<Node> {
     for object in objects {
         let name = match &object.kind {
             Kind::Pod(pod) => pod.spec.node_name.clone(),
+            Kind::WorkloadEndpoint(endpoint) => endpoint.spec.node.clone(),
             _ => None,
         };
         if let Some(name) = name.filter(|name| !name.is_empty() && !known.contains(name)) {

@@ -15,8 +15,7 @@ use super::form::{
 };
 use super::kubernetes::cidr;
 use super::labels::Selector;
-use crate::cluster::ContainerPort;
-use crate::datapath::Protocol;
+use crate::cluster::endpoint_port;
 use crate::manifest::Object;
 use crate::manifest::calico_policy::{self, CalicoPolicy, CalicoRule, EntityRule};
 use crate::manifest::kubernetes::IntOrString;
@@ -110,15 +109,6 @@ pub(super) fn network_set(object: &Object, set: &calico_policy::NetworkSet) -> N
 /// `HostEndpoint`.
 pub(super) fn host_endpoint(object: &Object, host: &calico_policy::HostEndpoint) -> HostEndpoint {
     let spec = &host.spec;
-    let ports = spec.ports.iter().filter_map(|port| {
-        let protocol = match protocol(port.protocol.as_ref()) {
-            Some(17) => Protocol::Udp,
-            Some(132) => Protocol::Sctp,
-            _ => Protocol::Tcp,
-        };
-        let number = u16::try_from(port.port).ok()?;
-        Some(ContainerPort { name: port.name.clone(), port: number, protocol })
-    });
     HostEndpoint {
         object: object.reference.clone(),
         labels: object.metadata.labels.clone(),
@@ -126,7 +116,7 @@ pub(super) fn host_endpoint(object: &Object, host: &calico_policy::HostEndpoint)
         interface: spec.interface_name.clone(),
         addresses: spec.expected_ips.iter().filter_map(|ip| ip.parse().ok()).collect(),
         profiles: spec.profiles.clone(),
-        ports: ports.collect(),
+        ports: spec.ports.iter().filter_map(endpoint_port).collect(),
     }
 }
 
