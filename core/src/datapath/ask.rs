@@ -8,7 +8,7 @@ use super::proxy::veth;
 use super::route::{Device, source_for};
 use super::step::{Cause, CauseKind, Hook, Machine, Outcome, Packet, Rule, Step, Trace, Verdict};
 use super::walk::{End, Failure, Front, Walk};
-use crate::cluster::{Cluster, NodeId, Pod, PodId, ProxyMode, Service, ServiceId, ServicePort};
+use crate::cluster::{Cluster, NodeId, Pod, PodId, Service, ServiceId, ServicePort};
 
 /// Beyond this many ways a trace stops listing them one by one.
 const MAX_OUTCOMES: usize = 4096;
@@ -16,10 +16,6 @@ const MAX_OUTCOMES: usize = 4096;
 /// What happens to `flow` in `cluster`, and why.
 pub fn trace(cluster: &Cluster, flow: &Flow) -> Trace {
     let mut outcomes = Vec::new();
-    if let Some(why) = not_evaluated(cluster) {
-        outcomes.push(without_path(CauseKind::NotEvaluated, why));
-        return Trace { flow: flow.clone(), verdict: Verdict::Unroutable, outcomes };
-    }
     match questions(cluster, flow) {
         Ok(questions) => {
             for question in &questions {
@@ -54,13 +50,6 @@ enum Sender {
     Pod(PodId, NodeId),
     Host(NodeId),
     Outside(String),
-}
-
-/// Modes that have no walk yet get no verdict, rather than that of another mode.
-fn not_evaluated(cluster: &Cluster) -> Option<String> {
-    (cluster.proxy.mode.value == ProxyMode::Ebpf).then(|| {
-        "Hopwise does not evaluate Calico's eBPF dataplane yet, so it has no verdict here; with bpfEnabled: false it shows kube-proxy's".to_owned()
-    })
 }
 
 fn without_path(kind: CauseKind, message: String) -> Outcome {

@@ -142,7 +142,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The pool whose natOutgoing applies: the source is from it, the destination from none.
-    fn translating_pool(&self, packet: &Packet) -> Option<&Pool> {
+    pub(super) fn translating_pool(&self, packet: &Packet) -> Option<&Pool> {
         let cluster = self.cluster;
         let pool = cluster.pool_of(packet.source).filter(|pool| pool.nat_outgoing.value)?;
         let inside =

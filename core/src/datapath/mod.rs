@@ -3,6 +3,7 @@
 
 mod ask;
 mod dnat;
+mod ebpf;
 mod egress;
 mod evidence;
 mod flow;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::route::{Device, Route, route};
 use super::step::{CauseKind, Hook, Machine, Packet, Rule, Verdict};
 use super::walk::{End, Front, Walk};
-use crate::cluster::{Balancer, NodeId, TrafficPolicy};
+use crate::cluster::{Balancer, NodeId, ProxyMode, TrafficPolicy};
 use crate::policy::Evidence;
 
 impl Walk<'_> {
@@ -297,7 +297,10 @@ impl Walk<'_> {
             Some(Device::Tunnel(_)) => self.unwrap_reply(node, &packet),
             _ => packet,
         };
+        // The eBPF dataplane turns rp_filter off and moves replies past the kernel's routing.
+        let ebpf = self.cluster.proxy.mode.value == ProxyMode::Ebpf;
         if let Some(device @ (Device::Ethernet | Device::Tunnel(_))) = from
+            && !ebpf
             && let Err(end) = self.check_source(node, &packet, device)
         {
             return *end;
@@ -314,6 +317,9 @@ impl Walk<'_> {
             let see = format!("conntrack -L -d {}", after.source);
             self.step((machine.clone(), Hook::Prerouting), Rule::UnNat, &packet, &after, summary)
                 .see(&on, see);
+        }
+        if ebpf && let Some(end) = self.ebpf_return(node, &after) {
+            return end;
         }
         let found = route(self.cluster, node, after.destination);
         if known.is_none() && matches!(found, Route::Local | Route::Pod(_)) {

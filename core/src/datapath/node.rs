@@ -38,6 +38,9 @@ impl<'a> Walk<'a> {
         if let Err(end) = self.enter() {
             return *end;
         }
+        if self.cluster.proxy.mode.value == ProxyMode::Ebpf {
+            return self.ebpf_receive(node, packet, from);
+        }
         let packet = self.come_in(node, packet, from);
         // A rewrite before the routing decision would change nothing about these sources.
         if let Err(end) = self.check_source(node, &packet, from) {
@@ -65,6 +68,9 @@ impl<'a> Walk<'a> {
 
     /// A process of the node sends a packet.
     pub(super) fn send_from_host(&mut self, node: NodeId, packet: Packet) -> End {
+        if self.cluster.proxy.mode.value == ProxyMode::Ebpf {
+            return self.ebpf_from_host(node, packet);
+        }
         let place = Place { cluster: self.cluster, node, from: None };
         let nat = self.proxy().nat(place, &packet);
         let mut passage = Passage { node, from: None, original: packet.clone(), mark: None, nat };
@@ -101,7 +107,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The device, and the tunnel's end.
-    fn come_in(&mut self, node: NodeId, packet: Packet, from: Device) -> Packet {
+    pub(super) fn come_in(&mut self, node: NodeId, packet: Packet, from: Device) -> Packet {
         let at = (self.node_machine(node), Hook::Device);
         let name = self.device(from);
         let on = self.node_name(node);
@@ -298,10 +304,14 @@ impl<'a> Walk<'a> {
 
     /// A local socket, or none.
     fn socket(&mut self, passage: &Passage<'a>, packet: Packet) -> End {
-        let node = passage.node;
+        self.track(self.node_machine(passage.node), &passage.original, &packet);
+        self.local_socket(passage.node, packet)
+    }
+
+    /// A process that listens, or a reset.
+    pub(super) fn local_socket(&mut self, node: NodeId, packet: Packet) -> End {
         let at = (self.node_machine(node), Hook::Socket);
         let on = self.node_name(node);
-        self.track(at.0.clone(), &passage.original, &packet);
         if self.listens(node, &packet) {
             let summary = format!("a process on {on} listens on {}", packet.to());
             self.step(at, Rule::DeliverToHost, &packet, &packet, summary)

@@ -96,8 +96,6 @@ pub enum CauseKind {
     NoSuchDestination,
     /// kube-proxy's rules know the address, but not this port of it.
     NoSuchPort,
-    /// Hopwise does not walk this mode: there is no verdict.
-    NotEvaluated,
 }
 
 /// A machine that the packet passes: a lane of the diagram. Pods live in their node's lane.

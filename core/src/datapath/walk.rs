@@ -31,6 +31,10 @@ pub(super) struct Walk<'a> {
     pub(super) endpoint: Option<String>,
     /// The request's source where it reached a pod.
     pub(super) source_at_pod: Option<IpAddr>,
+    /// The node that forwarded the request to the endpoint's as it was, and the endpoint that it
+    /// picked: the eBPF dataplane only.
+    pub(super) forwarded_by: Option<NodeId>,
+    pub(super) picked: Option<usize>,
     /// Whether it is the reply that is under way.
     pub(super) replying: bool,
     machines: usize,
@@ -89,6 +93,8 @@ impl<'a> Walk<'a> {
             tracked: Vec::new(),
             endpoint: None,
             source_at_pod: None,
+            forwarded_by: None,
+            picked: None,
             replying: false,
             machines: 0,
         }

@@ -151,7 +151,7 @@ pub(super) fn frontend<'a>(
 }
 
 /// The same, with node ports on this address or not.
-fn frontend_where<'a>(
+pub(super) fn frontend_where<'a>(
     cluster: &'a Cluster,
     packet: &Packet,
     node_ports: bool,

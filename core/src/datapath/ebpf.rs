@@ -1,0 +1,460 @@
+//! Calico's eBPF dataplane, which replaces kube-proxy (`felix/bpf-gpl`, `felix/bpf/proxy`).
+//!
+//! Service addresses are rewritten where the packet starts: in the socket call (connect-time load
+//! balancing), or on the pod's veth. What comes from outside is never masqueraded: a node without
+//! the endpoint forwards the packet as it is, in VXLAN, to the node that has it.
+//!
+//! Read in source, not measured on a kernel: every rewrite says so.
+
+use super::flow::{Protocol, address_and_port};
+use super::node::dump;
+use super::proxy::{Frontend, FrontendKind, Usable, frontend_where, usable};
+use super::route::{Device, Route, is_host_address, masquerade_source, route};
+use super::step::{Cause, CauseKind, Encapsulation, Hook, Outer, Packet, Rule, Verdict};
+use super::walk::{End, Failure, Walk};
+use crate::cluster::{Endpoint, EndpointToHost, NodeId, PodId};
+use crate::policy::{Direction, Evidence};
+
+/// Why nothing here is certain.
+const UNMEASURED: &str =
+    "read in the source of Calico's eBPF dataplane, and not compared with a running one";
+
+/// What the load balancer's maps say of a packet.
+enum Balanced<'a> {
+    /// Its destination is no service.
+    Plain,
+    /// One of these endpoints.
+    To(Frontend<'a>, Vec<&'a Endpoint>),
+    /// A service without a backend that it may use.
+    Nowhere(Frontend<'a>),
+}
+
+impl<'a> Walk<'a> {
+    /// A packet comes in by a device.
+    pub(super) fn ebpf_receive(&mut self, node: NodeId, packet: Packet, from: Device) -> End {
+        let packet = self.come_in(node, packet, from);
+        if let Device::Pod(pod) = from {
+            return self.ebpf_from_pod(node, pod, packet);
+        }
+        let hop = self.forwarded_by.filter(|_| matches!(from, Device::Tunnel(_)));
+        match self.balance_from_outside(node, &packet) {
+            Balanced::Nowhere(frontend) => self.ebpf_refuse(node, &packet, &frontend, Hook::Device),
+            Balanced::Plain => self.ebpf_route(node, &packet.clone(), packet, None),
+            Balanced::To(frontend, endpoints) => {
+                if let Some(end) = self.ebpf_source_range(node, &packet, &frontend) {
+                    return end;
+                }
+                // The node that forwarded it has picked the endpoint.
+                let picked = self.picked.filter(|_| hop.is_some());
+                let chosen = picked.unwrap_or_else(|| {
+                    if endpoints.len() > 1 { self.fork(endpoints.len()) } else { 0 }
+                });
+                let Some(endpoint) = endpoints.get(chosen).copied() else {
+                    return self.ebpf_refuse(node, &packet, &frontend, Hook::Device);
+                };
+                if let Some(at) = endpoint.node.filter(|at| *at != node && hop.is_none()) {
+                    self.picked = Some(chosen);
+                    return self.ebpf_forward(node, at, &packet, &frontend, endpoint);
+                }
+                let of = endpoints.len();
+                let after = self.ebpf_dnat(node, Hook::Device, &packet, &frontend, endpoint, of);
+                self.ebpf_route(node, &packet, after, None)
+            }
+        }
+    }
+
+    /// A process of the node sends a packet.
+    pub(super) fn ebpf_from_host(&mut self, node: NodeId, packet: Packet) -> End {
+        match self.balance_from_inside(node, &packet) {
+            Balanced::Nowhere(frontend) => self.ebpf_refuse(node, &packet, &frontend, Hook::Socket),
+            Balanced::Plain => self.ebpf_route(node, &packet.clone(), packet, None),
+            Balanced::To(frontend, endpoints) => {
+                let Some(endpoint) = self.ebpf_pick(&endpoints) else {
+                    return self.ebpf_refuse(node, &packet, &frontend, Hook::Socket);
+                };
+                let after = self.ebpf_dnat(
+                    node,
+                    Hook::Socket,
+                    &packet,
+                    &frontend,
+                    endpoint,
+                    endpoints.len(),
+                );
+                // The socket call is rewritten, so the route to the endpoint gives the source.
+                let found = route(self.cluster, node, after.destination);
+                let source = masquerade_source(self.cluster, node, &found, after.destination);
+                let after = source.map_or_else(|| after.clone(), |ip| after.with_source(ip));
+                self.ebpf_route(node, &packet, after, None)
+            }
+        }
+    }
+
+    fn ebpf_from_pod(&mut self, node: NodeId, pod: PodId, packet: Packet) -> End {
+        let connect_time = packet.protocol == Protocol::Tcp;
+        let hook = if connect_time { Hook::Socket } else { Hook::Device };
+        let after = match self.balance_from_inside(node, &packet) {
+            Balanced::Plain => packet.clone(),
+            Balanced::Nowhere(frontend) => return self.ebpf_refuse(node, &packet, &frontend, hook),
+            Balanced::To(frontend, endpoints) => {
+                let Some(endpoint) = self.ebpf_pick(&endpoints) else {
+                    return self.ebpf_refuse(node, &packet, &frontend, hook);
+                };
+                self.ebpf_dnat(node, hook, &packet, &frontend, endpoint, endpoints.len())
+            }
+        };
+        if connect_time && after.destination == packet.source {
+            self.track(self.node_machine(node), &packet, &after);
+            self.source_at_pod = Some(after.source);
+            return End::Pod(pod, after);
+        }
+        self.ebpf_route(node, &packet, after, Some(pod))
+    }
+
+    fn ebpf_pick(&mut self, endpoints: &[&'a Endpoint]) -> Option<&'a Endpoint> {
+        let chosen = if endpoints.len() > 1 { self.fork(endpoints.len()) } else { 0 };
+        endpoints.get(chosen).copied()
+    }
+
+    /// From pods and the node's own processes: node ports of any node are service addresses, and
+    /// externalTrafficPolicy does not restrict them (`felix/bpf/proxy/syncer.go`).
+    fn balance_from_inside(&self, node: NodeId, packet: &Packet) -> Balanced<'a> {
+        let any_node = self.cluster.node_by_address.contains_key(&packet.destination);
+        let Some(frontend) = frontend_where(self.cluster, packet, any_node) else {
+            return Balanced::Plain;
+        };
+        let ready = self.ready(node, &frontend, packet);
+        let endpoints = if frontend.kind == FrontendKind::ClusterIp && frontend.local() {
+            ready.local
+        } else {
+            ready.cluster
+        };
+        if endpoints.is_empty() {
+            Balanced::Nowhere(frontend)
+        } else {
+            Balanced::To(frontend, endpoints)
+        }
+    }
+
+    fn balance_from_outside(&self, node: NodeId, packet: &Packet) -> Balanced<'a> {
+        let local =
+            is_host_address(self.cluster, node, packet.destination) || self.forwarded_by.is_some();
+        let Some(frontend) = frontend_where(self.cluster, packet, local) else {
+            return Balanced::Plain;
+        };
+        let ready = self.ready(node, &frontend, packet);
+        // externalIPs never carry the Local flag.
+        let restricted = frontend.local() && frontend.kind != FrontendKind::ExternalIp;
+        let endpoints = if restricted { ready.local } else { ready.cluster };
+        if endpoints.is_empty() {
+            Balanced::Nowhere(frontend)
+        } else {
+            Balanced::To(frontend, endpoints)
+        }
+    }
+
+    /// Only ready endpoints are in the maps.
+    fn ready(&self, node: NodeId, frontend: &Frontend<'a>, packet: &Packet) -> Usable<'a> {
+        let mut usable = usable(self.cluster, node, frontend.port, packet.destination.is_ipv4());
+        usable.cluster.retain(|endpoint| endpoint.ready);
+        usable.local.retain(|endpoint| endpoint.ready);
+        usable
+    }
+
+    fn ebpf_dnat(
+        &mut self,
+        node: NodeId,
+        hook: Hook,
+        packet: &Packet,
+        frontend: &Frontend<'_>,
+        endpoint: &Endpoint,
+        of: usize,
+    ) -> Packet {
+        let after = packet.with_destination(endpoint.ip, endpoint.port);
+        let name = match endpoint.pod {
+            Some(pod) => self.cluster.pod_name(pod),
+            None => address_and_port(endpoint.ip, Some(endpoint.port)),
+        };
+        self.endpoint = Some(name.clone());
+        let place = match hook {
+            Hook::Socket => "in the socket call",
+            _ => "on the device",
+        };
+        let summary = format!(
+            "eBPF rewrites the destination {}, a {} of Service {}/{}, to {name} {place}; the source stays {}",
+            packet.to(),
+            frontend.kind.label(),
+            frontend.service.namespace,
+            frontend.service.name,
+            packet.source
+        );
+        let rules = nat_dump(frontend, packet, of, endpoint);
+        let evidence = self.ebpf_evidence(frontend);
+        let on = self.node_name(node);
+        self.step((self.node_machine(node), hook), Rule::Dnat, packet, &after, summary)
+            .because(evidence)
+            .with_rules(rules)
+            .see(&on, "calico-node -bpf nat dump".to_owned())
+            .uncertain = Some(UNMEASURED.to_owned());
+        after
+    }
+
+    fn ebpf_evidence(&self, frontend: &Frontend<'_>) -> [Evidence; 2] {
+        let mode = Evidence::of_felix(
+            &self.cluster.proxy.mode,
+            "spec.bpfEnabled",
+            "Calico's eBPF dataplane replaces kube-proxy and keeps the source",
+        );
+        [mode, Evidence::of(frontend.service.cite.clone(), "it is the service's address")]
+    }
+
+    /// The endpoint is elsewhere: the packet goes there as it is, in VXLAN.
+    fn ebpf_forward(
+        &mut self,
+        node: NodeId,
+        to: NodeId,
+        packet: &Packet,
+        frontend: &Frontend<'_>,
+        endpoint: &Endpoint,
+    ) -> End {
+        let v4 = packet.destination.is_ipv4();
+        let ends = self
+            .cluster
+            .node(node)
+            .and_then(|node| node.address(v4))
+            .zip(self.cluster.node(to).and_then(|node| node.address(v4)));
+        let Some((source, destination)) = ends else {
+            return self.no_route(node, packet, "the node has no address for the tunnel");
+        };
+        let encapsulation = Encapsulation::Vxlan;
+        let wrapped = packet.wrapped(Some(Outer { encapsulation, source, destination }));
+        let peer = self.node_name(to);
+        let summary = format!(
+            "the endpoint {} is on {peer}: eBPF forwards the packet there as it is, in VXLAN, so that {peer} sees the source {}",
+            address_and_port(endpoint.ip, Some(endpoint.port)),
+            packet.source
+        );
+        let evidence = self.ebpf_evidence(frontend);
+        let on = self.node_name(node);
+        let machine = self.node_machine(node);
+        self.track(machine.clone(), packet, packet);
+        self.step((machine, Hook::Device), Rule::Encapsulate, packet, &wrapped, summary)
+            .by("eth0".to_owned())
+            .because(evidence)
+            .see(&on, format!("tcpdump -ni eth0 'udp port 4789 and host {destination}'"))
+            .uncertain = Some(UNMEASURED.to_owned());
+        self.forwarded_by = Some(node);
+        self.arrive(to, wrapped, Device::Tunnel(encapsulation))
+    }
+
+    /// Gates and the way out. `original` is the packet as it came.
+    fn ebpf_route(
+        &mut self,
+        node: NodeId,
+        original: &Packet,
+        packet: Packet,
+        from: Option<PodId>,
+    ) -> End {
+        let found = route(self.cluster, node, packet.destination);
+        if let Route::Blackhole(block) = found {
+            let block = block.to_string();
+            return self.blackhole(node, &packet, &block);
+        }
+        if let Some(pod) = from {
+            if let Err(end) = self.gate(node, Hook::Device, Direction::Egress, pod, &packet) {
+                return *end;
+            }
+            if found == Route::Local
+                && self.cluster.felix.endpoint_to_host.value == EndpointToHost::Drop
+                && let Err(end) = self.endpoint_to_host(node, &packet)
+            {
+                return *end;
+            }
+        }
+        let machine = self.node_machine(node);
+        if found == Route::Local {
+            return self.ebpf_socket(node, original, packet);
+        }
+        if let Route::Pod(pod) = found {
+            let own = is_host_address(self.cluster, node, packet.source);
+            if own && from.is_none() {
+                self.skip_gate(
+                    node,
+                    Hook::Device,
+                    pod,
+                    &packet,
+                    "a node's own processes always reach the pods on the node",
+                    "calico_to_workload_ep: from host, allowed",
+                );
+            } else if let Err(end) = self.gate(node, Hook::Device, Direction::Ingress, pod, &packet)
+            {
+                return *end;
+            }
+        }
+        let hairpin = from.is_some() && packet.source == packet.destination;
+        let packet = if hairpin || from.is_some() && self.translating_pool(&packet).is_some() {
+            self.ebpf_snat(node, packet, &found, hairpin)
+        } else {
+            packet
+        };
+        self.track(machine, original, &packet);
+        self.leave(node, packet, found)
+    }
+
+    fn ebpf_snat(
+        &mut self,
+        node: NodeId,
+        packet: Packet,
+        found: &Route<'_>,
+        hairpin: bool,
+    ) -> Packet {
+        let source = masquerade_source(self.cluster, node, found, packet.destination);
+        let Some(source) = source.filter(|source| *source != packet.source) else { return packet };
+        let after = packet.with_source(source);
+        let why = if hairpin {
+            "a pod's packet to itself takes the node's address, so that the answer comes back"
+        } else {
+            "natOutgoing masquerades what pods send out of the pools"
+        };
+        let rule = if hairpin { Rule::Masquerade } else { Rule::NatOutgoing };
+        let summary = format!("{why}: source {} becomes {source}", packet.source);
+        let device = self.device(found.device());
+        let on = self.node_name(node);
+        self.step((self.node_machine(node), Hook::Postrouting), rule, &packet, &after, summary)
+            .by(device)
+            .see(&on, "calico-node -bpf conntrack dump".to_owned())
+            .uncertain = Some(UNMEASURED.to_owned());
+        after
+    }
+
+    fn ebpf_socket(&mut self, node: NodeId, original: &Packet, packet: Packet) -> End {
+        let machine = self.node_machine(node);
+        self.track(machine, original, &packet);
+        self.local_socket(node, packet)
+    }
+
+    fn ebpf_source_range(
+        &mut self,
+        node: NodeId,
+        packet: &Packet,
+        frontend: &Frontend<'_>,
+    ) -> Option<End> {
+        let ranges = &frontend.service.source_ranges;
+        if frontend.kind != FrontendKind::LoadBalancerIp
+            || ranges.is_empty()
+            || ranges.iter().any(|range| range.contains(&packet.source))
+        {
+            return None;
+        }
+        let mut cite = frontend.service.cite.clone();
+        "spec.loadBalancerSourceRanges".clone_into(&mut cite.field);
+        let message = format!(
+            "{} is in none of the loadBalancerSourceRanges of {}, so eBPF drops it",
+            packet.source, frontend.service.cite.object
+        );
+        let on = self.node_name(node);
+        self.step(
+            (self.node_machine(node), Hook::Device),
+            Rule::SourceRange,
+            packet,
+            packet,
+            message.clone(),
+        )
+        .because([Evidence::of(cite.clone(), &message)])
+        .see(&on, "calico-node -bpf nat dump".to_owned())
+        .uncertain = Some(UNMEASURED.to_owned());
+        let cause = Cause { kind: CauseKind::SourceRange, cite: Some(cite), message };
+        Some(End::caused(Verdict::Dropped, cause))
+    }
+
+    /// No backend: the socket call fails, or an ICMP unreachable answers.
+    fn ebpf_refuse(
+        &mut self,
+        node: NodeId,
+        packet: &Packet,
+        frontend: &Frontend<'_>,
+        hook: Hook,
+    ) -> End {
+        let service = &frontend.service.cite.object;
+        let any = !self.ready(node, frontend, packet).cluster.is_empty();
+        let (kind, evidence) = if any {
+            let evidence = frontend.policy_evidence("only ready endpoints on this node are used");
+            (CauseKind::NoLocalEndpoints, evidence)
+        } else {
+            let evidence = Evidence::of(frontend.service.cite.clone(), "no ready endpoints");
+            (CauseKind::NoEndpoints, evidence)
+        };
+        let how = match hook {
+            Hook::Socket => "connect() fails with EPERM",
+            _ => "eBPF answers with an ICMP port unreachable",
+        };
+        let which =
+            if any { "ready endpoints, but none on this node" } else { "no ready endpoints" };
+        let message = format!("{service} has {which}: {how}");
+        let cite = Some(evidence.cite.clone());
+        let on = self.node_name(node);
+        let machine = self.node_machine(node);
+        self.track(machine.clone(), packet, packet);
+        self.step((machine, hook), Rule::NoEndpoints, packet, packet, message.clone())
+            .because([evidence])
+            .see(&on, "calico-node -bpf nat dump".to_owned())
+            .uncertain = Some(UNMEASURED.to_owned());
+        End::Failed(Failure {
+            verdict: Verdict::Rejected,
+            cause: Cause { kind, cite, message },
+            rejected_by: (hook != Hook::Socket).then(|| (node, packet.clone())),
+        })
+    }
+
+    /// The reply at the endpoint's node goes back through the node that forwarded the request,
+    /// unless that is told not to insist (`bpfExternalServiceMode: DSR`).
+    pub(super) fn ebpf_return(&mut self, node: NodeId, packet: &Packet) -> Option<End> {
+        let entry = self.forwarded_by.filter(|entry| *entry != node)?;
+        if self.cluster.felix.dsr.value {
+            return None;
+        }
+        let v4 = packet.destination.is_ipv4();
+        let (source, destination) = self
+            .cluster
+            .node(node)
+            .and_then(|node| node.address(v4))
+            .zip(self.cluster.node(entry).and_then(|node| node.address(v4)))?;
+        let encapsulation = Encapsulation::Vxlan;
+        let wrapped = packet.wrapped(Some(Outer { encapsulation, source, destination }));
+        let summary = format!("the answer goes back through {}, in VXLAN", self.node_name(entry));
+        let see = dump("eth0", &wrapped);
+        let on = self.node_name(node);
+        self.step(
+            (self.node_machine(node), Hook::Device),
+            Rule::Encapsulate,
+            packet,
+            &wrapped,
+            summary,
+        )
+        .by("eth0".to_owned())
+        .see(&on, see);
+        Some(self.arrive(entry, wrapped, Device::Tunnel(encapsulation)))
+    }
+}
+
+/// The entry that `calico-node -bpf nat dump` prints.
+fn nat_dump(
+    frontend: &Frontend<'_>,
+    packet: &Packet,
+    of: usize,
+    endpoint: &Endpoint,
+) -> Vec<String> {
+    let protocol = match packet.protocol {
+        Protocol::Tcp => 6,
+        Protocol::Udp => 17,
+        Protocol::Sctp => 132,
+    };
+    let local = usize::from(frontend.local());
+    vec![
+        format!(
+            "{} port {} proto {protocol} … count {of} local {local}",
+            packet.destination,
+            packet.destination_port.unwrap_or(0)
+        ),
+        format!("\t{}", address_and_port(endpoint.ip, Some(endpoint.port))),
+    ]
+}
