@@ -1,10 +1,6 @@
 //! The command line from outside: what it prints, what it says of bad input, how it ends.
 
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test: what is broken must stop it"
-)]
+#![expect(clippy::expect_used, reason = "a test: what is broken must stop it")]
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
