@@ -25,6 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let file = file
                     .canonicalize()
                     .map_err(|error| format!("examples/gallery.txt lists `{name}`: {error}"))?;
+                let file = file.display().to_string();
                 writeln!(
                     code,
                     "Example {{ group: {group:?}, name: {name:?}, text: include_str!({file:?}) }},"

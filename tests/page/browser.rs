@@ -297,6 +297,12 @@ impl Page {
         self.devtools("Emulation.setEmulatedMedia", json!({ "features": features }));
     }
 
+    /// Has the browser fail to load what matches, `*` standing for anything.
+    pub(crate) fn block(&self, addresses: &[&str]) {
+        self.devtools("Network.enable", json!({}));
+        self.devtools("Network.setBlockedURLs", json!({ "urls": addresses }));
+    }
+
     /// Fails where axe finds the page wanting in accessibility as it is now.
     #[track_caller]
     pub(crate) fn no_axe_violations(&self) {

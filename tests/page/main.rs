@@ -13,6 +13,7 @@
 
 mod browser;
 mod editor;
+mod page;
 mod site;
 
 use browser::{Page, visit};

@@ -7,8 +7,10 @@ use crate::engine::{Answer, Asked, Shared};
 use crate::flows::Flows;
 use crate::header::Opened;
 use crate::help::{EXPORT_CALICO, EXPORT_COMMAND};
+use crate::matrix::Matrix;
 use crate::pickers::Pickers;
 use crate::state::{Action, Tab};
+use crate::tabs::Tabs;
 
 #[derive(Debug, PartialEq, Properties)]
 pub(crate) struct AnswersProps {
@@ -43,7 +45,7 @@ pub(crate) fn Answers(props: &AnswersProps) -> Html {
                 <Pickers answer={shown.clone()} asked={asked.clone()} {current} act={act.clone()} />
                 <Flows answer={shown.clone()} at={*at} asked={asked.clone()} {current} act={act.clone()} />
                 if let Some(asked) = asked {
-                    { path(shown, asked, act) }
+                    { explained(props, asked) }
                 } else {
                     <p class="no-flow">
                         { "There is nothing to follow yet: the text has no Service, no pod and no \
@@ -56,13 +58,20 @@ pub(crate) fn Answers(props: &AnswersProps) -> Html {
     }
 }
 
-fn path(shown: &Shared<Answer>, asked: &Asked, act: &Callback<Action>) -> Html {
-    let _ = (shown, act);
+fn explained(props: &AnswersProps, asked: &Asked) -> Html {
+    let (shown, act) = (&props.shown, &props.act);
     let (sign, class, word) = crate::flows::look(asked.trace.verdict);
+    let panel = match props.tab {
+        Tab::Path => html! {},
+        Tab::Matrix => html! { <Matrix answer={shown.clone()} act={act.clone()} /> },
+    };
     html! {
-        <section class={classes!("verdict", class)} aria-label="Verdict" role="status">
-            <p><strong>{ format!("{sign} {word}") }</strong></p>
-        </section>
+        <>
+            <section class={classes!("verdict", class)} aria-label="Verdict" role="status">
+                <p><strong>{ format!("{sign} {word}") }</strong></p>
+            </section>
+            <Tabs tab={props.tab} act={act.clone()}>{ panel }</Tabs>
+        </>
     }
 }
 

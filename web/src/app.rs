@@ -36,13 +36,13 @@ pub(crate) fn App() -> Html {
     let answer =
         use_memo(Rc::clone(&session.text), |text| Shared::new(Answer::to(Rc::clone(text))));
     let answer = (*answer).clone();
-    // While the text is broken, the last picture stays: what is half typed explains nothing.
-    let whole = use_mut_ref(|| None::<Shared<Answer>>);
-    let broken = answer.broken();
-    if broken.is_none() {
-        *whole.borrow_mut() = Some(answer.clone());
+    // While something is half typed, the last whole picture stays: the rest explains nothing.
+    let whole = use_mut_ref(|| answer.clone());
+    let lost = answer.lost(&whole.borrow());
+    if !lost {
+        *whole.borrow_mut() = answer.clone();
     }
-    let shown = whole.borrow().clone().unwrap_or_else(|| answer.clone());
+    let shown = whole.borrow().clone();
     let current = shown == answer;
 
     let selected = use_memo((shown.clone(), session.flow.clone()), |(shown, flow)| {
@@ -107,7 +107,7 @@ pub(crate) fn App() -> Html {
             html! { <EmbedCode session={kept} title={title.clone()} {onclose} /> }
         }
         Some(Opened::Export) => {
-            html! { <Export answer={shown.clone()} asked={asked.clone()} {dark} {onclose} /> }
+            html! { <Export answer={shown.clone()} asked={asked.clone()} {onclose} /> }
         }
         Some(Opened::Help) => html! { <Help {onclose} /> },
     };

@@ -7,12 +7,13 @@ use gloo::file::File;
 use gloo::file::futures::read_as_bytes;
 use gloo::utils::document;
 use hopwise::link::Link;
+use hopwise::text::edit;
 use wasm_bindgen::JsCast;
 use web_sys::{DragEvent, FileList};
 use yew::prelude::*;
 
 use crate::examples;
-use crate::state::{Action, append};
+use crate::state::Action;
 
 /// Adds the documents of dropped files. An example that nobody has changed makes room for them.
 #[hook]
@@ -62,7 +63,7 @@ async fn read_all(files: FileList) -> Result<String, String> {
         let bytes = read_as_bytes(&file).await.map_err(|_| format!("`{name}` cannot be read"))?;
         let text = String::from_utf8(bytes)
             .map_err(|_| format!("`{name}` is no text: drop YAML or JSON files"))?;
-        all = append(&all, &text);
+        all = edit::apply(&all, &[edit::append(&all, &text)]);
     }
     Ok(all)
 }

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::rc::Rc;
 
 use hopwise::datapath::{Flow, Trace};
-use hopwise::text::{Severity, Span};
+use hopwise::text::{Origin, Severity, Span};
 use hopwise::{Reading, read, trace};
 
 use crate::state::Selected;
@@ -103,13 +103,33 @@ impl Answer {
         }
     }
 
-    /// The place where the YAML itself is broken, so that what stands there is unknown.
+    /// The first place where so much is wrong that the object there could not be told.
     pub(crate) fn broken(&self) -> Option<Span> {
         self.reading
             .problems
             .iter()
             .find(|problem| problem.severity == Severity::Error && problem.object.is_none())
             .map(|problem| problem.span)
+    }
+
+    /// Whether something broke that `earlier` still had. A new document that is only half typed
+    /// takes nothing away.
+    pub(crate) fn lost(&self, earlier: &Self) -> bool {
+        self.broken().is_some() && self.written() < earlier.written()
+    }
+
+    /// How much the text says.
+    fn written(&self) -> usize {
+        let cluster = &self.reading.cluster;
+        let written = |origin: &Origin| usize::from(matches!(origin, Origin::Written(_)));
+        cluster.policies.tiers.iter().map(|tier| tier.policies.len()).sum::<usize>()
+            + cluster.services.len()
+            + cluster.nodes.iter().map(|it| written(&it.origin)).sum::<usize>()
+            + cluster.pods.iter().map(|it| written(&it.origin)).sum::<usize>()
+            + cluster.pools.iter().map(|it| written(&it.origin)).sum::<usize>()
+            + cluster.namespaces.values().map(|it| written(&it.origin)).sum::<usize>()
+            + written(&cluster.proxy.mode.origin)
+            + self.reading.scenario.flows.iter().filter(|it| it.span.is_some()).count()
     }
 
     /// Whether there is nothing to show.

@@ -1,5 +1,7 @@
 //! Files to keep.
 
+use hopwise::picture::{self, Layout};
+use hopwise::report::{markdown, mermaid};
 use yew::prelude::*;
 
 use crate::browser;
@@ -12,28 +14,81 @@ pub(crate) struct ExportProps {
     pub(crate) answer: Shared<Answer>,
     /// The selected flow.
     pub(crate) asked: Option<Asked>,
-    /// Whether the picture is to be dark.
-    pub(crate) dark: bool,
     pub(crate) onclose: Callback<()>,
+}
+
+/// A file to save.
+struct Offer {
+    label: String,
+    words: String,
+    name: String,
+    kind: &'static str,
+    content: String,
 }
 
 #[component]
 pub(crate) fn Export(props: &ExportProps) -> Html {
-    let name = file_name(&props.answer.reading.scenario.name);
-    let save = |suffix: &str, kind: &'static str, content: String| {
-        let name = format!("{name}.{suffix}");
-        move |_: MouseEvent| browser::download(&name, kind, &content)
-    };
+    let offers = offers(&props.answer, props.asked.as_ref());
+    let items = offers.into_iter().map(|offer| {
+        let Offer { label, words, name, kind, content } = offer;
+        let save = move |_: MouseEvent| browser::download(&name, kind, &content);
+        html! {
+            <li>
+                <button type="button" class="button" onclick={save}>{ label }</button>
+                <span>{ words }</span>
+            </li>
+        }
+    });
     html! {
         <Dialog title="Export" onclose={props.onclose.clone()}>
-            <ul class="exports">
-                <li>
-                    <button type="button" class="button" onclick={save("yaml", "application/yaml", props.answer.text.to_string())}>{ "YAML" }</button>
-                    <span>{ "The scenario: for kubectl apply, and for hopwise check." }</span>
-                </li>
-            </ul>
+            <ul class="exports">{ for items }</ul>
         </Dialog>
     }
+}
+
+fn offers(answer: &Answer, asked: Option<&Asked>) -> Vec<Offer> {
+    let name = file_name(&answer.reading.scenario.name);
+    let mut offers = vec![Offer {
+        label: "YAML".to_owned(),
+        words: "The scenario: for kubectl apply, and for hopwise check.".to_owned(),
+        name: format!("{name}.yaml"),
+        kind: "application/yaml",
+        content: answer.text.to_string(),
+    }];
+    let Some(asked) = asked else { return offers };
+    let count = asked.trace.outcomes.len();
+    for (at, outcome) in asked.trace.outcomes.iter().enumerate() {
+        let (label, words, suffix) = if count == 1 {
+            ("SVG".to_owned(), "The diagram.".to_owned(), String::new())
+        } else {
+            let endpoint = outcome.endpoint.as_deref().unwrap_or("no endpoint");
+            let number = at + 1;
+            (format!("SVG {number}"), format!("The diagram to {endpoint}."), format!("-{number}"))
+        };
+        let picture = picture::draw(&answer.reading.cluster, outcome, Layout::Wide);
+        offers.push(Offer {
+            label,
+            words,
+            name: format!("{name}{suffix}.svg"),
+            kind: "image/svg+xml",
+            content: picture::svg(&picture),
+        });
+    }
+    offers.push(Offer {
+        label: "Markdown".to_owned(),
+        words: "The selected flow's verdict and hops, for an issue or a runbook.".to_owned(),
+        name: format!("{name}.md"),
+        kind: "text/markdown",
+        content: markdown::path(&asked.trace),
+    });
+    offers.push(Offer {
+        label: "Mermaid".to_owned(),
+        words: "The selected flow as a sequence diagram, for Markdown that draws it.".to_owned(),
+        name: format!("{name}.mmd"),
+        kind: "text/plain",
+        content: mermaid::path(&asked.trace),
+    });
+    offers
 }
 
 /// A name that every file system takes.

@@ -167,7 +167,7 @@ fn NewFlow(props: &NewFlowProps) -> Html {
             event.prevent_default();
             let Some(flow) = &flow else { return };
             let name = name.cast::<HtmlInputElement>().map(|it| it.value()).unwrap_or_default();
-            act.emit(Action::Apply(picker::keep(&answer.text, flow, name.trim())));
+            act.emit(Action::Edit(picker::keep(&answer.text, flow, name.trim()).into()));
             onclose.emit(());
         }
     };

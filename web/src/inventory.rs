@@ -19,21 +19,14 @@ pub(crate) struct InventoryProps {
 pub(crate) fn Inventory(props: &InventoryProps) -> Html {
     let assumed = &props.answer.reading.cluster.assumed;
     let items = assumed.iter().map(|assumption| {
-        let yaml = assumption.yaml.clone();
-        let write = props.act.reform(move |_: MouseEvent| Action::Append(yaml.clone()));
-        let label = format!("Write {} into the text", assumption.object);
         html! {
             <li class="assumed">
-                <span class="assumed-words">
-                    <span class="mono">{ assumption.object.to_string() }</span>
-                    <span class="quiet">{ format!(" {}", assumption.reason) }</span>
-                </span>
-                if !assumption.yaml.is_empty() {
-                    <button type="button" class="button small" aria-label={label} onclick={write}>{ "Write" }</button>
-                }
+                <span class="mono">{ assumption.object.to_string() }</span>
+                <span class="quiet">{ format!(" {}", assumption.reason) }</span>
             </li>
         }
     });
+    // All or nothing: with one node written down, the others would no longer be assumed.
     let every: Vec<_> =
         assumed.iter().filter(|it| !it.yaml.is_empty()).map(|it| it.yaml.trim_end()).collect();
     let every = format!("{}\n", every.join("\n---\n"));
@@ -52,7 +45,7 @@ pub(crate) fn Inventory(props: &InventoryProps) -> Html {
             } else {
                 <p class="inventory-lead">
                     <span class="quiet">{ "What the text does not contain, and why it is taken to be there." }</span>
-                    <button type="button" class="button small" onclick={write_every}>{ "Write all into the text" }</button>
+                    <button type="button" class="button small" onclick={write_every}>{ "Write them into the text" }</button>
                 </p>
                 <ul tabindex="0" aria-label="Assumed objects">{ for items }</ul>
             }
@@ -64,8 +57,9 @@ pub(crate) fn Inventory(props: &InventoryProps) -> Html {
 fn summary(answer: &Answer) -> (String, String) {
     let cluster = &answer.reading.cluster;
     let written = |origin: &Origin| matches!(origin, Origin::Written(_));
+    let policies = cluster.policies.tiers.iter().map(|tier| tier.policies.len()).sum();
     let present = [
-        counted(policies(answer), "policy"),
+        counted(policies, "policy"),
         counted(cluster.services.len(), "service"),
         counted(cluster.nodes.iter().filter(|it| written(&it.origin)).count(), "node"),
         counted(cluster.pods.iter().filter(|it| written(&it.origin)).count(), "pod"),
@@ -80,11 +74,6 @@ fn summary(answer: &Answer) -> (String, String) {
     let missing: Vec<_> =
         kinds.into_iter().filter_map(|(kind, count)| counted(count, &noun(kind))).collect();
     (present, missing.join(", "))
-}
-
-fn policies(answer: &Answer) -> usize {
-    let _ = answer;
-    0
 }
 
 /// A kind as prose writes it: `Node` is a node, `IPPool` stays.

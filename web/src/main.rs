@@ -16,11 +16,13 @@ mod flows;
 mod header;
 mod help;
 mod inventory;
+mod matrix;
 mod pickers;
 mod problems;
 mod share;
 mod splitter;
 mod state;
+mod tabs;
 
 fn main() {
     crash::watch();

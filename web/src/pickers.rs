@@ -37,7 +37,9 @@ fn show(row: &Picker, props: &PickersProps) -> Html {
             move |_: MouseEvent| {
                 let flow = asked.as_ref().map(|asked| &asked.trace.flow);
                 let cluster = &answer.reading.cluster;
-                act.emit(Action::Apply(picker::pick(&answer.text, cluster, flow, dial, value)));
+                act.emit(Action::Edit(
+                    picker::pick(&answer.text, cluster, flow, dial, value).into(),
+                ));
             }
         };
         // Choosing what is chosen would only restate the default in the text.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use hopwise::datapath::Flow;
 use hopwise::link::{Link, View};
-use hopwise::text::{Edit, Span};
+use hopwise::text::{Edit, Span, edit};
 use yew::prelude::*;
 
 /// What the user did.
@@ -53,6 +53,8 @@ pub(crate) enum Tab {
     /// The packet's way.
     #[default]
     Path,
+    /// Who may reach whom.
+    Matrix,
 }
 
 /// What the user may fix the colours to.
@@ -117,8 +119,10 @@ impl Reducible for Session {
                 next.touched = self.touched;
             }
             Action::Edit(text) => next.text = text,
-            Action::Apply(edits) => next.text = apply(&self.text, edits).into(),
-            Action::Append(documents) => next.text = append(&self.text, &documents).into(),
+            Action::Apply(edits) => next.text = edit::apply(&self.text, &edits).into(),
+            Action::Append(documents) => {
+                next.text = edit::apply(&self.text, &[edit::append(&self.text, &documents)]).into();
+            }
             Action::Ask(selected) => next.flow = Some(selected),
             Action::Show(tab) => next.tab = tab,
             Action::Colour(theme) => next.theme = theme,
@@ -166,12 +170,13 @@ impl Session {
 
 impl Tab {
     /// Every tab, in order.
-    pub(crate) const ALL: [Self; 1] = [Self::Path];
+    pub(crate) const ALL: [Self; 2] = [Self::Path, Self::Matrix];
 
     /// Its name in links.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Path => "path",
+            Self::Matrix => "matrix",
         }
     }
 
@@ -179,6 +184,7 @@ impl Tab {
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Path => "Path",
+            Self::Matrix => "Matrix",
         }
     }
 
@@ -202,71 +208,12 @@ impl Theme {
     }
 }
 
-/// `text` with `edits` made. Edits that overlap or lie outside are left out.
-pub(crate) fn apply(text: &str, mut edits: Vec<Edit>) -> String {
-    edits.sort_by_key(|edit| edit.start);
-    let mut result = String::with_capacity(text.len() + 64);
-    let mut done = 0;
-    for edit in edits {
-        let (Some(kept), Some(_)) = (text.get(done..edit.start), text.get(edit.start..edit.end))
-        else {
-            continue;
-        };
-        result.push_str(kept);
-        result.push_str(&edit.insert);
-        done = edit.end;
-    }
-    result.push_str(text.get(done..).unwrap_or_default());
-    result
-}
-
-/// `text` with `documents` behind it, parted from it by `---`.
-pub(crate) fn append(text: &str, documents: &str) -> String {
-    let documents = documents.trim_start_matches("---\n");
-    let kept = text.trim_end();
-    if kept.is_empty() {
-        return documents.to_owned();
-    }
-    let rule = if kept == "---" || kept.ends_with("\n---") { "" } else { "---\n" };
-    format!("{kept}\n{rule}{documents}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn after(session: Session, action: Action) -> Session {
         (*Rc::new(session).reduce(action)).clone()
-    }
-
-    fn edit(start: usize, end: usize, insert: &str) -> Edit {
-        Edit { start, end, insert: insert.to_owned() }
-    }
-
-    #[test]
-    fn edits_are_made_wherever_they_stand_in_the_list() {
-        assert_eq!(
-            apply("abcdef", vec![edit(4, 5, "E"), edit(0, 1, ""), edit(2, 2, "+")]),
-            "b+cdEf"
-        );
-    }
-
-    #[test]
-    fn edits_that_cannot_be_made_are_left_out() {
-        let edits = vec![edit(0, 2, "X"), edit(1, 3, "Y"), edit(9, 9, "Z"), edit(3, 2, "W")];
-        assert_eq!(apply("äbc", edits), "Xbc");
-    }
-
-    #[test]
-    fn documents_are_added_behind_a_rule() {
-        for (text, sum) in [
-            ("", "kind: Pod\n"),
-            ("kind: Service", "kind: Service\n---\nkind: Pod\n"),
-            ("kind: Service\n---\n\n", "kind: Service\n---\nkind: Pod\n"),
-        ] {
-            assert_eq!(append(text, "kind: Pod\n"), sum);
-            assert_eq!(append(text, "---\nkind: Pod\n"), sum);
-        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The text: a YAML stream as nodes that know their place, and the smallest edits that change it.
 
 mod de;
+pub mod edit;
 mod node;
 mod place;
 mod reader;
