@@ -104,11 +104,11 @@ fn walk_once<'a>(walk: &mut Walk<'a>, question: &Question<'a>) -> Outcome {
         End::Failed(failure) => refused(walk, question, failure),
         arrived => {
             let back = match (&question.sender, arrived) {
-                // A pod that talks to itself answers itself.
+                // A pod that talks to itself answers itself, at the address that it asked.
                 (Sender::Pod(own, _), End::Pod(pod, packet))
                     if own == pod && packet.source == packet.destination =>
                 {
-                    End::Pod(*pod, packet.answered())
+                    End::Pod(*pod, question.packet.answered())
                 }
                 _ => walk.answer(arrived),
             };

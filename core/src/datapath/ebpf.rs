@@ -34,7 +34,7 @@ impl<'a> Walk<'a> {
     pub(super) fn ebpf_receive(&mut self, node: NodeId, packet: Packet, from: Device) -> End {
         let packet = self.come_in(node, packet, from);
         if let Device::Pod(pod) = from {
-            return self.ebpf_from_pod(node, pod, packet);
+            return self.ebpf_from_pod(node, pod, &packet);
         }
         let hop = self.forwarded_by.filter(|_| matches!(from, Device::Tunnel(_)));
         match self.balance_from_outside(node, &packet) {
@@ -89,25 +89,25 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn ebpf_from_pod(&mut self, node: NodeId, pod: PodId, packet: Packet) -> End {
+    fn ebpf_from_pod(&mut self, node: NodeId, pod: PodId, packet: &Packet) -> End {
         let connect_time = packet.protocol == Protocol::Tcp;
         let hook = if connect_time { Hook::Socket } else { Hook::Device };
-        let after = match self.balance_from_inside(node, &packet) {
+        let after = match self.balance_from_inside(node, packet) {
             Balanced::Plain => packet.clone(),
-            Balanced::Nowhere(frontend) => return self.ebpf_refuse(node, &packet, &frontend, hook),
+            Balanced::Nowhere(frontend) => return self.ebpf_refuse(node, packet, &frontend, hook),
             Balanced::To(frontend, endpoints) => {
                 let Some(endpoint) = self.ebpf_pick(&endpoints) else {
-                    return self.ebpf_refuse(node, &packet, &frontend, hook);
+                    return self.ebpf_refuse(node, packet, &frontend, hook);
                 };
-                self.ebpf_dnat(node, hook, &packet, &frontend, endpoint, endpoints.len())
+                self.ebpf_dnat(node, hook, packet, &frontend, endpoint, endpoints.len())
             }
         };
         if connect_time && after.destination == packet.source {
-            self.track(self.node_machine(node), &packet, &after);
+            self.track(self.node_machine(node), packet, &after);
             self.source_at_pod = Some(after.source);
             return End::Pod(pod, after);
         }
-        self.ebpf_route(node, &packet, after, Some(pod))
+        self.ebpf_route(node, packet, after, Some(pod))
     }
 
     fn ebpf_pick(&mut self, endpoints: &[&'a Endpoint]) -> Option<&'a Endpoint> {

@@ -1,0 +1,330 @@
+//! The decision tables of the datapath, as an engineer writes them on a whiteboard.
+//!
+//! One endpoint, on node2. Each cell is `P/A`: the source that the pod's ingress policy is asked
+//! about, and the source that the application gets; `-` for a policy that is not asked. `tunN` and
+//! `ethN` are nodeN's addresses, `own` is the sending pod's. `=` repeats the cell before.
+//! `timeout` is silence, `refused` an immediate error.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test: a broken table must stop it")]
+
+use std::net::IpAddr;
+
+use hopwise::datapath::{Rule, Verdict};
+use hopwise::policy::Direction;
+use hopwise::{Cluster, Flow, read, trace};
+
+/// externalTrafficPolicy Cluster, IPIP. Rows C1 to C14.
+const CLUSTER: &str = "
+row  from    to              iptables   ipvs       nftables   ebpf
+C1   client  node2:np        cl/eth2    =          =          cl/cl
+C1   client  vip2            cl/eth2    =          =          cl/cl
+C2   client  node1:np        tun1/tun1  =          =          cl/cl
+C2   client  vip1            tun1/tun1  =          =          cl/cl
+C3   client  lb>node1        tun1/tun1  =          =          lb/lb
+C3   client  lb>node2        lb/eth2    =          =          lb/lb
+C5   bar1    node1:np        tun1/tun1  =          =          own/own
+C5   bar1    vip1            tun1/tun1  =          =          own/own
+C6   bar2    node2:np        own/eth2   =          =          own/own
+C6   bar2    vip1            own/eth2   =          =          own/own
+C7   bar1    node3:np        tun3/tun3  =          =          own/own
+C8   bar1    node2:np        eth1/eth2  =          =          own/own
+C9   node1   node1:np        tun1/tun1  =          =          =
+C9   node1   vip1            tun1/tun1  =          =          =
+C10  node1   node3:np        tun3/tun3  =          =          tun1/tun1
+C11  node1   node2:np        eth1/eth2  =          =          tun1/tun1
+C12  node2   node2:np        -/eth2     =          =          =
+C13  node2   node1:np        tun1/tun1  =          =          -/eth2
+C14  tekton  node2:np        own/eth2   =          =          -/own
+";
+
+/// externalTrafficPolicy Local, IPIP. Rows L1 to L13.
+const LOCAL: &str = "
+row  from    to              iptables   ipvs       nftables   ebpf
+L1   client  node2:np        cl/cl      =          =          =
+L1   client  vip2            cl/cl      =          =          =
+L2   client  node1:np        timeout    timeout    timeout    refused
+L4   client  lb>node2        lb/lb      =          =          =
+L5   bar1    node1:np        own/own    =          =          =
+L5   bar1    vip1            own/own    =          =          =
+L6   bar2    node2:np        own/own    =          =          =
+L7   bar1    node2:np        eth1/eth1  =          =          own/own
+L8   bar1    node3:np        timeout    =          =          own/own
+L9   node1   node1:np        tun1/tun1  =          =          =
+L9   node1   vip1            tun1/tun1  =          =          =
+L10  node2   node2:np        -/eth2     =          =          =
+L10  node2   vip1            -/eth2     -/vip1     -/eth2     =
+L11  node1   node2:np        eth1/eth1  =          =          tun1/tun1
+L12  node1   node3:np        timeout    =          =          tun1/tun1
+L13  tekton  node2:np        own/eth2   =          =          -/own
+";
+
+/// ClusterIP, and pod addresses. Rows K1 to K7 and I1 to I5.
+const INSIDE: &str = "
+row  from    to              iptables   ipvs       nftables   ebpf
+K1   bar1    svc             own/own    =          =          =
+K2   bar2    svc             own/own    =          =          =
+K3   tekton  svc             own/eth2   =          =          -/own
+K4   node1   svc             tun1/tun1  =          =          =
+K5   node2   svc             -/eth2     =          =          =
+K6   client  svc@node2       cl/eth2    =          =          cl/cl
+K7   client  svc@node1       tun1/tun1  =          =          cl/cl
+I1   bar1    pod             own/own    =          =          =
+I2   bar2    pod             own/own    =          =          =
+I3   node1   pod             tun1/tun1  =          =          =
+I4   node2   pod             -/eth2     =          =          =
+I5   client  pod@node2       cl/cl      =          =          =
+I12  tekton  pod             -/own      =          =          =
+";
+
+/// ClusterIP without clusterCIDR: kube-proxy can't tell pods from others.
+const INSIDE_NO_DETECTOR: &str = "
+row  from    to              iptables   ipvs       nftables
+K1   bar1    svc             own/own    =          =
+K2   bar2    svc             own/own    =          =
+K3   tekton  svc             own/eth2   =          =
+K4   node1   svc             tun1/tun1  =          =
+K6   client  svc@node2       cl/cl      =          =
+K7   client  svc@node1       timeout    =          =
+";
+
+/// ClusterIP with masqueradeAll.
+const INSIDE_MASQUERADE_ALL: &str = "
+row  from    to              iptables   ipvs       nftables
+K1   bar1    svc             tun1/tun1  =          =
+K2   bar2    svc             own/eth2   =          =
+K3   tekton  svc             own/eth2   =          =
+K4   node1   svc             tun1/tun1  =          =
+K6   client  svc@node2       cl/eth2    =          =
+K7   client  svc@node1       tun1/tun1  =          =
+";
+
+#[test]
+fn external_traffic_policy_cluster() {
+    compare(CLUSTER, &World { policy: "Cluster", ..World::default() });
+}
+
+#[test]
+fn external_traffic_policy_local() {
+    compare(LOCAL, &World { policy: "Local", ..World::default() });
+}
+
+#[test]
+fn cluster_ip_and_pod_addresses() {
+    compare(INSIDE, &World::default());
+}
+
+#[test]
+fn cluster_ip_without_a_local_detector() {
+    compare(INSIDE_NO_DETECTOR, &World { cluster_cidr: false, ..World::default() });
+}
+
+#[test]
+fn cluster_ip_with_masquerade_all() {
+    compare(INSIDE_MASQUERADE_ALL, &World { masquerade_all: true, ..World::default() });
+}
+
+/// What encapsulation changes: the masquerade towards another node, and nothing else.
+#[test]
+fn without_encapsulation_the_tunnels_addresses_become_the_nodes() {
+    for (table, policy) in [(CLUSTER, "Cluster"), (INSIDE, "Cluster")] {
+        let table = table.replace("tun", "eth");
+        compare(&table, &World { policy, encapsulation: "bgp", ..World::default() });
+    }
+}
+
+#[test]
+fn vxlan_is_as_ipip() {
+    compare(CLUSTER, &World { encapsulation: "vxlan", ..World::default() });
+    compare(INSIDE, &World { encapsulation: "vxlan", ..World::default() });
+}
+
+struct World {
+    policy: &'static str,
+    encapsulation: &'static str,
+    cluster_cidr: bool,
+    masquerade_all: bool,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self { policy: "Cluster", encapsulation: "ipip", cluster_cidr: true, masquerade_all: false }
+    }
+}
+
+/// Compares every cell, and reports all that differ.
+fn compare(table: &str, world: &World) {
+    let mut lines = table.lines().filter(|line| !line.trim().is_empty());
+    let modes: Vec<&str> = lines.next().unwrap().split_whitespace().skip(3).collect();
+    let clusters: Vec<(&str, Vec<Cluster>)> = modes
+        .iter()
+        .map(|mode| {
+            let at = |entry: &str| read(&text(mode, world, entry)).cluster;
+            (*mode, vec![at("node1"), at("node2")])
+        })
+        .collect();
+    let mut wrong = Vec::new();
+    for line in lines {
+        let mut words = line.split_whitespace();
+        let (row, from, to) = (words.next().unwrap(), words.next().unwrap(), words.next().unwrap());
+        let mut wanted = "";
+        for (cell, (mode, at)) in words.zip(&clusters) {
+            wanted = if cell == "=" { wanted } else { cell };
+            let entry = usize::from(to.ends_with("@node2"));
+            let got = ask(&at[entry], from, to);
+            let resolved = wanted.replace("own", from);
+            if got != resolved {
+                wrong.push(format!(
+                    "{row} {from} -> {to}, {mode}: {resolved} in the table, {got} here"
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}\n{}", world.encapsulation, wrong.join("\n"));
+}
+
+fn ask(cluster: &Cluster, from: &str, to: &str) -> String {
+    let from = match from {
+        "client" => "client/client".to_owned(),
+        "tekton" => "pod/tekton/tekton".to_owned(),
+        node if node.starts_with("node") => format!("node/{node}"),
+        pod => format!("pod/bar/{pod}"),
+    };
+    let (to, _) = to.split_once('@').unwrap_or((to, ""));
+    let to = match to {
+        "svc" => "service/tekton/tekton:9097".to_owned(),
+        "pod" => "pod/tekton/tekton:9097".to_owned(),
+        "vip1" => "ip/203.0.113.11:9097".to_owned(),
+        "vip2" => "ip/203.0.113.12:9097".to_owned(),
+        other => match (other.strip_suffix(":np"), other.strip_prefix("lb>")) {
+            (Some(node), _) => format!("nodePort/{node}:31602"),
+            (_, Some(node)) => format!("loadBalancer/tekton/tekton:9097@lb/{node}"),
+            _ => panic!("{other}"),
+        },
+    };
+    let flow: Flow = format!("{from} -> {to}").parse().unwrap();
+    let traced = trace(cluster, &flow);
+    let [outcome] = traced.outcomes.as_slice() else {
+        panic!("{flow}: {} ways", traced.outcomes.len())
+    };
+    match outcome.verdict {
+        Verdict::Dropped => "timeout".to_owned(),
+        Verdict::Rejected => "refused".to_owned(),
+        Verdict::Delivered => {
+            let asked = outcome.steps.iter().find(|step| {
+                step.rule == Rule::IngressGate
+                    && step.gate.as_ref().is_some_and(|gate| gate.direction == Direction::Ingress)
+            });
+            let asked = asked.map_or_else(|| "-".to_owned(), |step| name(step.before.source));
+            format!("{asked}/{}", name(outcome.source_seen_by_app.unwrap()))
+        }
+        other => format!("{other:?}: {:?}", outcome.cause.as_ref().map(|cause| &cause.message)),
+    }
+}
+
+const NAMES: [(&str, &str); 14] = [
+    ("192.168.1.99", "cl"),
+    ("192.168.1.200", "lb"),
+    ("192.168.1.11", "eth1"),
+    ("192.168.1.12", "eth2"),
+    ("192.168.1.13", "eth3"),
+    ("10.233.90.0", "tun1"),
+    ("10.233.96.0", "tun2"),
+    ("10.233.92.0", "tun3"),
+    ("10.233.90.10", "bar1"),
+    ("10.233.96.10", "bar2"),
+    ("10.233.92.10", "bar3"),
+    ("10.233.96.5", "tekton"),
+    ("203.0.113.11", "vip1"),
+    ("203.0.113.12", "vip2"),
+];
+
+fn name(address: IpAddr) -> String {
+    let found = NAMES.iter().find(|(ip, _)| *ip == address.to_string());
+    found.map_or_else(|| address.to_string(), |(_, name)| (*name).to_owned())
+}
+
+fn text(mode: &str, world: &World, entry: &str) -> String {
+    let (ipip, vxlan) = match world.encapsulation {
+        "ipip" => ("Always", "Never"),
+        "vxlan" => ("Never", "Always"),
+        _ => ("Never", "Never"),
+    };
+    let mut text = String::new();
+    for (index, tunnel) in [(1, 90), (2, 96), (3, 92)] {
+        text += &format!(
+            "
+apiVersion: v1
+kind: Node
+metadata:
+  name: node{index}
+  annotations:
+    projectcalico.org/IPv4Address: 192.168.1.1{index}/24
+    projectcalico.org/IPv4IPIPTunnelAddr: 10.233.{tunnel}.0
+    projectcalico.org/IPv4VXLANTunnelAddr: 10.233.{tunnel}.0
+---"
+        );
+    }
+    for (namespace, pod, node, ip) in [
+        ("tekton", "tekton", "node2", "10.233.96.5"),
+        ("bar", "bar1", "node1", "10.233.90.10"),
+        ("bar", "bar2", "node2", "10.233.96.10"),
+        ("bar", "bar3", "node3", "10.233.92.10"),
+    ] {
+        text += &format!(
+            "
+apiVersion: v1
+kind: Pod
+metadata: {{name: {pod}, namespace: {namespace}, labels: {{app: {pod}}}}}
+spec: {{nodeName: {node}, containers: [{{name: main, ports: [{{containerPort: 9097}}]}}]}}
+status: {{podIP: {ip}}}
+---"
+        );
+    }
+    let cidr = if world.cluster_cidr { "clusterCIDR: 10.233.64.0/18" } else { "" };
+    let (proxy, bpf) = if mode == "ebpf" { ("iptables", "true") } else { (mode, "false") };
+    let (policy, all) = (world.policy, world.masquerade_all);
+    text += &format!(
+        "
+apiVersion: v1
+kind: Service
+metadata: {{name: tekton, namespace: tekton}}
+spec:
+  type: LoadBalancer
+  clusterIP: 10.233.20.20
+  selector: {{app: tekton}}
+  externalTrafficPolicy: {policy}
+  ports: [{{port: 9097, nodePort: 31602}}]
+status: {{loadBalancer: {{ingress: [{{ip: 203.0.113.11}}, {{ip: 203.0.113.12}}]}}}}
+---
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {{name: pool}}
+spec: {{cidr: 10.233.64.0/18, blockSize: 26, ipipMode: {ipip}, vxlanMode: {vxlan}, natOutgoing: true}}
+---
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {{name: default}}
+spec: {{bpfEnabled: {bpf}}}
+---
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+mode: {proxy}
+{cidr}
+iptables: {{masqueradeAll: {all}}}
+nftables: {{masqueradeAll: {all}}}
+---
+apiVersion: hopwise.dev/v1
+kind: Scenario
+metadata: {{name: table}}
+spec:
+  clients: [{{name: client, ip: 192.168.1.99}}]
+  loadBalancers: [{{name: lb, ip: 192.168.1.200, sourceAddress: Replace, healthCheck: false}}]
+  routes:
+  - {{to: 203.0.113.11/32, via: node1}}
+  - {{to: 203.0.113.12/32, via: node2}}
+  - {{to: 10.233.20.0/24, via: {entry}}}
+  - {{to: 10.233.96.0/26, via: {entry}}}
+"
+    );
+    text
+}
