@@ -1,6 +1,8 @@
-//! A Chromium with one page in it, driven through chromedriver; calls block, so that tests read from top to bottom.
+//! A Chromium with one page in it, driven through chromedriver; calls block, so that tests read
+//! from top to bottom.
 //!
-//! Nothing here sleeps: what is waited for is watched inside the page, and found within a frame of its appearance.
+//! Nothing here sleeps: what is waited for is watched inside the page, and found within a frame of
+//! its appearance.
 
 use std::any::Any;
 use std::env;
@@ -22,11 +24,16 @@ use tokio::runtime::Runtime;
 
 use crate::site::{self, Path};
 
-/// How long the page may take to show what is waited for. Far more than it needs, for a machine that is busy.
+/// How long the page may take to show what is waited for. Far more than it needs, for a machine
+/// that is busy.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Opens the site with what follows its address (`?embed`, `#v1=…`), runs the test on it, and then fails if the browser's
-/// console has an error. Leaves a screenshot in `target/page/` where the test fails.
+/// How long until the browser, which keeps the time above, is taken to hang.
+const HANGING: Duration = Duration::from_secs(60);
+
+/// Opens the site with what follows its address (`?embed`, `#v1=…`), runs the test on it, and then
+/// fails if the browser's console has an error. Leaves a screenshot in `target/page/` where the
+/// test fails.
 #[track_caller]
 pub(crate) fn visit(path: Path, rest: &str, test: impl FnOnce(&Page)) {
     let Some(page) = Page::start() else { return };
@@ -150,14 +157,16 @@ impl Page {
     pub(crate) fn eval_async(&self, promise: &str) -> Value {
         let script = format!(
             "const done = arguments[0];
-             Promise.resolve().then(() => ({promise})).then((value) => done({{ value }}), (error) => done({{ error: `${{error}}` }}));"
+             (async () => ({promise}))().then(
+               (value) => done({{ value }}), (error) => done({{ error: `${{error}}` }}));"
         );
         let answer = self.run(self.client.execute_async(&script, vec![]));
         assert!(answer.get("error").is_none(), "{promise}\nfailed: {}", answer["error"]);
         answer["value"].clone()
     }
 
-    /// Waits until a JavaScript expression is true, and gives its value. One that throws is not true yet.
+    /// Waits until a JavaScript expression is true, and gives its value. One that throws is not
+    /// true yet.
     #[track_caller]
     pub(crate) fn wait(&self, expression: &str) -> Value {
         let script = format!(
@@ -168,7 +177,7 @@ impl Page {
                if (value || performance.now() > end) done(value || null); else setTimeout(look, 10);
              }};
              look();",
-            (PATIENCE - Duration::from_secs(5)).as_millis()
+            PATIENCE.as_millis()
         );
         let value = self.run(self.client.execute_async(&script, vec![]));
         assert!(!value.is_null(), "waited in vain for: {expression}");
@@ -184,11 +193,13 @@ impl Page {
         ));
     }
 
-    /// Waits until a shown element that matches the CSS selector contains the text; white space counts as one blank.
+    /// Waits until a shown element that matches the CSS selector contains the text; white space
+    /// counts as one blank.
     #[track_caller]
     pub(crate) fn see_text(&self, selector: &str, text: &str) {
         self.wait(&format!(
-            "[...document.querySelectorAll({})].some((one) => one.checkVisibility() && one.textContent.replace(/\\s+/g, ' ').includes({}))",
+            "[...document.querySelectorAll({})].some((one) =>
+               one.checkVisibility() && one.textContent.replace(/\\s+/g, ' ').includes({}))",
             json!(selector),
             json!(text)
         ));
@@ -214,7 +225,8 @@ impl Page {
         text.as_str().unwrap_or_default().to_owned()
     }
 
-    /// Waits for the first element that matches, and clicks it as the mouse does: what covers it is an error.
+    /// Waits for the first element that matches, and clicks it as the mouse does: what covers it is
+    /// an error.
     #[track_caller]
     pub(crate) fn click(&self, selector: &str) {
         self.see(selector);
@@ -226,7 +238,8 @@ impl Page {
     pub(crate) fn click_text(&self, selector: &str, text: &str) {
         self.see_text(selector, text);
         self.eval(&format!(
-            "[...document.querySelectorAll({})].find((one) => one.checkVisibility() && one.textContent.replace(/\\s+/g, ' ').includes({})).click()",
+            "[...document.querySelectorAll({})].find((one) =>
+               one.checkVisibility() && one.textContent.replace(/\\s+/g, ' ').includes({})).click()",
             json!(selector),
             json!(text)
         ));
@@ -241,16 +254,16 @@ impl Page {
         self.run(self.client.perform_actions(MouseActions::new("mouse".to_owned()).then(to)));
     }
 
-    /// Presses keys where the focus is; `fantoccini::key::Key` names those without a character. A modifier holds until
-    /// `Key::Null`.
+    /// Presses keys where the focus is; `fantoccini::key::Key` names those without a character. A
+    /// modifier holds until `Key::Null`.
     #[track_caller]
     pub(crate) fn press(&self, keys: &str) {
         let focused = self.run(self.client.active_element());
         self.run(focused.send_keys(keys));
     }
 
-    /// Puts the focus into the code editor and presses keys. What is typed passes through the editor's indentation and
-    /// bracket closing, as for a person.
+    /// Puts the focus into the code editor and presses keys. What is typed passes through the
+    /// editor's indentation and bracket closing, as for a person.
     #[track_caller]
     pub(crate) fn type_in_editor(&self, keys: &str) {
         self.see(".cm-content");
@@ -286,7 +299,7 @@ impl Page {
     pub(crate) fn resize(&self, width: u32, height: u32) {
         self.devtools(
             "Emulation.setDeviceMetricsOverride",
-            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false }),
+            &json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false }),
         );
     }
 
@@ -294,7 +307,7 @@ impl Page {
     pub(crate) fn prefer(&self, features: &[(&str, &str)]) {
         let features: Vec<_> =
             features.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
-        self.devtools("Emulation.setEmulatedMedia", json!({ "features": features }));
+        self.devtools("Emulation.setEmulatedMedia", &json!({ "features": features }));
     }
 
     /// Has the browser fail to load what matches, `*` standing for anything.
@@ -312,7 +325,8 @@ impl Page {
         self.run(self.client.execute(&source, vec![]));
         let violations = self.eval_async(
             "axe.run().then(({ violations }) => violations.map(({ id, help, nodes }) =>
-               `${id}: ${help}\\n${nodes.map(({ target, failureSummary }) => `  ${target}: ${failureSummary}`).join('\\n')}`))",
+               [`${id}: ${help}`, ...nodes.map((node) => `${node.target}: ${node.failureSummary}`)]
+                 .join('\\n  ')))",
         );
         let violations: Vec<_> =
             violations.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -327,7 +341,8 @@ impl Page {
         fs::write(folder.join(format!("{name}.png")), picture).expect("target/ can be written");
     }
 
-    /// What went wrong in the browser since this was last asked: exceptions, `console.error`, files not found.
+    /// What went wrong in the browser since this was last asked: exceptions, `console.error`, files
+    /// not found.
     pub(crate) fn console_errors(&self) -> Vec<String> {
         let log = self.run(
             self.client.issue_cmd(Vendor { path: "se/log", body: json!({ "type": "browser" }) }),
@@ -339,7 +354,7 @@ impl Page {
             .collect()
     }
 
-    fn devtools(&self, command: &str, params: Value) {
+    fn devtools(&self, command: &str, params: &Value) {
         self.run(self.client.issue_cmd(Vendor {
             path: "goog/cdp/execute",
             body: json!({ "cmd": command, "params": params }),
@@ -353,13 +368,11 @@ impl Page {
 
     #[track_caller]
     fn run<T, E: std::fmt::Display>(&self, command: impl Future<Output = Result<T, E>>) -> T {
-        // The timeout is for a browser that hangs; it answers a wait in vain by itself.
-        let answer =
-            self.runtime.block_on(async { tokio::time::timeout(PATIENCE * 2, command).await });
+        let answer = self.runtime.block_on(async { tokio::time::timeout(HANGING, command).await });
         match answer {
             Ok(Ok(value)) => value,
             Ok(Err(error)) => panic!("{error}"),
-            Err(_) => panic!("the browser does not answer"),
+            Err(elapsed) => panic!("the browser does not answer: {elapsed}"),
         }
     }
 
@@ -371,7 +384,7 @@ impl Page {
             self.console_errors().iter().for_each(|error| eprintln!("console: {error}"));
         }));
         seen.unwrap_or_else(|_: Box<dyn Any + Send>| {
-            eprintln!("the browser can't tell what it showed")
+            eprintln!("the browser can't tell what it showed");
         });
     }
 

@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use crate::browser::{Page, visit};
 use crate::site::{self, Path};
 
-/// Runs the test on a page with nothing but an editor, `editor` in the page's JavaScript. It is made with the text and the
-/// options, which are JavaScript; `told` collects what its callbacks tell.
+/// Runs the test on a page with nothing but an editor, `editor` in the page's JavaScript. It is
+/// made with the text and the options, which are JavaScript; `told` collects what its callbacks
+/// tell.
 #[track_caller]
-fn with_editor(text: &str, options: &str, test: impl FnOnce(&Page)) {
+fn with_editor(content: &str, options: &str, test: impl FnOnce(&Page)) {
     visit(Path::Blank, "", |page| {
         let module = fs::read_dir(site::dist().join("editor")).expect("the site has the editor");
         let module = module
@@ -27,7 +28,7 @@ fn with_editor(text: &str, options: &str, test: impl FnOnce(&Page)) {
                }});
              }})",
             module.display(),
-            json!(text)
+            json!(content)
         ));
         test(page);
     });

@@ -1,8 +1,8 @@
 //! The built site (`dist/`) in a real Chromium, as a visitor has it.
 //!
-//! `cargo test -p hopwise-tests --features page` runs it after `make build`. Without a site or a browser each test says
-//! that it was skipped, unless `HOPWISE_PAGE=required`, as `make test` has it. A failed test leaves what it saw in
-//! `target/page/`.
+//! `cargo test -p hopwise-tests --features page` runs it after `make build`. Without a site or a
+//! browser each test says that it was skipped, unless `HOPWISE_PAGE=required`, as `make test` has
+//! it. A failed test leaves what it saw in `target/page/`.
 
 #![expect(
     clippy::expect_used,
@@ -16,7 +16,7 @@ mod editor;
 mod page;
 mod site;
 
-use browser::{Page, visit};
+use browser::visit;
 use site::Path;
 
 #[test]
