@@ -124,6 +124,7 @@ export function create(parent: HTMLElement, options: Options = {}): Handle {
         ...lintKeymap, indentWithTab,
       ]),
       EditorView.contentAttributes.of({
+        tabindex: '0', // contenteditable takes the focus too, but tools that check for it look for this
         'aria-label': options.label ?? 'Scenario as YAML. Escape, then Tab leaves the editor.',
         spellcheck: 'false',
         autocapitalize: 'off',
