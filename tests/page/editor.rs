@@ -138,11 +138,11 @@ fn marks_the_lines_that_decided() {
         page.eval("editor.setHighlights([{ from: 8, to: 14, kind: 'decided' }, { from: 18, to: 99, kind: 'denied' }])");
         let lines = |kind: &str| {
             page.eval(&format!(
-                "[...document.querySelectorAll('.hw-line-{kind}')].map((one) => one.textContent)"
+                "[...document.querySelectorAll('.hw-bar-{kind}')].map((one) => one.textContent)"
             ))
         };
         assert_eq!(lines("decided"), json!(["b: 2", "c: 3"]));
-        assert_eq!(lines("denied"), json!(["d: 4", ""]));
+        assert_eq!(lines("denied"), json!(["d: 4"]));
         assert_eq!(page.eval("[...document.querySelectorAll('.hw-signs [title]')].map((one) => one.textContent).join('')"), "▸▸✕");
         page.eval("editor.applyEdits([{ start: 0, end: 0, insert: 'z: 0\\n' }])");
         assert_eq!(lines("decided"), json!(["b: 2", "c: 3"]), "marks move with their lines");

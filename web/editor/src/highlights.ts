@@ -1,5 +1,6 @@
 // Lines that matter to what the page shows: those that decided the selected flow, and those of a finding.
-// Each kind has its own mark in the gutter, with words for the pointer, so that colour isn't the only sign.
+// Each kind has its own mark in the gutter, with words for the pointer, so that colour isn't the only sign. A span of many
+// lines is a whole block or object: its first line stands for it, and a bar shows how far it goes.
 
 import { type Extension, RangeSet, StateEffect, StateField } from '@codemirror/state';
 import { Decoration, type DecorationSet, EditorView, gutter, GutterMarker } from '@codemirror/view';
@@ -56,13 +57,17 @@ const marks = StateField.define<Marks>({
       const lines = [];
       const signs = [];
       for (const { from, to, kind } of effect.value) {
-        const last = doc.lineAt(to);
-        for (let line = doc.lineAt(from); ; line = doc.line(line.number + 1)) {
-          lines.push(Decoration.line({ class: `hw-line-${kind}` }).range(line.from));
-          if (line.number >= last.number) break;
+        const first = doc.lineAt(from);
+        const last = doc.lineAt(Math.max(from, to - 1)); // not the line after a line feed that ends the span
+        for (let number = first.number; number <= last.number; number++) {
+          lines.push(Decoration.line({ class: `hw-bar-${kind}` }).range(doc.line(number).from));
         }
-        if (from < to) lines.push(Decoration.mark({ class: `hw-span-${kind}` }).range(from, to));
-        signs.push(new Sign(kind).range(doc.lineAt(from).from));
+        lines.push(Decoration.line({ class: `hw-line-${kind}` }).range(first.from));
+        const end = Math.min(to, first.to);
+        if (last.number === first.number && from < end) {
+          lines.push(Decoration.mark({ class: `hw-span-${kind}` }).range(from, end));
+        }
+        signs.push(new Sign(kind).range(first.from));
       }
       return { lines: Decoration.set(lines, true), signs: RangeSet.of(signs, true) };
     }

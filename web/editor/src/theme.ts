@@ -52,9 +52,9 @@ export const look = EditorView.theme({
   '.hw-signs .cm-gutterElement': { textAlign: 'center', cursor: 'default' },
   '.hw-sign-decided, .hw-sign-finding': { color: warn },
   '.hw-sign-denied': { color: bad },
-  '.hw-line-decided': { backgroundColor: mark, boxShadow: `inset 3px 0 ${warn}` },
-  '.hw-line-denied': { backgroundColor: mark, boxShadow: `inset 3px 0 ${bad}` },
-  '.hw-line-finding': { boxShadow: `inset 3px 0 ${warn}` },
+  '.hw-bar-decided, .hw-bar-finding': { boxShadow: `inset 3px 0 ${warn}` },
+  '.hw-bar-denied': { boxShadow: `inset 3px 0 ${bad}` },
+  '.hw-line-decided, .hw-line-denied': { backgroundColor: mark },
   '.hw-span-decided, .hw-span-denied': { fontWeight: '700' },
   '.hw-span-finding': { borderBottom: `1px dashed ${warn}` },
 
