@@ -164,6 +164,11 @@ fn add_client(drafts: &mut Vec<Draft>, namespace: &str, labels: Labels, who: &st
         .values()
         .find(|value| !value.is_empty())
         .map_or_else(|| "client".to_owned(), |v| dns_name(v));
+    let taken = |name: &str| {
+        drafts.iter().any(|draft| draft.pod.namespace == namespace && draft.pod.name == name)
+    };
+    let numbered = (2..).map(|number| format!("{name}-{number}"));
+    let name = std::iter::once(name.clone()).chain(numbered).find(|n| !taken(n)).unwrap_or(name);
     let reason =
         format!("a peer of {who} speaks of it, and the text has no such pod in {namespace}");
     drafts.push(pods::assumed(namespace, &name, labels, Vec::new(), &reason));
