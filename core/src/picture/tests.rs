@@ -8,14 +8,23 @@ use super::*;
 use crate::datapath::{Cause, CauseKind, Encapsulation, Hook, Machine, Outer, Packet, Rule, Step};
 use crate::text::ObjectRef;
 
-/// Writes the stories as files for a person to look at, where told to.
+/// Writes every flow of the examples as a file, for a person to look at, where told to.
 #[test]
 fn pictures_for_the_eye() {
     let Ok(dir) = std::env::var("HOPWISE_PICTURES") else { return };
-    for (name, outcome) in stories() {
-        for (layout, word) in [(Layout::Wide, "wide"), (Layout::Narrow, "narrow")] {
-            let file = format!("{dir}/{name}-{word}.svg");
-            std::fs::write(file, svg(&draw(&cluster(), &outcome, layout))).unwrap();
+    for entry in std::fs::read_dir("../examples").unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        let reading = crate::read(&text);
+        for (number, flow) in reading.scenario.flows.iter().enumerate() {
+            let trace = crate::trace(&reading.cluster, &flow.flow);
+            for (index, outcome) in trace.outcomes.iter().enumerate() {
+                for (layout, word) in [(Layout::Wide, "wide"), (Layout::Narrow, "narrow")] {
+                    let name = path.file_stem().unwrap().to_string_lossy();
+                    let file = format!("{dir}/{name}-{number}-{index}-{word}.svg");
+                    std::fs::write(file, svg(&draw(&reading.cluster, outcome, layout))).unwrap();
+                }
+            }
         }
     }
 }

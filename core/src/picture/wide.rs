@@ -165,6 +165,7 @@ impl<'s, 'a> Plan<'s, 'a> {
         let room = WIDTH - 18 - reach - start;
         let used = end - reach - start;
         if need == end && used > 0 && used < room {
+            let room = room.min(2 * used);
             for x in &mut xs {
                 *x = start + (*x - start) * room / used;
             }
@@ -195,7 +196,7 @@ impl<'s, 'a> Plan<'s, 'a> {
                 CLIENT + 14
             };
             let mut below = if under {
-                48
+                52
             } else if boxes {
                 BOX / 2 + 12
             } else {
@@ -205,7 +206,7 @@ impl<'s, 'a> Plan<'s, 'a> {
             let visits = || self.story.reply.iter().filter(|visit| visit.lane == index);
             if visits().next().is_some() {
                 reply = if under {
-                    54
+                    56
                 } else if boxes {
                     BOX / 2 + 16
                 } else {
@@ -283,7 +284,8 @@ impl<'s, 'a> Plan<'s, 'a> {
             }
             labels.reverse();
         } else {
-            let mut baseline = y + 24;
+            let stop = matches!(beat.sort, Sort::Stop { .. });
+            let mut baseline = if stop { y + 30 } else { y + 24 };
             for line in texts(beat) {
                 labels.push(line.at(x, baseline, Anchor::Middle));
                 baseline += 14;
