@@ -331,12 +331,12 @@ fn station(story: &Story<'_>, index: usize, beat: &Beat<'_>, placed: Placed) -> 
     }
 }
 
-/// A station of the answer's, by index into the outcome's reply.
-fn answer(story: &Story<'_>, index: usize, step: &Step, mark: Mark, at: Point) -> Station {
-    let step_index = story.steps + index;
+/// A station of the answer's, with its steps by index into the outcome's reply.
+fn answer(story: &Story<'_>, steps: &Range<usize>, step: &Step, mark: Mark, at: Point) -> Station {
+    let end = story.steps + steps.end;
     Station {
-        steps: step_index..step_index + 1,
-        step: step_index,
+        steps: story.steps + steps.start..end,
+        step: end.saturating_sub(1),
         at,
         glyph: match mark {
             Mark::UnNat => Glyph::UnNat,

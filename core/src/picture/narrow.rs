@@ -274,7 +274,7 @@ impl Plan<'_, '_> {
         let room = WIDTH - TEXT - 12;
         for visit in &self.story.reply {
             let name = self.story.lanes.get(visit.lane).map_or("", |lane| lane.name.as_str());
-            for (index, step, mark) in &visit.marks {
+            for (steps, step, mark) in &visit.marks {
                 let (text, ink) = match mark {
                     Mark::UnNat => (format!("un-NAT on {name}"), Ink::Text),
                     Mark::Taken => (format!("answered: {name}"), Ink::Good),
@@ -282,7 +282,7 @@ impl Plan<'_, '_> {
                 };
                 gone |= *mark == Mark::Lost;
                 at = y;
-                let mut station = answer(self.story, *index, step, *mark, (LINE, y));
+                let mut station = answer(self.story, steps, step, *mark, (LINE, y));
                 let mut told = vec![Label::fit(&text, Face::Title, ink, room)];
                 told.extend(wrap(&step.summary, Face::Note, Ink::Quiet, room));
                 for line in told {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::owner::{Named, Owner, owner_of};
 use crate::cluster::Cluster;
 use crate::datapath::{
-    CauseKind, Encapsulation, Machine, Outcome, Packet, Rule, Step, Verdict, address_and_port,
+    Encapsulation, Machine, Outcome, Packet, Rule, Step, Verdict, address_and_port,
 };
 use crate::policy::{By, Direction};
 use crate::text::{ObjectRef, Origin};
@@ -123,8 +123,8 @@ pub(super) struct Hold {
 pub(super) struct Return<'a> {
     /// Index into [`Story::lanes`].
     pub(super) lane: usize,
-    /// What happens there, by index into the outcome's reply.
-    pub(super) marks: Vec<(usize, &'a Step, Mark)>,
+    /// What happens there, with the steps that lead to it, by index into the outcome's reply.
+    pub(super) marks: Vec<(Range<usize>, &'a Step, Mark)>,
 }
 
 /// What happens to an answer.
@@ -221,17 +221,13 @@ impl<'a> Story<'a> {
     }
 
     fn answer(&mut self, cluster: &Cluster, outcome: &'a Outcome) {
-        let lost = outcome.cause.is_some();
         let end = outcome.reply.len().saturating_sub(1);
+        let mut told = 0;
         for (index, step) in outcome.reply.iter().enumerate() {
-            let mark = if index == end {
-                if lost || step.rule == Rule::ReplyLost {
-                    Some(Mark::Lost)
-                } else {
-                    Some(Mark::Taken)
-                }
-            } else {
-                rewrites(step).then_some(Mark::UnNat)
+            let mark = match step.rule {
+                Rule::ReplyDelivered => Some(Mark::Taken),
+                _ if index == end => Some(Mark::Lost),
+                _ => rewrites(step).then_some(Mark::UnNat),
             };
             if step.machine == Machine::Router && mark.is_none() {
                 continue;
@@ -241,17 +237,18 @@ impl<'a> Story<'a> {
                 self.reply.push(Return { lane, marks: Vec::new() });
             }
             if let (Some(visit), Some(mark)) = (self.reply.last_mut(), mark) {
-                visit.marks.push((index, step, mark));
+                visit.marks.push((told..index + 1, step, mark));
+                told = index + 1;
             }
         }
     }
 }
 
 /// Whether the request itself did not arrive.
-pub(super) fn stopped(outcome: &Outcome) -> bool {
+fn stopped(outcome: &Outcome) -> bool {
+    let end = outcome.steps.last().map(|step| step.rule);
     outcome.verdict != Verdict::Delivered
-        && outcome.cause.as_ref().is_none_or(|cause| cause.kind != CauseKind::ReplyLost)
-        && outcome.reply.is_empty()
+        && !matches!(end, Some(Rule::DeliverToPod | Rule::DeliverToHost))
 }
 
 fn rewrites(step: &Step) -> bool {

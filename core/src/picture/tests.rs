@@ -3,9 +3,9 @@ use std::net::IpAddr;
 
 use proptest::prelude::*;
 
-use super::fixture::{self, cluster, stories};
+use super::fixture::{self, stories};
 use super::*;
-use crate::datapath::{Cause, CauseKind, Encapsulation, Hook, Machine, Outer, Packet, Rule, Step};
+use crate::datapath::{Cause, CauseKind, Encapsulation, Machine, Outer, Rule, Step};
 use crate::text::ObjectRef;
 
 /// Writes every flow of the examples as a file, for a person to look at, where told to.
@@ -64,7 +64,8 @@ fn told(picture: &Picture) -> String {
 
 #[test]
 fn the_article_is_told_at_a_glance() {
-    let picture = draw(&cluster(), &fixture::article(), Layout::Wide);
+    let (cluster, outcome) = fixture::article();
+    let picture = draw(&cluster, &outcome, Layout::Wide);
     insta::assert_snapshot!(told(&picture), @r#"
     The path of a packet from client user (10.2.3.4) to 10.102.123.117:31602: dropped
     lane client user | 10.2.3.4
@@ -72,23 +73,24 @@ fn the_article_is_told_at_a_glance() {
     lane node2 | 10.102.123.104
     0..1 Client: 
     1..2 Point: eth0 | in
-    2..4 Rewrite { from: Node, to: Pod, source: false }: DNAT | node port → pod
-    4..5 Rewrite { from: Client, to: Tunnel, source: true }: SNAT | masquerade | → 10.233.90.0
-    5..7 Wrap: tunl0 | wrap in IPIP
-    7..9 Unwrap: tunl0 | unwrap IPIP
-    9..10 Shut: ingress policy denies | test-network-policy
-    Source 10.2.3.4: client user over [0, 1, 2, 4]
-    Source 10.233.90.0: node1's tunl0 · masqueraded over [4, 5, 8, 9]
+    2..3 Rewrite { from: Node, to: Pod, source: false }: DNAT | node port → pod
+    3..4 Rewrite { from: Client, to: Tunnel, source: true }: SNAT | masquerade | → 10.233.90.0
+    4..5 Wrap: tunl0 | wrap in IPIP
+    5..6 Unwrap: tunl0 | unwrap IPIP
+    6..7 Shut: ingress policy denies | only-the-user
+    Source 10.2.3.4: client user over [0, 1, 2, 3]
+    Source 10.233.90.0: node1's tunl0 · masqueraded over [3, 4, 5, 6]
     Destination 10.102.123.117:31602: node1 over [0, 1, 2]
-    Destination 10.233.96.32:9097: pod tekton-dashboard-75c65d785b-xbgk6 over [2, 4, 5, 8, 9]
-    Outer 10.102.123.117 → 10.102.123.104: node1 → node2 over [5, 8]
+    Destination 10.233.96.32:9097: pod dashboard over [2, 3, 4, 5, 6]
+    Outer 10.102.123.117 → 10.102.123.104: node1 → node2 over [4, 5]
     gate 6: policy asks here: is 10.233.90.0 allowed? No
     "#);
 }
 
 #[test]
 fn the_answer_goes_back_past_what_rewrote_the_request() {
-    let picture = draw(&cluster(), &fixture::answered(), Layout::Wide);
+    let (cluster, outcome) = fixture::answered();
+    let picture = draw(&cluster, &outcome, Layout::Wide);
     insta::assert_snapshot!(told(&picture), @r#"
     The path of a packet from client user (10.2.3.4) to 10.102.123.117:31602: delivered
     lane client user | 10.2.3.4
@@ -96,28 +98,28 @@ fn the_answer_goes_back_past_what_rewrote_the_request() {
     lane node2 | 10.102.123.104
     0..1 Client: 
     1..2 Point: eth0 | in
-    2..4 Rewrite { from: Node, to: Pod, source: false }: DNAT | node port → pod
-    4..5 Rewrite { from: Client, to: Tunnel, source: true }: SNAT | masquerade | → 10.233.90.0
-    5..7 Wrap: tunl0 | wrap in IPIP
-    7..9 Unwrap: tunl0 | unwrap IPIP
-    9..10 Free: no ingress policy
-    10..11 Box: pod | tekton-dashboard-75c65d785b-xbgk6
-    12..13 UnNat: un-NAT
-    13..14 Taken: answered
-    Source 10.2.3.4: client user over [0, 1, 2, 4]
-    Source 10.233.90.0: node1's tunl0 · masqueraded over [4, 5, 8, 9, 10]
+    2..3 Rewrite { from: Node, to: Pod, source: false }: DNAT | node port → pod
+    3..4 Rewrite { from: Client, to: Tunnel, source: true }: SNAT | masquerade | → 10.233.90.0
+    4..5 Wrap: tunl0 | wrap in IPIP
+    5..6 Unwrap: tunl0 | unwrap IPIP
+    6..7 Free: no ingress policy
+    7..8 Box: pod | dashboard
+    8..12 UnNat: un-NAT
+    12..14 Taken: answered
+    Source 10.2.3.4: client user over [0, 1, 2, 3]
+    Source 10.233.90.0: node1's tunl0 · masqueraded over [3, 4, 5, 6, 7]
     Destination 10.102.123.117:31602: node1 over [0, 1, 2]
-    Destination 10.233.96.32:9097: pod tekton-dashboard-75c65d785b-xbgk6 over [2, 4, 5, 8, 9, 10]
-    Outer 10.102.123.117 → 10.102.123.104: node1 → node2 over [5, 8]
+    Destination 10.233.96.32:9097: pod dashboard over [2, 3, 4, 5, 6, 7]
+    Outer 10.102.123.117 → 10.102.123.104: node1 → node2 over [4, 5]
     gate 6: no policy asks here: 10.233.90.0 passes
     "#);
 }
 
 #[test]
 fn a_gate_crosses_what_its_policy_sees() {
-    for (name, outcome) in stories() {
+    for (name, (cluster, outcome)) in stories() {
         for layout in [Layout::Wide, Layout::Narrow] {
-            let picture = draw(&cluster(), &outcome, layout);
+            let picture = draw(&cluster, &outcome, layout);
             for gate in &picture.gates {
                 let step = picture.stations[gate.station].step;
                 let (x, y) = gate.crossing.unwrap();
@@ -140,10 +142,10 @@ fn a_gate_crosses_what_its_policy_sees() {
 
 #[test]
 fn every_step_belongs_to_a_station() {
-    for (name, outcome) in stories() {
+    for (name, (cluster, outcome)) in stories() {
         for layout in [Layout::Wide, Layout::Narrow] {
-            let picture = draw(&cluster(), &outcome, layout);
-            for step in 0..outcome.steps.len() {
+            let picture = draw(&cluster, &outcome, layout);
+            for step in 0..outcome.steps.len() + outcome.reply.len() {
                 assert!(picture.station_of(step).is_some(), "{name}: step {step}");
             }
         }
@@ -152,9 +154,9 @@ fn every_step_belongs_to_a_station() {
 
 #[test]
 fn files_are_well_formed_and_stand_alone() {
-    let mut outcome = fixture::article();
+    let (cluster, mut outcome) = fixture::article();
     outcome.steps[0].summary = "a < b & \"c\" > \u{1}".to_owned();
-    let file = svg(&draw(&cluster(), &outcome, Layout::Wide));
+    let file = svg(&draw(&cluster, &outcome, Layout::Wide));
     assert!(file.contains("a &lt; b &amp; &quot;c&quot; &gt; \u{fffd}"));
     assert!(!file.contains("var(") && !file.contains("href"));
     let opened = file.matches("<g>").count();
@@ -223,9 +225,9 @@ fn faults(picture: &Picture) -> Vec<String> {
 
 #[test]
 fn no_story_hides_a_text() {
-    for (name, outcome) in stories() {
+    for (name, (cluster, outcome)) in stories() {
         for layout in [Layout::Wide, Layout::Narrow] {
-            let faults = faults(&draw(&cluster(), &outcome, layout));
+            let faults = faults(&draw(&cluster, &outcome, layout));
             assert!(faults.is_empty(), "{name} {layout:?}: {faults:#?}");
         }
     }
@@ -277,11 +279,9 @@ fn path(names: &[String], moves: &[Move], six: bool) -> Outcome {
         Rule::EndpointToHost,
         Rule::RouterForward,
     ];
-    let mut path = fixture::Path::from("10.0.0.1", "10.0.0.2", 65535);
-    path.packet =
-        Packet { source: addresses(six, 1), destination: addresses(six, 2), ..path.packet };
+    let mut path = fixture::Path::from(addresses(six, 1), addresses(six, 2));
     let pod = format!("pod/{}/{}", names[4], names[5]);
-    path = path.step(&machines[0], Hook::Socket, Rule::Send, "", "sends");
+    path = path.step(&machines[0], Rule::Send, "");
     for (index, (machine, rule, n, allow)) in moves.iter().enumerate() {
         let rule = rules[rule % rules.len()];
         let last = index + 1 == moves.len();
@@ -294,7 +294,7 @@ fn path(names: &[String], moves: &[Move], six: bool) -> Outcome {
             Rule::DeliverToPod | Rule::IngressGate | Rule::EgressGate => pod.as_str(),
             _ => "a-device-name15",
         };
-        path = path.step(&machines[machine % machines.len()], Hook::Forward, rule, device, "x");
+        path = path.step(&machines[machine % machines.len()], rule, device);
         let allow = *allow || !last;
         path = match rule {
             Rule::Dnat => path.into(|p| p.destination = addresses(six, *n)),
@@ -327,14 +327,12 @@ fn path(names: &[String], moves: &[Move], six: bool) -> Outcome {
     }
     let end = path.steps.last().unwrap();
     let delivered = matches!(end.rule, Rule::DeliverToPod | Rule::DeliverToHost);
-    let (verdict, cause) = if delivered {
-        (Verdict::Delivered, None)
-    } else {
-        let cause = Cause { kind: CauseKind::PolicyDenied, cite: None, message: String::new() };
-        (Verdict::Dropped, Some(cause))
-    };
-    let reply = if delivered { answer_of(&path.steps) } else { Vec::new() };
-    fixture::outcome(verdict, cause, path, reply)
+    if delivered {
+        let reply = answer_of(&path.steps);
+        return path.ends(None, reply);
+    }
+    let cause = Cause { kind: CauseKind::PolicyDenied, cite: None, message: String::new() };
+    path.ends(Some(cause), Vec::new())
 }
 
 /// The way back over the machines that the request took, each rewrite undone.
@@ -363,9 +361,10 @@ proptest! {
         moves in proptest::collection::vec((0usize..5, 0usize..19, any::<u8>(), any::<bool>()), 1..14),
         six in any::<bool>(),
     ) {
+        let cluster = Cluster::default();
         let outcome = path(&names, &moves, six);
         for layout in [Layout::Wide, Layout::Narrow] {
-            let picture = draw(&cluster(), &outcome, layout);
+            let picture = draw(&cluster, &outcome, layout);
             let faults = faults(&picture);
             prop_assert!(faults.is_empty(), "{layout:?} {faults:#?}\n{}", told(&picture));
         }

@@ -451,7 +451,7 @@ impl<'s, 'a> Plan<'s, 'a> {
             let next = visits.get(index + 1);
             let turn = next.map(|next| self.turn(visit.lane, next.lane, x));
             let floor = turn.unwrap_or(0);
-            for (reply_index, step, mark) in &visit.marks {
+            for (steps, step, mark) in &visit.marks {
                 let found = self.mark_place(visit.lane, *mark, floor, x);
                 let at_end = *mark == Mark::Taken;
                 x = found.unwrap_or((x - 30).max(floor + 6));
@@ -460,7 +460,7 @@ impl<'s, 'a> Plan<'s, 'a> {
                     points.push((x, self.strip(visit.lane).line + CLIENT + 3));
                 }
                 gone |= *mark == Mark::Lost;
-                stations.push(super::answer(self.story, *reply_index, step, *mark, (x, y)));
+                stations.push(super::answer(self.story, steps, step, *mark, (x, y)));
                 if let (Some(_), Some(station)) = (found, stations.last_mut()) {
                     let ink = if *mark == Mark::Lost { Ink::Bad } else { Ink::Quiet };
                     let text = match mark {

@@ -6,6 +6,7 @@ pub mod grid;
 pub mod json;
 pub mod markdown;
 pub mod mermaid;
+pub mod sentence;
 pub mod svg;
 pub mod text;
 pub mod words;
