@@ -143,7 +143,6 @@ fn headline(outcome: &Outcome) -> String {
     };
     let arrived = arrived(outcome);
     match (outcome.verdict, kind) {
-        (_, Some(CauseKind::NotEvaluated)) => "No verdict.".to_owned(),
         (_, Some(CauseKind::NoSuchDestination)) => "Nothing to reach.".to_owned(),
         (Verdict::Delivered, _) => "Delivered.".to_owned(),
         (Verdict::Dropped, Some(CauseKind::ReplyLost)) => {
