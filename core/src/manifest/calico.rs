@@ -153,6 +153,7 @@ pub struct FelixConfigurationSpec {
     pub vxlan_enabled: Option<bool>,
     pub nftables_mode: Option<String>,
     pub workload_source_spoofing: Option<String>,
+    #[serde(rename = "allowIPIPPacketsFromWorkloads")]
     pub allow_ipip_packets_from_workloads: Option<bool>,
     #[serde(rename = "allowVXLANPacketsFromWorkloads")]
     pub allow_vxlan_packets_from_workloads: Option<bool>,

@@ -17,6 +17,7 @@ pub struct ObjectMeta {
     pub annotations: BTreeMap<String, String>,
     pub deletion_timestamp: Option<String>,
     pub owner_references: Vec<OwnerReference>,
+    pub finalizers: Vec<String>,
 }
 
 /// `metadata.ownerReferences[]`.
@@ -26,6 +27,7 @@ pub struct OwnerReference {
     pub api_version: String,
     pub kind: String,
     pub name: String,
+    pub uid: String,
     pub controller: Option<bool>,
 }
 

@@ -6,14 +6,21 @@
 
 pub mod calico;
 pub mod calico_policy;
+mod check;
+mod fault;
 mod kinds;
 pub mod kube_proxy;
+mod kubectl;
 pub mod kubernetes;
 mod objects;
 pub mod policy_api;
 pub mod scenario;
+mod schema;
+mod validation;
 
+pub use kubectl::apply;
 pub use objects::read;
+pub use validation::{cidr, ip};
 
 use crate::text::{Cite, Node, ObjectRef, Problem, Span};
 
@@ -97,6 +104,14 @@ impl Object {
             object: self.reference.clone(),
             field: path.to_owned(),
             span: Some(self.node.span_at(path)),
+        }
+    }
+
+    /// Whether objects of its kind live in namespaces.
+    pub fn is_namespaced(&self) -> bool {
+        match kinds::find(&self.api_version, &self.reference.kind) {
+            kinds::Found::Known(known) => known.namespaced,
+            _ => !self.reference.namespace.is_empty(),
         }
     }
 

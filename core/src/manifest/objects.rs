@@ -2,9 +2,13 @@
 
 use std::collections::HashMap;
 
+use super::check::check;
+use super::fault::{Fault, Refusal};
 use super::kinds::{self, Found, KnownKind};
-use super::{Ignored, Manifest, Object};
-use crate::text::{self, Edit, Node, ObjectRef, Problem, Severity, Span, Value};
+use super::kubernetes::ObjectMeta;
+use super::validation::validate;
+use super::{Ignored, Kind, Manifest, Object, schema};
+use crate::text::{self, Edit, Mismatch, Node, ObjectRef, Problem, Severity, Span, Value};
 
 /// Everything that can be known from the objects of `text`, each alone.
 pub fn read(text: &str) -> Manifest {
@@ -52,26 +56,14 @@ impl Manifest {
     }
 
     fn add_object(&mut self, known: &KnownKind, api_version: String, node: Node) {
-        let metadata = node.get("metadata").map(Node::parse).transpose();
-        let reference = reference(known.kind, known.namespaced, &node);
-        match metadata.and_then(|metadata| Ok((metadata, (known.parse)(&node)?))) {
-            Ok((metadata, kind)) => self.objects.push(Object {
-                reference,
-                api_version,
-                metadata: metadata.unwrap_or_default(),
-                kind,
-                span: node.span,
-                node,
-            }),
-            Err(mismatch) => {
-                let span = mismatch.span.unwrap_or(node.span);
-                self.report(span, Severity::Error, mismatch.message, Some(reference));
-            }
-        }
+        let Examined { object, node, reference, faults } = examine(known, api_version, node);
+        let problems = faults.into_iter().map(|fault| fault.into_problem(&node, &reference));
+        self.problems.extend(problems);
+        self.objects.extend(object.map(|object| Object { node, ..object }));
     }
 
     fn ignore(&mut self, found: &Found, kind: &str, api_version: String, node: &Node) {
-        let reference = reference(kind, false, node);
+        let reference = reference(kind, None, node);
         let unknown = format!("no matches for kind `{kind}` in version `{api_version}`");
         let about = match found {
             Found::Unserved(version) => Some(("apiVersion", *version, Severity::Error)),
@@ -127,12 +119,61 @@ impl Manifest {
     }
 }
 
+/// What became of a document of a known kind.
+pub(super) struct Examined {
+    /// The object without its tree; `None` if kube-apiserver would refuse it.
+    pub(super) object: Option<Object>,
+    pub(super) node: Node,
+    pub(super) reference: ObjectRef,
+    /// In the order in which kube-apiserver finds them.
+    pub(super) faults: Vec<Fault>,
+}
+
+/// Decodes and validates a document of a known kind, as kube-apiserver does.
+pub(super) fn examine(known: &KnownKind, api_version: String, node: Node) -> Examined {
+    let reference = reference(known.kind, Some(known.namespaced), &node);
+    let schema = schema::of(&api_version, known.kind);
+    let mut faults = schema.map_or_else(Vec::new, |(fields, words)| check(&node, fields, words));
+    let mut object = None;
+    if !faults.iter().any(|fault| fault.refusal == Refusal::Type) {
+        match decode(known, &node) {
+            Ok((metadata, kind)) => {
+                let mut decoded = Object {
+                    reference: reference.clone(),
+                    api_version,
+                    metadata,
+                    kind,
+                    span: node.span,
+                    node,
+                };
+                faults.extend(validate(&decoded).0);
+                let node = std::mem::take(&mut decoded.node);
+                let refused = faults.iter().any(|fault| fault.refusal == Refusal::Invalid);
+                object = (!refused).then_some(decoded);
+                return Examined { object, node, reference, faults };
+            }
+            Err(mismatch) => faults.push(Fault {
+                refusal: Refusal::Type,
+                span: mismatch.span,
+                ..Fault::new("", mismatch.message)
+            }),
+        }
+    }
+    Examined { object, node, reference, faults }
+}
+
+fn decode(known: &KnownKind, node: &Node) -> Result<(ObjectMeta, Kind), Mismatch> {
+    let metadata = node.get("metadata").map(Node::parse).transpose()?;
+    Ok((metadata.unwrap_or_default(), (known.parse)(node)?))
+}
+
 /// The name of an object that may be wrong in other ways.
-fn reference(kind: &str, namespaced: bool, node: &Node) -> ObjectRef {
+fn reference(kind: &str, namespaced: Option<bool>, node: &Node) -> ObjectRef {
     let word = |path| node.at(path).and_then(Node::as_str).unwrap_or_default();
-    let namespace = match word("metadata.namespace") {
-        "" if namespaced => "default",
-        namespace => namespace,
+    let namespace = match (word("metadata.namespace"), namespaced) {
+        (_, Some(false)) => "",
+        ("", Some(true)) => "default",
+        (namespace, _) => namespace,
     };
     ObjectRef::new(kind, namespace, word("metadata.name"))
 }
@@ -154,7 +195,6 @@ fn take(node: &mut Node, key: &str) -> Option<Vec<Node>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::Kind;
 
     fn names(text: &str) -> Vec<String> {
         read(text).objects.iter().map(|object| object.reference.to_string()).collect()

@@ -10,5 +10,7 @@ mod span;
 
 pub use de::Mismatch;
 pub use node::{Entry, Node, Segment, Value, segments};
+pub(crate) use reader::chunks;
 pub use reader::{Document, read};
+pub(crate) use scalar::json_number;
 pub use span::{Cite, Edit, ObjectRef, Origin, Problem, Setting, Severity, Span};

@@ -1,0 +1,537 @@
+//! The API's types as the API server knows them: for each field its Go type, so that what does
+//! not fit is refused in the API server's own words.
+
+use Type::{Any, Bool, Int32, Int64, IntOrString, List, Map, Named, String, Struct};
+
+/// A type of the API.
+#[derive(Debug)]
+pub(super) enum Type {
+    /// Anything goes.
+    Any,
+    Bool,
+    Int32,
+    Int64,
+    String,
+    /// A string with a Go type of its own.
+    Named(&'static str),
+    /// A 32-bit number or a string.
+    IntOrString,
+    List(&'static Type),
+    /// Strings to these.
+    Map(&'static Type),
+    Struct(&'static Fields),
+}
+
+/// The fields of an object.
+#[derive(Debug)]
+pub(super) struct Fields {
+    /// The Go type.
+    pub(super) go: &'static str,
+    /// Whether there are no other fields than these.
+    pub(super) complete: bool,
+    pub(super) known: &'static [(&'static str, Type)],
+}
+
+/// Who refuses objects of a kind, and so in which words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Words {
+    /// kube-apiserver's decoder, for kinds that are built in.
+    Go,
+    /// kube-apiserver's schema check, for kinds that are added to it.
+    OpenApi,
+}
+
+/// The schema of a kind, if its fields are known.
+pub(super) fn of(api_version: &str, kind: &str) -> Option<(&'static Fields, Words)> {
+    let go = match (kind, api_version) {
+        ("NetworkPolicy", "networking.k8s.io/v1") => &NETWORK_POLICY,
+        ("Service", _) => &SERVICE,
+        ("EndpointSlice", _) => &ENDPOINT_SLICE,
+        ("Endpoints", _) => &ENDPOINTS,
+        ("Pod", _) => &POD,
+        ("Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Job", _) => &WORKLOAD,
+        ("CronJob", _) => &CRON_JOB,
+        ("Namespace" | "ServiceAccount", _) => &METADATA_ONLY,
+        ("Node", _) => &NODE,
+        ("KubeProxyConfiguration", _) => &KUBE_PROXY,
+        _ => {
+            let fields = match kind {
+                "Scenario" => &SCENARIO,
+                "IPPool" => &IP_POOL,
+                "BGPConfiguration" => &BGP_CONFIGURATION,
+                "BGPPeer" => &BGP_PEER,
+                "FelixConfiguration" => &FELIX_CONFIGURATION,
+                _ => return None,
+            };
+            return Some((fields, Words::OpenApi));
+        }
+    };
+    Some((go, Words::Go))
+}
+
+macro_rules! go {
+    (@complete all) => { true };
+    (@complete some) => { false };
+    ($($(#[$doc:meta])* $name:ident $go:literal $which:ident { $($field:literal $type:expr,)* })*) => {
+        $($(#[$doc])* static $name: Fields = Fields {
+            go: $go,
+            complete: go!(@complete $which),
+            known: &[$(($field, $type)),*],
+        };)*
+    };
+}
+
+const STRINGS: Type = List(&String);
+const LABELS: Type = Map(&String);
+const TIME: Type = String;
+const PROTOCOL: Type = Named("v1.Protocol");
+const META: Type = Struct(&OBJECT_META);
+
+go! {
+    OBJECT_META "v1.ObjectMeta" all {
+        "annotations" LABELS,
+        "creationTimestamp" TIME,
+        "deletionGracePeriodSeconds" Int64,
+        "deletionTimestamp" TIME,
+        "finalizers" STRINGS,
+        "generateName" String,
+        "generation" Int64,
+        "labels" LABELS,
+        "managedFields" List(&Struct(&MANAGED_FIELDS)),
+        "name" String,
+        "namespace" String,
+        "ownerReferences" List(&Struct(&OWNER_REFERENCE)),
+        "resourceVersion" String,
+        "selfLink" String,
+        "uid" Named("types.UID"),
+    }
+    MANAGED_FIELDS "v1.ManagedFieldsEntry" all {
+        "apiVersion" String,
+        "fieldsType" String,
+        "fieldsV1" Any,
+        "manager" String,
+        "operation" Named("v1.ManagedFieldsOperationType"),
+        "subresource" String,
+        "time" TIME,
+    }
+    OWNER_REFERENCE "v1.OwnerReference" all {
+        "apiVersion" String,
+        "blockOwnerDeletion" Bool,
+        "controller" Bool,
+        "kind" String,
+        "name" String,
+        "uid" Named("types.UID"),
+    }
+    LABEL_SELECTOR "v1.LabelSelector" all {
+        "matchExpressions" List(&Struct(&LABEL_SELECTOR_REQUIREMENT)),
+        "matchLabels" LABELS,
+    }
+    LABEL_SELECTOR_REQUIREMENT "v1.LabelSelectorRequirement" all {
+        "key" String,
+        "operator" Named("v1.LabelSelectorOperator"),
+        "values" STRINGS,
+    }
+
+    NETWORK_POLICY "v1.NetworkPolicy" all {
+        "apiVersion" String,
+        "kind" String,
+        "metadata" META,
+        "spec" Struct(&NETWORK_POLICY_SPEC),
+    }
+    NETWORK_POLICY_SPEC "v1.NetworkPolicySpec" all {
+        "egress" List(&Struct(&NETWORK_POLICY_EGRESS_RULE)),
+        "ingress" List(&Struct(&NETWORK_POLICY_INGRESS_RULE)),
+        "podSelector" Struct(&LABEL_SELECTOR),
+        "policyTypes" List(&Named("v1.PolicyType")),
+    }
+    NETWORK_POLICY_INGRESS_RULE "v1.NetworkPolicyIngressRule" all {
+        "from" List(&Struct(&NETWORK_POLICY_PEER)),
+        "ports" List(&Struct(&NETWORK_POLICY_PORT)),
+    }
+    NETWORK_POLICY_EGRESS_RULE "v1.NetworkPolicyEgressRule" all {
+        "ports" List(&Struct(&NETWORK_POLICY_PORT)),
+        "to" List(&Struct(&NETWORK_POLICY_PEER)),
+    }
+    NETWORK_POLICY_PEER "v1.NetworkPolicyPeer" all {
+        "ipBlock" Struct(&IP_BLOCK),
+        "namespaceSelector" Struct(&LABEL_SELECTOR),
+        "podSelector" Struct(&LABEL_SELECTOR),
+    }
+    NETWORK_POLICY_PORT "v1.NetworkPolicyPort" all {
+        "endPort" Int32,
+        "port" IntOrString,
+        "protocol" PROTOCOL,
+    }
+    IP_BLOCK "v1.IPBlock" all {
+        "cidr" String,
+        "except" STRINGS,
+    }
+
+    SERVICE "v1.Service" all {
+        "apiVersion" String,
+        "kind" String,
+        "metadata" META,
+        "spec" Struct(&SERVICE_SPEC),
+        "status" Struct(&SERVICE_STATUS),
+    }
+    SERVICE_SPEC "v1.ServiceSpec" all {
+        "allocateLoadBalancerNodePorts" Bool,
+        "clusterIP" String,
+        "clusterIPs" STRINGS,
+        "externalIPs" STRINGS,
+        "externalName" String,
+        "externalTrafficPolicy" Named("v1.ServiceExternalTrafficPolicy"),
+        "healthCheckNodePort" Int32,
+        "internalTrafficPolicy" Named("v1.ServiceInternalTrafficPolicy"),
+        "ipFamilies" List(&Named("v1.IPFamily")),
+        "ipFamilyPolicy" Named("v1.IPFamilyPolicy"),
+        "loadBalancerClass" String,
+        "loadBalancerIP" String,
+        "loadBalancerSourceRanges" STRINGS,
+        "ports" List(&Struct(&SERVICE_PORT)),
+        "publishNotReadyAddresses" Bool,
+        "selector" LABELS,
+        "sessionAffinity" Named("v1.ServiceAffinity"),
+        "sessionAffinityConfig" Struct(&SESSION_AFFINITY_CONFIG),
+        "trafficDistribution" String,
+        "type" Named("v1.ServiceType"),
+    }
+    SERVICE_PORT "v1.ServicePort" all {
+        "appProtocol" String,
+        "name" String,
+        "nodePort" Int32,
+        "port" Int32,
+        "protocol" PROTOCOL,
+        "targetPort" IntOrString,
+    }
+    SESSION_AFFINITY_CONFIG "v1.SessionAffinityConfig" all {
+        "clientIP" Struct(&CLIENT_IP_CONFIG),
+    }
+    CLIENT_IP_CONFIG "v1.ClientIPConfig" all { "timeoutSeconds" Int32, }
+    SERVICE_STATUS "v1.ServiceStatus" all {
+        "conditions" List(&Any),
+        "loadBalancer" Struct(&LOAD_BALANCER_STATUS),
+    }
+    LOAD_BALANCER_STATUS "v1.LoadBalancerStatus" all {
+        "ingress" List(&Struct(&LOAD_BALANCER_INGRESS)),
+    }
+    LOAD_BALANCER_INGRESS "v1.LoadBalancerIngress" all {
+        "hostname" String,
+        "ip" String,
+        "ipMode" Named("v1.LoadBalancerIPMode"),
+        "ports" List(&Any),
+    }
+
+    ENDPOINT_SLICE "v1.EndpointSlice" all {
+        "addressType" Named("v1.AddressType"),
+        "apiVersion" String,
+        "endpoints" List(&Struct(&ENDPOINT)),
+        "kind" String,
+        "metadata" META,
+        "ports" List(&Struct(&ENDPOINT_PORT)),
+    }
+    ENDPOINT "v1.Endpoint" all {
+        "addresses" STRINGS,
+        "conditions" Struct(&ENDPOINT_CONDITIONS),
+        "deprecatedTopology" LABELS,
+        "hints" Struct(&ENDPOINT_HINTS),
+        "hostname" String,
+        "nodeName" String,
+        "targetRef" Struct(&OBJECT_REFERENCE),
+        "zone" String,
+    }
+    ENDPOINT_CONDITIONS "v1.EndpointConditions" all {
+        "ready" Bool,
+        "serving" Bool,
+        "terminating" Bool,
+    }
+    ENDPOINT_HINTS "v1.EndpointHints" all {
+        "forNodes" List(&Struct(&HINT)),
+        "forZones" List(&Struct(&HINT)),
+    }
+    HINT "v1.ForZone" all { "name" String, }
+    OBJECT_REFERENCE "v1.ObjectReference" all {
+        "apiVersion" String,
+        "fieldPath" String,
+        "kind" String,
+        "name" String,
+        "namespace" String,
+        "resourceVersion" String,
+        "uid" Named("types.UID"),
+    }
+    ENDPOINT_PORT "v1.EndpointPort" all {
+        "appProtocol" String,
+        "name" String,
+        "port" Int32,
+        "protocol" PROTOCOL,
+    }
+    ENDPOINTS "v1.Endpoints" all {
+        "apiVersion" String,
+        "kind" String,
+        "metadata" META,
+        "subsets" List(&Struct(&ENDPOINT_SUBSET)),
+    }
+    ENDPOINT_SUBSET "v1.EndpointSubset" all {
+        "addresses" List(&Struct(&ENDPOINT_ADDRESS)),
+        "notReadyAddresses" List(&Struct(&ENDPOINT_ADDRESS)),
+        "ports" List(&Struct(&ENDPOINT_PORT)),
+    }
+    ENDPOINT_ADDRESS "v1.EndpointAddress" all {
+        "hostname" String,
+        "ip" String,
+        "nodeName" String,
+        "targetRef" Struct(&OBJECT_REFERENCE),
+    }
+
+    POD "v1.Pod" all {
+        "apiVersion" String,
+        "kind" String,
+        "metadata" META,
+        "spec" Struct(&POD_SPEC),
+        "status" Struct(&POD_STATUS),
+    }
+    POD_SPEC "v1.PodSpec" some {
+        "containers" List(&Struct(&CONTAINER)),
+        "hostNetwork" Bool,
+        "hostname" String,
+        "initContainers" List(&Struct(&CONTAINER)),
+        "nodeName" String,
+        "nodeSelector" LABELS,
+        "serviceAccount" String,
+        "serviceAccountName" String,
+        "subdomain" String,
+    }
+    CONTAINER "v1.Container" some {
+        "name" String,
+        "ports" List(&Struct(&CONTAINER_PORT)),
+        "restartPolicy" Named("v1.ContainerRestartPolicy"),
+    }
+    CONTAINER_PORT "v1.ContainerPort" all {
+        "containerPort" Int32,
+        "hostIP" String,
+        "hostPort" Int32,
+        "name" String,
+        "protocol" PROTOCOL,
+    }
+    POD_STATUS "v1.PodStatus" some {
+        "conditions" List(&Struct(&CONDITION)),
+        "hostIP" String,
+        "phase" Named("v1.PodPhase"),
+        "podIP" String,
+        "podIPs" List(&Struct(&POD_IP)),
+    }
+    POD_IP "v1.PodIP" all { "ip" String, }
+    CONDITION "v1.Condition" some {
+        "status" Named("v1.ConditionStatus"),
+        "type" String,
+    }
+    WORKLOAD "v1.Workload" all {
+        "apiVersion" String,
+        "kind" String,
+        "metadata" META,
+        "spec" Struct(&WORKLOAD_SPEC),
+        "status" Any,
+    }
+    WORKLOAD_SPEC "v1.WorkloadSpec" some {
+        "replicas" Int32,
+        "template" Struct(&POD_TEMPLATE_SPEC),
+    }
+    POD_TEMPLATE_SPEC "v1.PodTemplateSpec" all {
+        "metadata" META,
+        "spec" Struct(&POD_SPEC),
+    }
+    CRON_JOB "v1.CronJob" all {
+        "apiVersion" String,
+        "kind" String,
+        "metadata" META,
+        "spec" Struct(&CRON_JOB_SPEC),
+        "status" Any,
+    }
+    CRON_JOB_SPEC "v1.CronJobSpec" some { "jobTemplate" Struct(&JOB_TEMPLATE_SPEC), }
+    JOB_TEMPLATE_SPEC "v1.JobTemplateSpec" all {
+        "metadata" META,
+        "spec" Struct(&WORKLOAD_SPEC),
+    }
+    METADATA_ONLY "v1.Object" some { "metadata" META, }
+
+    NODE "v1.Node" all {
+        "apiVersion" String,
+        "kind" String,
+        "metadata" META,
+        "spec" Struct(&NODE_SPEC),
+        "status" Struct(&NODE_STATUS),
+    }
+    NODE_SPEC "v1.NodeSpec" all {
+        "configSource" Any,
+        "externalID" String,
+        "podCIDR" String,
+        "podCIDRs" STRINGS,
+        "providerID" String,
+        "taints" Any,
+        "unschedulable" Bool,
+    }
+    NODE_STATUS "v1.NodeStatus" some {
+        "addresses" List(&Struct(&NODE_ADDRESS)),
+        "conditions" List(&Struct(&CONDITION)),
+    }
+    NODE_ADDRESS "v1.NodeAddress" all {
+        "address" String,
+        "type" Named("v1.NodeAddressType"),
+    }
+
+    KUBE_PROXY "v1alpha1.KubeProxyConfiguration" all {
+        "apiVersion" String,
+        "bindAddress" String,
+        "bindAddressHardFail" Bool,
+        "clientConnection" Any,
+        "clusterCIDR" String,
+        "configSyncPeriod" Any,
+        "conntrack" Any,
+        "detectLocal" Struct(&DETECT_LOCAL),
+        "detectLocalMode" Named("v1alpha1.LocalMode"),
+        "enableProfiling" Bool,
+        "featureGates" Any,
+        "healthzBindAddress" String,
+        "hostnameOverride" String,
+        "iptables" Struct(&PROXY_IPTABLES),
+        "ipvs" Struct(&PROXY_IPVS),
+        "kind" String,
+        "logging" Any,
+        "metadata" Any,
+        "metricsBindAddress" String,
+        "mode" Named("v1alpha1.ProxyMode"),
+        "nftables" Struct(&PROXY_NFTABLES),
+        "nodePortAddresses" STRINGS,
+        "oomScoreAdj" Int32,
+        "portRange" String,
+        "showHiddenMetricsForVersion" String,
+        "udpIdleTimeout" Any,
+        "windowsRunAsService" Bool,
+        "winkernel" Any,
+    }
+    DETECT_LOCAL "v1alpha1.DetectLocalConfiguration" all {
+        "bridgeInterface" String,
+        "interfaceNamePrefix" String,
+    }
+    PROXY_IPTABLES "v1alpha1.KubeProxyIPTablesConfiguration" all {
+        "localhostNodePorts" Bool,
+        "masqueradeAll" Bool,
+        "masqueradeBit" Int32,
+        "minSyncPeriod" Any,
+        "syncPeriod" Any,
+    }
+    PROXY_NFTABLES "v1alpha1.KubeProxyNFTablesConfiguration" all {
+        "masqueradeAll" Bool,
+        "masqueradeBit" Int32,
+        "minSyncPeriod" Any,
+        "syncPeriod" Any,
+    }
+    PROXY_IPVS "v1alpha1.KubeProxyIPVSConfiguration" all {
+        "excludeCIDRs" STRINGS,
+        "minSyncPeriod" Any,
+        "scheduler" String,
+        "strictARP" Bool,
+        "syncPeriod" Any,
+        "tcpFinTimeout" Any,
+        "tcpTimeout" Any,
+        "udpTimeout" Any,
+    }
+
+    IP_POOL "IPPool" some { "metadata" META, "spec" Struct(&IP_POOL_SPEC), }
+    IP_POOL_SPEC "IPPoolSpec" all {
+        "allowedUses" STRINGS,
+        "assignmentMode" String,
+        "blockSize" Int32,
+        "cidr" String,
+        "disableBGPExport" Bool,
+        "disabled" Bool,
+        "ipip" Any,
+        "ipipMode" String,
+        "namespaceSelector" String,
+        "nat-outgoing" Bool,
+        "natOutgoing" Bool,
+        "nodeSelector" String,
+        "vxlanMode" String,
+    }
+    BGP_CONFIGURATION "BGPConfiguration" some {
+        "metadata" META,
+        "spec" Struct(&BGP_CONFIGURATION_SPEC),
+    }
+    BGP_CONFIGURATION_SPEC "BGPConfigurationSpec" some {
+        "asNumber" Any,
+        "nodeToNodeMeshEnabled" Bool,
+        "serviceClusterIPs" List(&Struct(&BLOCK)),
+        "serviceExternalIPs" List(&Struct(&BLOCK)),
+        "serviceLoadBalancerAggregation" String,
+        "serviceLoadBalancerIPs" List(&Struct(&BLOCK)),
+    }
+    BLOCK "ServiceBlock" all { "cidr" String, }
+    BGP_PEER "BGPPeer" some { "metadata" META, "spec" Struct(&BGP_PEER_SPEC), }
+    BGP_PEER_SPEC "BGPPeerSpec" some {
+        "asNumber" Any,
+        "node" String,
+        "nodeSelector" String,
+        "peerIP" String,
+        "peerSelector" String,
+    }
+    FELIX_CONFIGURATION "FelixConfiguration" some {
+        "metadata" META,
+        "spec" Struct(&FELIX_CONFIGURATION_SPEC),
+    }
+    FELIX_CONFIGURATION_SPEC "FelixConfigurationSpec" some {
+        "allowIPIPPacketsFromWorkloads" Bool,
+        "allowVXLANPacketsFromWorkloads" Bool,
+        "bpfConnectTimeLoadBalancing" String,
+        "bpfConnectTimeLoadBalancingEnabled" Bool,
+        "bpfEnabled" Bool,
+        "bpfExternalServiceMode" String,
+        "bpfKubeProxyIptablesCleanupEnabled" Bool,
+        "chainInsertMode" String,
+        "defaultEndpointToHostAction" String,
+        "interfacePrefix" String,
+        "ipipEnabled" Bool,
+        "kubeNodePortRanges" List(&IntOrString),
+        "natOutgoingAddress" String,
+        "natOutgoingExclusions" String,
+        "nftablesMode" String,
+        "programClusterRoutes" String,
+        "serviceLoopPrevention" String,
+        "vxlanEnabled" Bool,
+        "wireguardEnabled" Bool,
+        "wireguardEnabledV6" Bool,
+        "wireguardHostEncryptionEnabled" Bool,
+        "workloadSourceSpoofing" String,
+    }
+
+    SCENARIO "Scenario" all {
+        "apiVersion" String,
+        "kind" String,
+        "metadata" META,
+        "spec" Struct(&SCENARIO_SPEC),
+    }
+    SCENARIO_SPEC "ScenarioSpec" all {
+        "clients" List(&Struct(&CLIENT)),
+        "description" String,
+        "flows" List(&Struct(&FLOW)),
+        "hosts" Struct(&HOSTS),
+        "loadBalancers" List(&Struct(&LOAD_BALANCER)),
+        "routes" List(&Struct(&ROUTE)),
+        "title" String,
+    }
+    CLIENT "Client" all { "ip" String, "name" String, }
+    LOAD_BALANCER "LoadBalancer" all {
+        "healthCheck" Bool,
+        "ip" String,
+        "name" String,
+        "sourceAddress" String,
+    }
+    HOSTS "Hosts" all { "rpFilter" String, }
+    ROUTE "Route" all { "to" String, "via" String, }
+    FLOW "Flow" all {
+        "expect" String,
+        "expectSource" String,
+        "from" String,
+        "name" String,
+        "to" String,
+    }
+}
