@@ -10,6 +10,7 @@ use crate::help::{EXPORT_CALICO, EXPORT_COMMAND};
 use crate::matrix::Matrix;
 use crate::pickers::Pickers;
 use crate::state::{Action, Tab};
+use crate::story::Story;
 use crate::tabs::Tabs;
 
 #[derive(Debug, PartialEq, Properties)]
@@ -53,6 +54,10 @@ pub(crate) fn Answers(props: &AnswersProps) -> Html {
                         <strong>{ "+ flow" }</strong>{ "." }
                     </p>
                 }
+                <Story
+                    title={shown.reading.scenario.title.clone()}
+                    text={shown.reading.scenario.description.clone()}
+                />
             </div>
         </>
     }
@@ -112,5 +117,79 @@ fn Empty(props: &EmptyProps) -> Html {
             </p>
             <p><button type="button" class="button primary" onclick={examples}>{ "See the examples" }</button></p>
         </section>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::examples;
+
+    /// What is shown for `text`, where `earlier` was the last whole one.
+    async fn shown(text: &str, earlier: &str) -> String {
+        let answer = Shared::new(Answer::to(text.into()));
+        let earlier = Shared::new(Answer::to(earlier.into()));
+        let shown = if answer.lost(&earlier) { earlier } else { answer.clone() };
+        let selected = shown.selected(None);
+        let props = AnswersProps {
+            answer,
+            at: selected.as_ref().and_then(|(at, _)| *at),
+            asked: selected.map(|(_, asked)| asked),
+            shown,
+            tab: Tab::Path,
+            act: Callback::noop(),
+            open: Callback::noop(),
+        };
+        yew::LocalServerRenderer::<Answers>::with_props(props).hydratable(false).render().await
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn the_first_example_is_solved() {
+        let html = shown(examples::first(), "").await;
+        for part in ["Dropped", "user through node1", "IPPool default-ipv4-ippool", "line 136"] {
+            assert!(html.contains(part), "no {part} in {html}");
+        }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_is_not_simulated_cannot_be_chosen_and_says_why() {
+        let html = shown(examples::first(), "").await;
+        let button = html.split("<button").find(|it| it.contains("nftables")).unwrap_or_default();
+        assert!(button.contains("aria-disabled=\"true\""), "{button}");
+        assert!(button.contains("is not simulated yet"), "{button}");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn an_empty_text_says_how_to_start() {
+        assert!(shown(" \n", "").await.contains("kubectl get"));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_broken_text_keeps_the_last_picture() {
+        let broken = examples::first().replace("kind: Service\n", "kind: Service\n}\n");
+        let html = shown(&broken, examples::first()).await;
+        assert!(html.contains("The YAML is broken at "), "{html}");
+        assert!(html.contains("user through node1"), "{html}");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_new_document_that_is_half_typed_takes_nothing_away() {
+        let text = format!("{}---\napiVersion: v1\n", examples::first());
+        let html = shown(&text, examples::first()).await;
+        assert!(!html.contains("broken"), "{html}");
+    }
+
+    #[test]
+    fn the_selection_follows_a_flow_that_is_edited() {
+        use crate::state::Selected;
+        let before = Answer::to(examples::first().into());
+        let (at, asked) = before.selected(None).unwrap();
+        let chosen = Selected { flow: asked.trace.flow.clone(), chip: at };
+        let edited = examples::first().replace("nodePort/node1:31602", "nodePort/node2:31602");
+        let after = Answer::to(edited.into());
+        let (at, asked) = after.selected(Some(&chosen)).unwrap();
+        assert_eq!((at, asked.trace.flow.to_string().ends_with("node2:31602")), (Some(0), true));
+        let other = Selected { flow: "node/node3 -> node/node1:22".parse().unwrap(), chip: None };
+        assert_eq!(after.selected(Some(&other)).map(|(at, _)| at), Some(None));
     }
 }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use hopwise::datapath::{Trace, Verdict};
+use hopwise::text::{Cite, Span};
 use yew::prelude::*;
 
 use crate::address::{start, use_address};
@@ -52,9 +53,9 @@ pub(crate) fn App() -> Html {
         Some((at, asked)) => (*at, Some(asked.clone())),
         None => (None, None),
     };
-    let marks = use_memo((asked.clone(), current), |(asked, current)| {
+    let marks = use_memo((asked.clone(), answer.clone(), current), |(asked, answer, current)| {
         let trace = asked.as_ref().filter(|_| *current).map(|asked| &asked.trace);
-        trace.map_or_else(|| Rc::from([]), |trace| marks(trace))
+        trace.map_or_else(|| Rc::from([]), |trace| marks(trace, &answer.text))
     });
     let title = AttrValue::from(shown.reading.scenario.title.clone());
 
@@ -165,20 +166,25 @@ fn notice(message: &str, act: &Callback<Action>) -> Html {
 }
 
 /// The lines that had a say in a flow: what the evidence of its steps matched, and the cause of
-/// its end.
-fn marks(trace: &Trace) -> Rc<[Mark]> {
+/// its end. Of what spans lines, the first; whole objects are too much to be a sign.
+fn marks(trace: &Trace, text: &str) -> Rc<[Mark]> {
+    let place = |cite: &Cite| {
+        let span = cite.span.filter(|_| !cite.field.is_empty())?;
+        let line = text.get(span.start..span.end)?.lines().next()?;
+        Some(Span { end: span.start + line.len(), ..span })
+    };
     let ends = trace.outcomes.iter().filter(|it| it.verdict != Verdict::Delivered);
-    let denied = ends.filter_map(|it| it.cause.as_ref()?.cite.as_ref()?.span);
+    let denied = ends.filter_map(|it| place(it.cause.as_ref()?.cite.as_ref()?));
     let mut marks: Vec<Mark> = denied.map(|span| Mark { span, denied: true }).collect();
     let steps = trace.outcomes.iter().flat_map(|it| it.steps.iter().chain(&it.reply));
-    let gates = steps.clone().filter_map(|step| step.gate.as_ref()?.decision.cite.as_ref()?.span);
+    let gates = steps.clone().filter_map(|step| place(step.gate.as_ref()?.decision.cite.as_ref()?));
     let evidence = steps.flat_map(|step| &step.evidence).filter(|it| it.matched);
-    for span in gates.chain(evidence.filter_map(|it| it.cite.span)) {
+    for span in gates.chain(evidence.filter_map(|it| place(&it.cite))) {
         if marks.iter().all(|mark| mark.span.line != span.line) {
             marks.push(Mark { span, denied: false });
         }
     }
     marks.sort_by_key(|mark| mark.span);
-    marks.dedup_by_key(|mark| mark.span);
+    marks.dedup_by_key(|mark| mark.span.line);
     marks.into()
 }

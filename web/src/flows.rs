@@ -52,7 +52,7 @@ pub(crate) fn Flows(props: &FlowsProps) -> Html {
                     aria-expanded={open.to_string()}
                     onclick={toggle}
                 >
-                    <span aria-hidden="true">{ "+ " }</span>{ "flow" }
+                    <span aria-hidden="true">{ "+" }</span>{ "flow" }
                 </button>
             </div>
             if *open {

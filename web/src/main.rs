@@ -22,6 +22,7 @@ mod problems;
 mod share;
 mod splitter;
 mod state;
+mod story;
 mod tabs;
 
 fn main() {
