@@ -1,5 +1,7 @@
 //! The right half: modes, flows, verdict and what explains it.
 
+use hopwise::picture::{self, Layout};
+use hopwise::report::sentence;
 use hopwise::text::Span;
 use yew::prelude::*;
 
@@ -65,15 +67,25 @@ pub(crate) fn Answers(props: &AnswersProps) -> Html {
 
 fn explained(props: &AnswersProps, asked: &Asked) -> Html {
     let (shown, act) = (&props.shown, &props.act);
-    let (sign, class, word) = crate::flows::look(asked.trace.verdict);
-    let panel = match props.tab {
-        Tab::Path => html! {},
-        Tab::Matrix => html! { <Matrix answer={shown.clone()} act={act.clone()} /> },
+    let cluster = &shown.reading.cluster;
+    let sentence = sentence::verdict(cluster, &asked.trace, 0);
+    let (sign, class, _) = crate::flows::look(sentence.verdict);
+    let panel = match (props.tab, asked.trace.outcomes.first()) {
+        (Tab::Path, Some(outcome)) => {
+            let svg = picture::svg(&picture::draw(cluster, outcome, Layout::Wide));
+            html! { <div class="picture">{ Html::from_html_unchecked(svg.into()) }</div> }
+        }
+        (Tab::Path, None) => html! {},
+        (Tab::Matrix, _) => html! { <Matrix answer={shown.clone()} act={act.clone()} /> },
     };
     html! {
         <>
-            <section class={classes!("verdict", class)} aria-label="Verdict" role="status">
-                <p><strong>{ format!("{sign} {word}") }</strong></p>
+            <section class="verdict" aria-label="Verdict" role="status">
+                <p>
+                    <strong {class}>{ format!("{sign} {}", sentence.headline) }</strong>
+                    { " " }
+                    { for sentence.pieces.iter().map(|piece| piece.text()) }
+                </p>
             </section>
             <Tabs tab={props.tab} act={act.clone()}>{ panel }</Tabs>
         </>
