@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { brotliCompressSync, constants } from 'node:zlib';
 
 const site = 'dist';
-const budget = { wasm: 260_000 };
+const budget = { wasm: 420_000 }; // it was 381 kB when all panels but the diagram were there
 
 const files = readdirSync(site, { recursive: true, withFileTypes: true })
   .filter((entry) => entry.isFile())

@@ -38,12 +38,27 @@ impl<'de> Node {
         T::deserialize(self)
     }
 
-    fn placed<T>(&self, result: Result<T, Mismatch>) -> Result<T, Mismatch> {
-        result.map_err(|error| Mismatch { span: error.span.or(Some(self.span)), ..error })
+    /// The error, at this place unless it is at one further in.
+    fn place(&self, error: Mismatch) -> Mismatch {
+        Mismatch { span: error.span.or(Some(self.span)), ..error }
+    }
+
+    /// Another type of value was expected here.
+    fn mismatch(&self, expected: &dyn de::Expected) -> Mismatch {
+        let found = match &self.value {
+            Value::Null => de::Unexpected::Unit,
+            Value::Bool(yes) => de::Unexpected::Bool(*yes),
+            Value::Int(number) => de::Unexpected::Signed(*number),
+            Value::Float(number) => de::Unexpected::Float(*number),
+            Value::String(text) => de::Unexpected::Str(text),
+            Value::List(_) => de::Unexpected::Seq,
+            Value::Map(_) => de::Unexpected::Map,
+        };
+        self.place(de::Error::invalid_type(found, expected))
     }
 
     fn visit<V: Visitor<'de>>(&'de self, visitor: V) -> Result<V::Value, Mismatch> {
-        self.placed(match &self.value {
+        let visited = match &self.value {
             Value::Null => visitor.visit_unit(),
             Value::Bool(yes) => visitor.visit_bool(*yes),
             Value::Int(number) => visitor.visit_i64(*number),
@@ -54,7 +69,8 @@ impl<'de> Node {
             Value::String(text) => visitor.visit_borrowed_str(text),
             Value::List(items) => visitor.visit_seq(Items(items.iter())),
             Value::Map(entries) => visitor.visit_map(Fields { rest: entries.iter(), value: None }),
-        })
+        };
+        visited.map_err(|error| self.place(error))
     }
 }
 
@@ -105,17 +121,21 @@ impl<'de> Deserializer<'de> for &'de Node {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
-        match self.value {
-            Value::Null => visitor.visit_seq(Items([].iter())),
-            _ => self.visit(visitor),
-        }
+        let items = match &self.value {
+            Value::Null => [].iter(),
+            Value::List(items) => items.iter(),
+            _ => return Err(self.mismatch(&visitor)),
+        };
+        visitor.visit_seq(Items(items)).map_err(|error| self.place(error))
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
-        match self.value {
-            Value::Null => visitor.visit_map(Fields { rest: [].iter(), value: None }),
-            _ => self.visit(visitor),
-        }
+        let rest = match &self.value {
+            Value::Null => [].iter(),
+            Value::Map(entries) => entries.iter(),
+            _ => return Err(self.mismatch(&visitor)),
+        };
+        visitor.visit_map(Fields { rest, value: None }).map_err(|error| self.place(error))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -126,9 +146,7 @@ impl<'de> Deserializer<'de> for &'de Node {
     ) -> Result<V::Value, Mismatch> {
         match self.value {
             // serde would take its items for the fields
-            Value::List(_) => {
-                self.placed(Err(de::Error::invalid_type(de::Unexpected::Seq, &"a mapping")))
-            }
+            Value::List(_) => Err(self.mismatch(&"a mapping")),
             _ => self.deserialize_map(visitor),
         }
     }
@@ -149,7 +167,7 @@ impl<'de> Deserializer<'de> for &'de Node {
     ) -> Result<V::Value, Mismatch> {
         let word: de::value::StrDeserializer<'_, Mismatch> =
             de::IntoDeserializer::into_deserializer(self.as_str().unwrap_or_default());
-        self.placed(word.deserialize_enum(name, variants, visitor))
+        word.deserialize_enum(name, variants, visitor).map_err(|error| self.place(error))
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
@@ -171,7 +189,8 @@ impl<'de> SeqAccess<'de> for Items<'de> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, Mismatch> {
-        self.0.next().map(|item| item.placed(seed.deserialize(item))).transpose()
+        let Some(item) = self.0.next() else { return Ok(None) };
+        seed.deserialize(item).map(Some).map_err(|error| item.place(error))
     }
 }
 
@@ -196,7 +215,7 @@ impl<'de> MapAccess<'de> for Fields<'de> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Mismatch> {
         match self.value.take() {
-            Some(value) => value.placed(seed.deserialize(value)),
+            Some(value) => seed.deserialize(value).map_err(|error| value.place(error)),
             None => Err(de::Error::custom("a value is missing")),
         }
     }
