@@ -101,8 +101,11 @@ impl Manifest {
         replaced.sort_unstable();
         for (index, line) in replaced.into_iter().rev() {
             let object = self.objects.remove(index);
-            let message =
-                format!("{} is written again in line {line}, which counts", object.reference);
+            let message = format!(
+                "{} is written again in line {line}, which replaces it: nothing of this one is \
+                 merged in",
+                object.reference
+            );
             let span = object.node.span_at("metadata.name");
             self.report(span, Severity::Warning, message, Some(object.reference));
         }
@@ -270,7 +273,10 @@ mod tests {
         assert_eq!(manifest.objects[0].metadata.labels["v"], "2");
         assert_eq!(
             problems(text),
-            ["1:40 Pod default/a is written again in line 3, which counts `name: a`"]
+            [
+                "1:40 Pod default/a is written again in line 3, which replaces it: nothing of this one is \
+              merged in `name: a`"
+            ]
         );
     }
 

@@ -12,9 +12,13 @@ mod flows;
 pub mod form;
 mod kubernetes;
 mod labels;
+#[cfg(test)]
+mod laws;
 mod reach;
 mod rule;
 mod selector;
+#[cfg(test)]
+mod specification;
 mod translate;
 
 use std::fmt;

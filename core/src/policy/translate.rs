@@ -1,7 +1,7 @@
 //! Objects of every language into the common form, and the order in which they are asked.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::form::{Policies, Policy, Tier, TierDefault};
 use super::{admin, calico, kubernetes};
@@ -31,7 +31,7 @@ impl Policies {
             })
             .collect();
         let mut found = Vec::new();
-        for object in latest(objects, &mut problems) {
+        for object in objects {
             match &object.kind {
                 Kind::NetworkPolicy(policy) => {
                     found.push(("default".to_owned(), kubernetes::translate(object, policy)));
@@ -102,57 +102,6 @@ fn by_order(a: Option<f64>, b: Option<f64>) -> Ordering {
 fn key(policy: &Policy) -> String {
     let object = &policy.object;
     format!("{}/{}/{}", object.name, object.namespace, object.kind)
-}
-
-/// The objects that matter here; of those with one name the last.
-fn latest<'a>(objects: &'a [Object], problems: &mut Vec<Problem>) -> Vec<&'a Object> {
-    let identity = |o: &'a Object| {
-        let group = o.api_version.split('/').next().unwrap_or_default();
-        (group, &o.reference)
-    };
-    let relevant = || objects.iter().filter(|o| is_relevant(&o.kind));
-    let last: HashMap<_, _> = relevant().map(|o| (identity(o), o)).collect();
-    relevant()
-        .filter(|object| match last.get(&identity(object)) {
-            Some(later) if !std::ptr::eq(*later, *object) => {
-                problems.push(replaced(object, later));
-                false
-            }
-            _ => true,
-        })
-        .collect()
-}
-
-fn is_relevant(kind: &Kind) -> bool {
-    matches!(
-        kind,
-        Kind::NetworkPolicy(_)
-            | Kind::StagedKubernetesNetworkPolicy(_)
-            | Kind::AdminPolicy(_)
-            | Kind::CalicoPolicy(_)
-            | Kind::Tier(_)
-            | Kind::NetworkSet(_)
-            | Kind::HostEndpoint(_)
-            | Kind::Profile(_)
-            | Kind::WorkloadEndpoint(_)
-            | Kind::ServiceAccount
-    )
-}
-
-/// Two objects of one name are one object: the API server never merges them.
-fn replaced(object: &Object, later: &Object) -> Problem {
-    Problem {
-        span: object.cite("metadata.name").span.unwrap_or(object.span),
-        severity: Severity::Warning,
-        message: format!(
-            "this {} has no effect: the text defines it again in line {}, and `kubectl apply` \
-             replaces the first by the second, it does not merge their rules; give one of them \
-             another name and both apply",
-            object.reference, later.span.line
-        ),
-        object: Some(object.reference.clone()),
-        fix: None,
-    }
 }
 
 /// The policy API leaves the order of equal priorities open; Calico defines its own.

@@ -1,0 +1,196 @@
+//! What holds of all policies.
+
+use proptest::prelude::*;
+
+use super::{Direction, Guard, Peer, Selector, allowed, evaluate};
+use crate::cluster::{Cluster, Labels, PodId};
+use crate::datapath::{Flow, Protocol};
+
+const WORLD: &str = "
+{apiVersion: v1, kind: Namespace, metadata: {name: one, labels: {ns: first}}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: two}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: one, labels: {app: a}}, status: {podIP: 10.233.1.1},
+  spec: {containers: [{name: c, ports: [{name: web, containerPort: 80}]}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: b, namespace: one, labels: {app: b}}, status: {podIP: 10.233.1.2}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: two, labels: {app: a, tier: t}}, status: {podIP: 10.233.1.3},
+  spec: {containers: [{name: c, ports: [{name: web, containerPort: 81}]}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: c, namespace: two}, status: {podIP: 10.233.1.4}}
+---
+";
+
+const ENDS: [&str; 6] =
+    ["pod/one/a", "pod/one/b", "pod/two/a", "pod/two/c", "ip/192.0.2.1", "ip/198.51.100.1"];
+const PORTS: [&str; 4] = ["80", "81", "80/UDP", "443"];
+
+fn flows() -> impl Iterator<Item = Flow> {
+    let pairs = ENDS.iter().flat_map(|from| ENDS.iter().map(move |to| (from, to)));
+    let pairs = pairs.filter(|(from, to)| from != to);
+    pairs.flat_map(|(from, to)| {
+        PORTS.iter().map(move |port| format!("{from} -> {to}:{port}").parse().unwrap())
+    })
+}
+
+fn cluster(documents: &[String]) -> Cluster {
+    crate::read(&format!("{WORLD}{}", documents.join("---\n"))).cluster
+}
+
+fn verdicts(documents: &[String]) -> Vec<bool> {
+    let cluster = cluster(documents);
+    flows().map(|flow| evaluate(&cluster, &flow).allowed).collect()
+}
+
+fn document(name: &str, namespace: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n\
+         metadata: {{name: {name}, namespace: {namespace}}}\nspec: {spec}\n"
+    )
+}
+
+fn selector() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "{}",
+        "{matchLabels: {app: a}}",
+        "{matchLabels: {ns: first}}",
+        "{matchExpressions: [{key: app, operator: NotIn, values: [a]}]}",
+        "{matchExpressions: [{key: tier, operator: Exists}]}",
+        "{matchExpressions: [{key: ns, operator: DoesNotExist}]}",
+    ])
+}
+
+fn peer() -> impl Strategy<Value = String> {
+    prop_oneof![
+        selector().prop_map(|s| format!("{{podSelector: {s}}}")),
+        selector().prop_map(|s| format!("{{namespaceSelector: {s}}}")),
+        (selector(), selector())
+            .prop_map(|(n, p)| format!("{{namespaceSelector: {n}, podSelector: {p}}}")),
+        prop::sample::select(vec![
+            "{ipBlock: {cidr: 0.0.0.0/0, except: [192.0.2.0/24]}}".to_owned(),
+            "{ipBlock: {cidr: 10.233.1.0/30}}".to_owned(),
+            "{ipBlock: {cidr: 192.0.2.1/32}}".to_owned(),
+        ]),
+    ]
+}
+
+fn rule(peers: &'static str) -> impl Strategy<Value = String> {
+    let ports = prop::sample::select(vec![
+        "[]",
+        "[{port: 80}]",
+        "[{port: web}]",
+        "[{protocol: UDP}]",
+        "[{port: 80, endPort: 100}, {port: 443}]",
+    ]);
+    (prop::collection::vec(peer(), 0..3), ports).prop_map(move |(list, ports)| {
+        format!("{{{peers}: [{}], ports: {ports}}}", list.join(", "))
+    })
+}
+
+/// A policy's namespace and its `spec`.
+fn policy() -> impl Strategy<Value = (&'static str, String)> {
+    let rules = |peers| prop::collection::vec(rule(peers), 0..3).prop_map(|r| r.join(", "));
+    let types = prop::sample::select(vec!["[]", "[Ingress]", "[Egress]", "[Ingress, Egress]"]);
+    let namespace = prop::sample::select(vec!["one", "two"]);
+    (namespace, selector(), types, rules("from"), rules("to")).prop_map(
+        |(namespace, selector, types, ingress, egress)| {
+            let spec = format!(
+                "{{podSelector: {selector}, policyTypes: {types}, ingress: [{ingress}], \
+                 egress: [{egress}]}}"
+            );
+            (namespace, spec)
+        },
+    )
+}
+
+fn policies() -> impl Strategy<Value = Vec<String>> {
+    prop::collection::vec(policy(), 0..4).prop_map(|all| {
+        let named = all.into_iter().enumerate();
+        named.map(|(i, (namespace, spec))| document(&format!("p{i}"), namespace, &spec)).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn order_never_matters(documents in policies()) {
+        let reversed: Vec<_> = documents.iter().rev().cloned().collect();
+        prop_assert_eq!(verdicts(&documents), verdicts(&reversed));
+    }
+
+    #[test]
+    fn allowing_all_allows_all(mut documents in policies()) {
+        for namespace in ["one", "two"] {
+            let all = "{policyTypes: [Ingress, Egress], ingress: [{}], egress: [{}]}";
+            documents.push(document("all", namespace, all));
+        }
+        prop_assert!(verdicts(&documents).into_iter().all(|allowed| allowed));
+    }
+
+    #[test]
+    fn a_policy_that_selects_nobody_changes_nothing(documents in policies(), other in policy()) {
+        let spec = other.1.replacen("podSelector: {", "podSelector: {matchLabels: {no: body}, ", 1);
+        let spec = spec.replacen(", matchLabels: {app: a}", "", 1);
+        let spec = spec.replacen(", matchLabels: {ns: first}", "", 1);
+        let mut more = documents.clone();
+        more.push(document("nobody", other.0, &spec));
+        prop_assert_eq!(verdicts(&documents), verdicts(&more));
+    }
+
+    #[test]
+    fn policies_that_select_the_same_pods_add_up(
+        first in prop::collection::vec(rule("from"), 0..3),
+        second in prop::collection::vec(rule("from"), 0..3),
+    ) {
+        let spec = |rules: &[String]| format!("{{ingress: [{}]}}", rules.join(", "));
+        let a = document("a", "one", &spec(&first));
+        let b = document("b", "one", &spec(&second));
+        let both = verdicts(&[a.clone(), b.clone()]);
+        let either: Vec<_> =
+            verdicts(&[a]).into_iter().zip(verdicts(&[b])).map(|(a, b)| a || b).collect();
+        prop_assert_eq!(&both, &either);
+        // and two policies are one with the rules of both
+        let merged = [first, second].concat();
+        prop_assert_eq!(both, verdicts(&[document("ab", "one", &spec(&merged))]));
+    }
+
+    #[test]
+    fn every_way_to_ask_gives_the_same_answer(documents in policies()) {
+        let cluster = cluster(&documents);
+        for flow in flows() {
+            let found = evaluate(&cluster, &flow);
+            prop_assert_eq!(allowed(&cluster, &flow), Some(found.allowed), "{}", flow);
+            let cited = found.egress.cite.is_some() || !documents.iter().any(|d| d.contains("Egress"));
+            prop_assert!(found.egress.allow || cited, "{}: a denial has a place", flow);
+        }
+        for (i, from) in (0..4).flat_map(|i| (0..4).map(move |j| (i, j))) {
+            let guard = |direction, pod| Guard::new(&cluster, direction, PodId(pod));
+            let both = guard(Direction::Egress, i).permits(Peer::Pod(PodId(from)), Protocol::Tcp, Some(80))
+                && guard(Direction::Ingress, from).permits(Peer::Pod(PodId(i)), Protocol::Tcp, Some(80));
+            let flow: Flow = format!("{} -> {}:80", ENDS[i], ENDS[from]).parse().unwrap();
+            prop_assert_eq!(Some(both), allowed(&cluster, &flow), "{}", flow);
+        }
+    }
+
+    #[test]
+    fn selectors_say_why_exactly_where_they_do_not_match(
+        text in prop::sample::select(vec![
+            "a == 'x'", "a != 'x'", "a in {'x'}", "a not in {'x', 'y'}", "has(a)", "!has(a)",
+            "a contains 'x'", "a starts with 'x'", "a ends with 'x'", "all()",
+            "!(a == 'x' && b == 'y')", "a == 'x' || b == 'y'", "!(a in {'x'} || has(b))",
+        ]),
+        a in prop::option::of("[xy]{0,2}"),
+        b in prop::option::of("[xy]{0,2}"),
+    ) {
+        let pairs = [("a", a), ("b", b)];
+        let labels: Labels =
+            pairs.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))).collect();
+        let selector: Selector = text.parse().unwrap();
+        prop_assert_eq!(selector.matches(&labels), selector.miss(&labels).is_empty());
+        let opposite: Selector = format!("!({text})").parse().unwrap();
+        prop_assert_ne!(selector.matches(&labels), opposite.matches(&labels));
+    }
+}

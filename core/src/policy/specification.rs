@@ -1,0 +1,506 @@
+//! What policies mean, by example; each table row is a rule of the API.
+
+use super::{By, Evaluation, evaluate};
+use crate::text::Severity;
+
+/// Pods `foo/web` (app=web, port http = TCP 8080) and `foo/cli` (app=cli), `bar/web` (app=web) in
+/// a namespace with team=bar, `baz/bare` without labels in a namespace without an object.
+const WORLD: &str = "
+{apiVersion: v1, kind: Namespace, metadata: {name: foo}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: bar, labels: {team: bar}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: foo, labels: {app: web}}
+spec:
+  containers: [{name: c, ports: [{name: http, containerPort: 8080}]}]
+status: {podIP: 10.233.1.1}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: cli, namespace: foo, labels: {app: cli}}
+status: {podIP: 10.233.1.2}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: bar, labels: {app: web}}
+status: {podIP: 10.233.1.3}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: bare, namespace: baz}
+status: {podIP: 10.233.1.4}
+---
+";
+
+fn ask(policies: &str, flow: &str) -> Evaluation {
+    let reading = crate::read(&format!("{WORLD}{policies}"));
+    let errors: Vec<_> =
+        reading.problems.iter().filter(|p| p.severity == Severity::Error).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+    evaluate(&reading.cluster, &flow.parse().unwrap())
+}
+
+/// A policy `p` of namespace foo with this `spec`.
+fn policy(spec: &str) -> String {
+    format!(
+        "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n\
+         metadata: {{name: p, namespace: foo}}\nspec: {spec}\n---\n"
+    )
+}
+
+#[track_caller]
+fn check(spec: &str, rows: &[(&str, bool)]) {
+    for (flow, allowed) in rows {
+        let found = ask(&policy(spec), flow);
+        assert_eq!(found.allowed, *allowed, "{spec}\n{flow}\n{found:#?}");
+    }
+}
+
+#[test]
+fn a_policy_isolates_the_pods_that_it_selects_and_no_others() {
+    check(
+        "{podSelector: {matchLabels: {app: web}}}",
+        &[
+            ("ip/1.2.3.4 -> pod/foo/web:80", false),
+            ("pod/foo/cli -> pod/foo/web:80/UDP", false),
+            ("pod/foo/web -> ip/1.2.3.4:80", true),
+            ("ip/1.2.3.4 -> pod/foo/cli:80", true),
+            // its namesake in another namespace
+            ("ip/1.2.3.4 -> pod/bar/web:80", true),
+        ],
+    );
+    // nobody is left out by an empty selector, and a spec that is left out has one
+    for spec in ["{podSelector: {}}", "{}", "", "{podSelector: }"] {
+        check(spec, &[("pod/bar/web -> pod/foo/cli:80", false)]);
+    }
+}
+
+#[test]
+fn a_pod_can_always_reach_itself() {
+    check("{policyTypes: [Ingress, Egress]}", &[("pod/foo/web -> pod/foo/web:80", true)]);
+}
+
+#[test]
+fn empty_lists_and_empty_rules_differ() {
+    let from_anywhere = "ip/1.2.3.4 -> pod/foo/web:80";
+    for (ingress, allowed) in
+        [("[]", false), ("", false), ("[{}]", true), ("[null]", true), ("[{from: []}]", true)]
+    {
+        check(&format!("{{ingress: {ingress}}}"), &[(from_anywhere, allowed)]);
+    }
+    // nothing under a dash is an empty rule
+    check("\n  ingress:\n  - ", &[(from_anywhere, true)]);
+}
+
+#[test]
+fn policy_types_default_to_what_there_are_rules_for() {
+    let out = "pod/foo/web -> ip/1.2.3.4:80";
+    check("{egress: []}", &[(out, true), ("ip/1.2.3.4 -> pod/foo/web:80", false)]);
+    check("{egress: [{ports: [{port: 81}]}]}", &[(out, false)]);
+    check("{egress: [{}]}", &[(out, true), ("ip/1.2.3.4 -> pod/foo/web:80", false)]);
+    // rules of a type that is not listed count for nothing
+    check(
+        "{policyTypes: [Egress], ingress: []}",
+        &[(out, false), ("ip/1.2.3.4 -> pod/foo/web:80", true)],
+    );
+}
+
+#[test]
+fn selectors_of_peers_and_their_combinations() {
+    let from = |peers: &str| format!("{{ingress: [{{from: {peers}}}]}}");
+    let (own, other, bare) = (
+        "pod/foo/cli -> pod/foo/web:80",
+        "pod/bar/web -> pod/foo/web:80",
+        "pod/baz/bare -> pod/foo/web:80",
+    );
+    check(&from("[{podSelector: {}}]"), &[(own, true), (other, false), (bare, false)]);
+    check(&from("[{namespaceSelector: {}}]"), &[(own, true), (other, true), (bare, true)]);
+    let both = "namespaceSelector: {matchLabels: {team: bar}}";
+    check(
+        &from(&format!("[{{{both}, podSelector: {{matchLabels: {{app: cli}}}}}}]")),
+        &[(own, false), (other, false)],
+    );
+    check(
+        &from(&format!("[{{{both}}}, {{podSelector: {{matchLabels: {{app: cli}}}}}}]")),
+        &[(own, true), (other, true), (bare, false)],
+    );
+    // a namespaceSelector that is left empty by mistake is none
+    check(&from("[{namespaceSelector: , podSelector: {}}]"), &[(own, true), (other, false)]);
+    // kube-apiserver labels every namespace with its name, also one that the text has no object of
+    let named = "[{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: baz}}}]";
+    check(&from(named), &[(bare, true), (own, false)]);
+    // selectors never speak of what is no pod
+    check(&from("[{namespaceSelector: {}}]"), &[("ip/1.2.3.4 -> pod/foo/web:80", false)]);
+}
+
+#[test]
+fn expressions_and_labels_that_are_missing() {
+    let from = |expression: &str| {
+        format!(
+            "{{ingress: [{{from: [{{namespaceSelector: {{}}, podSelector: {{matchExpressions: [{{key: app, {expression}}}]}}}}]}}]}}"
+        )
+    };
+    let (cli, bare) = ("pod/foo/cli -> pod/foo/web:80", "pod/baz/bare -> pod/foo/web:80");
+    for (expression, is_cli, is_bare) in [
+        ("operator: In, values: [cli, x]", true, false),
+        ("operator: NotIn, values: [cli, x]", false, true),
+        ("operator: Exists", true, false),
+        ("operator: DoesNotExist", false, true),
+    ] {
+        check(&from(expression), &[(cli, is_cli), (bare, is_bare)]);
+    }
+    check(
+        "{ingress: [{from: [{namespaceSelector: {}, podSelector: {matchLabels: {app: ''}}}]}]}",
+        &[(bare, false)],
+    );
+}
+
+#[test]
+fn ports_are_the_destinations() {
+    let on = |ports: &str| {
+        format!("{{podSelector: {{matchLabels: {{app: web}}}}, ingress: [{{ports: {ports}}}]}}")
+    };
+    let to = |port: &str| format!("pod/bar/web -> pod/foo/web:{port}");
+    for (ports, port, allowed) in [
+        ("[]", "1/SCTP", true),
+        ("[{}]", "1", true),
+        ("[{}]", "1/UDP", false),
+        ("[{protocol: UDP}]", "53/UDP", true),
+        ("[{protocol: UDP}]", "53", false),
+        ("[{port: 80}]", "80", true),
+        ("[{port: 80}]", "81", false),
+        ("[{port: 80, endPort: 82}]", "82", true),
+        ("[{port: 80, endPort: 82}]", "83", false),
+        ("[{port: http}]", "8080", true),
+        ("[{port: http}]", "80", false),
+        ("[{port: http, protocol: UDP}]", "8080/UDP", false),
+        ("[{port: 80}, {port: 53, protocol: UDP}]", "53/UDP", true),
+    ] {
+        check(&on(ports), &[(&to(port), allowed)]);
+    }
+    // a name means the destination's own port, and an outside address has no names
+    check(
+        "{policyTypes: [Egress], egress: [{ports: [{port: http}]}]}",
+        &[
+            ("pod/foo/cli -> pod/foo/web:8080", true),
+            ("pod/foo/cli -> pod/bar/web:8080", false),
+            ("pod/foo/cli -> ip/1.2.3.4:8080", false),
+        ],
+    );
+}
+
+#[test]
+fn blocks_hold_pods_too_and_exceptions_are_their_own() {
+    let from = |peers: &str| format!("{{ingress: [{{from: {peers}}}]}}");
+    let block = "ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}";
+    check(
+        &from(&format!("[{{{block}}}]")),
+        &[
+            ("ip/10.2.3.4 -> pod/foo/web:80", true),
+            ("ip/10.1.3.4 -> pod/foo/web:80", false),
+            ("ip/11.2.3.4 -> pod/foo/web:80", false),
+            ("pod/bar/web -> pod/foo/web:80", true),
+        ],
+    );
+    check(
+        &from(&format!("[{{{block}}}, {{ipBlock: {{cidr: 10.1.2.0/24}}}}]")),
+        &[("ip/10.1.2.3 -> pod/foo/web:80", true), ("ip/10.1.3.4 -> pod/foo/web:80", false)],
+    );
+    // as kube-apiserver reads them
+    for cidr in ["10.2.3.4/8", "010.0.0.0/8", "\"::ffff:10.0.0.0/104\""] {
+        let spec = from(&format!("[{{ipBlock: {{cidr: {cidr}}}}}]"));
+        check(&spec, &[("ip/10.9.9.9 -> pod/foo/web:80", true)]);
+    }
+    check(&from("[{ipBlock: {cidr: '::/0'}}]"), &[("ip/10.2.3.4 -> pod/foo/web:80", false)]);
+}
+
+#[test]
+fn of_two_policies_with_one_name_the_last_is_the_only_one() {
+    let text = policy("{ingress: [{}]}") + &policy("{podSelector: {matchLabels: {app: cli}}}");
+    let reading = crate::read(&format!("{WORLD}{text}"));
+    let warning = reading.problems.iter().find(|p| p.severity == Severity::Warning).unwrap();
+    assert!(warning.message.contains("nothing of this one is merged in"), "{}", warning.message);
+    assert!(!ask(&text, "ip/1.2.3.4 -> pod/foo/cli:80").allowed);
+    assert!(ask(&text, "ip/1.2.3.4 -> pod/foo/web:80").allowed);
+}
+
+#[test]
+fn a_denial_tells_its_nearest_misses_first() {
+    let text = policy(
+        "
+  podSelector: {matchLabels: {app: web}}
+  ingress:
+  - from:
+    - podSelector: {matchLabels: {app: web}}
+    - namespaceSelector: {matchExpressions: [{key: team, operator: NotIn, values: [bar]}]}
+      podSelector: {matchLabels: {app: web}}
+    - ipBlock: {cidr: 10.2.3.4/32}
+  - ports: [{port: 81}]",
+    );
+    let told =
+        |flow: &str| -> Vec<String> {
+            let found = ask(&text, flow).ingress;
+            std::iter::once(found.reason)
+                .chain(found.evidence.into_iter().map(|e| {
+                    format!("{}:{}: {}", e.cite.field, e.cite.span.unwrap().line, e.finding)
+                }))
+                .collect()
+        };
+    assert_eq!(
+        told("pod/bar/web -> pod/foo/web:80"),
+        [
+            "no rule of NetworkPolicy foo/p allows pod/bar/web (10.233.1.3) on TCP 80",
+            "spec.ingress[1].ports[0]:39: any peer would match, but the port is 80, not 81",
+            "spec.ingress[0].from[0].podSelector:35: pod/bar/web is in namespace bar, and a podSelector \
+         alone selects only pods of the policy's own namespace, foo",
+            "spec.ingress[0].from[1].namespaceSelector:36: namespace bar has label team=bar, which \
+         NotIn [bar] excludes",
+            "spec.ingress[0].from[2].ipBlock.cidr:38: 10.233.1.3 (pod/bar/web) is not in 10.2.3.4/32",
+        ]
+    );
+    assert_eq!(
+        told("ip/1.2.3.4 -> pod/foo/web:80")[2],
+        "spec.ingress[0].from[0].podSelector:35: 1.2.3.4 belongs to no pod, so a podSelector can \
+         never match it"
+    );
+}
+
+#[test]
+fn an_allowance_tells_the_peer_that_matched_and_its_line() {
+    let text = policy(
+        "\n  ingress:\n  - from:\n    - ipBlock: {cidr: 10.2.3.4/32}\n    ports: [{port: 80}]",
+    );
+    let found = ask(&text, "ip/10.2.3.4 -> pod/foo/web:80").ingress;
+    assert_eq!(
+        found.reason,
+        "NetworkPolicy foo/p allows 10.2.3.4 on TCP 80: 10.2.3.4 is in 10.2.3.4/32"
+    );
+    let cite = found.cite.unwrap();
+    assert_eq!((cite.field.as_str(), cite.span.unwrap().line), ("spec.ingress[0].from[0]", 34));
+    assert!(matches!(found.by, By::Policy(object) if object.to_string() == "NetworkPolicy foo/p"));
+}
+
+#[test]
+fn where_nothing_restricts_the_near_policies_say_why_not() {
+    let text = policy("{podSelector: {matchLabels: {app: web}}}");
+    let found = ask(&text, "pod/foo/web -> pod/bar/web:80");
+    assert_eq!(
+        found.ingress.reason,
+        "no policy selects pod/bar/web for ingress, so everything may enter"
+    );
+    assert_eq!(
+        found.ingress.evidence[0].finding,
+        "NetworkPolicy foo/p does not select it: pod/bar/web is in namespace bar, and it selects \
+         only pods of its own namespace, foo"
+    );
+    assert_eq!(
+        found.egress.evidence[0].finding,
+        "NetworkPolicy foo/p selects pod/foo/web, but does not speak of egress"
+    );
+}
+
+#[test]
+fn pods_of_the_hosts_network_and_finished_pods_are_no_pods_to_policies() {
+    for spec in ["spec: {hostNetwork: true}", "status: {phase: Succeeded}"] {
+        let text = policy("{ingress: [{from: [{namespaceSelector: {}}]}]}")
+            + &format!(
+                "{{apiVersion: v1, kind: Pod, metadata: {{name: h, namespace: foo}}, {spec}}}\n---\n"
+            );
+        assert!(ask(&text, "ip/1.2.3.4 -> pod/foo/h:80").allowed, "{spec}");
+        assert!(!ask(&text, "pod/foo/h -> pod/foo/web:80").allowed, "{spec}");
+    }
+}
+
+/// Asks of Calico's and the policy API's kinds, given as whole documents.
+#[track_caller]
+fn check_all(documents: &str, rows: &[(&str, bool, &str)]) {
+    for (flow, allowed, by) in rows {
+        let found = ask(documents, flow);
+        let decision = if found.egress.allow { &found.ingress } else { &found.egress };
+        assert_eq!(
+            (found.allowed, decision.reason.contains(by)),
+            (*allowed, true),
+            "{flow}\n{found:#?}"
+        );
+    }
+}
+
+#[test]
+fn calicos_tiers_and_orders() {
+    check_all(
+        "
+{apiVersion: projectcalico.org/v3, kind: Tier, metadata: {name: early}, spec: {order: 1}}
+---
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: early.all}
+spec:
+  tier: early
+  selector: app == 'web'
+  ingress:
+  - {action: Log}
+  - {action: Pass, protocol: TCP, destination: {ports: [80]}}
+  - {action: Allow, protocol: TCP, destination: {ports: ['81:82']}}
+---
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: late, namespace: foo}
+spec: {order: 20, ingress: [{action: Allow}]}
+---
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {name: deny-cli, namespace: foo}
+spec: {order: 10, ingress: [{action: Deny, source: {selector: app == 'cli'}}]}
+---
+",
+        &[
+            ("pod/bar/web -> pod/foo/web:81", true, "GlobalNetworkPolicy early.all"),
+            // nothing of the tier decides, so its end does
+            ("pod/bar/web -> pod/foo/web:83", false, "no rule of GlobalNetworkPolicy early.all"),
+            ("pod/bar/web -> pod/foo/web:80", true, "NetworkPolicy foo/late"),
+            ("pod/foo/cli -> pod/foo/web:80", false, "NetworkPolicy foo/deny-cli denies"),
+            ("pod/foo/web -> pod/bar/web:80", true, "pass"),
+            ("pod/foo/web -> pod/baz/bare:80", true, "no policy"),
+        ],
+    );
+}
+
+#[test]
+fn calicos_selectors_know_endpoints_and_sets_only() {
+    let policy = |source: &str| {
+        format!(
+            "
+{{apiVersion: projectcalico.org/v3, kind: GlobalNetworkSet, metadata: {{name: s, labels: {{role: db}}}},
+  spec: {{nets: [192.0.2.0/24]}}}}
+---
+{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: default, namespace: bar, labels: {{robot: 'yes'}}}}}}
+---
+apiVersion: projectcalico.org/v3
+kind: NetworkPolicy
+metadata: {{name: p, namespace: foo}}
+spec:
+  selector: app == 'web'
+  ingress:
+  - action: Allow
+    source: {source}
+---
+"
+        )
+    };
+    let who = [
+        ("pod/foo/cli", 0),
+        ("pod/bar/web", 1),
+        ("pod/baz/bare", 2),
+        ("ip/192.0.2.1", 3),
+        ("ip/1.2.3.4", 4),
+    ];
+    for (source, allowed) in [
+        ("{}", [true, true, true, true, true]),
+        ("{selector: all()}", [true, false, false, false, false]),
+        ("{selector: all(), namespaceSelector: all()}", [true, true, true, false, false]),
+        ("{namespaceSelector: team == 'bar'}", [false, true, false, false, false]),
+        (
+            "{namespaceSelector: projectcalico.org/name == 'baz'}",
+            [false, false, true, false, false],
+        ),
+        ("{namespaceSelector: global()}", [false, false, false, true, false]),
+        (
+            "{selector: role == 'db', namespaceSelector: global()}",
+            [false, false, false, true, false],
+        ),
+        // a negative selector, too, limits a namespaced rule to its own namespace
+        ("{notSelector: app == 'web'}", [true, false, false, false, false]),
+        ("{nets: [192.0.2.0/25, 10.233.1.4]}", [false, false, true, true, false]),
+        ("{notNets: [192.0.2.0/25]}", [true, true, true, false, true]),
+        (
+            "{serviceAccounts: {selector: robot == 'yes'}, namespaceSelector: all()}",
+            [false, true, false, false, false],
+        ),
+        (
+            "{selector: pcns.team == 'bar', namespaceSelector: all()}",
+            [false, true, false, false, false],
+        ),
+    ] {
+        for (from, i) in who {
+            let flow = format!("{from} -> pod/foo/web:80");
+            let found = ask(&policy(source), &flow);
+            assert_eq!(found.allowed, allowed[i], "{source}\n{flow}\n{found:#?}");
+        }
+    }
+}
+
+#[test]
+fn staged_policies_decide_nothing() {
+    let text = "
+{apiVersion: projectcalico.org/v3, kind: StagedNetworkPolicy, metadata: {name: p, namespace: foo}, spec: {}}
+---
+";
+    check_all(text, &[("ip/1.2.3.4 -> pod/foo/web:80", true, "no policy selects")]);
+    let found = ask(text, "ip/1.2.3.4 -> pod/foo/web:80");
+    assert!(found.ingress.evidence[0].finding.contains("is staged"));
+}
+
+#[test]
+fn host_endpoints_are_shut_but_for_failsafe_ports() {
+    check_all(
+        "
+{apiVersion: projectcalico.org/v3, kind: HostEndpoint, metadata: {name: h, labels: {host: a}},
+  spec: {node: node1, interfaceName: eth0, expectedIPs: [192.0.2.9]}}
+---
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: pre}
+spec:
+  selector: has(host)
+  preDNAT: true
+  applyOnForward: true
+  types: [Ingress]
+  ingress: [{action: Deny, protocol: TCP, destination: {ports: [80]}}, {action: Allow, protocol: TCP, destination: {ports: [443]}}]
+---
+",
+        &[
+            ("ip/1.2.3.4 -> hostEndpoint/h:22", true, "failsafe"),
+            ("ip/1.2.3.4 -> hostEndpoint/h:80", false, "GlobalNetworkPolicy pre denies"),
+            ("ip/1.2.3.4 -> hostEndpoint/h:443", true, "GlobalNetworkPolicy pre allows"),
+            ("ip/1.2.3.4 -> hostEndpoint/h:444", false, "no profile"),
+        ],
+    );
+}
+
+#[test]
+fn the_policy_api_stands_around_network_policies() {
+    let admin = |action: &str| {
+        format!(
+            "
+apiVersion: policy.networking.k8s.io/v1alpha1
+kind: AdminNetworkPolicy
+metadata: {{name: admin}}
+spec:
+  priority: 5
+  subject: {{namespaces: {{matchLabels: {{kubernetes.io/metadata.name: foo}}}}}}
+  ingress:
+  - {{name: r, action: {action}, from: [{{namespaces: {{}}}}], ports: [{{portNumber: {{port: 80}}}}]}}
+---
+apiVersion: policy.networking.k8s.io/v1alpha1
+kind: BaselineAdminNetworkPolicy
+metadata: {{name: default}}
+spec:
+  subject: {{namespaces: {{}}}}
+  ingress: [{{action: Deny, from: [{{namespaces: {{}}}}]}}]
+---
+"
+        )
+    };
+    let none = |action: &str| admin(action);
+    let shut = |action: &str| admin(action) + &policy("{}");
+    let flow = "pod/bar/web -> pod/foo/web:80";
+    check_all(&none("Allow"), &[(flow, true, "AdminNetworkPolicy admin allows")]);
+    check_all(&shut("Allow"), &[(flow, true, "AdminNetworkPolicy admin allows")]);
+    check_all(&none("Deny"), &[(flow, false, "AdminNetworkPolicy admin denies")]);
+    check_all(&shut("Pass"), &[(flow, false, "NetworkPolicy foo/p")]);
+    check_all(&none("Pass"), &[(flow, false, "BaselineAdminNetworkPolicy default denies")]);
+    // networks that are no pods are nobody's here
+    check_all(&none("Deny"), &[("ip/1.2.3.4 -> pod/foo/web:80", true, "")]);
+}
