@@ -120,8 +120,9 @@ fn peer_pod(
         let name = found.unwrap_or_else(|| {
             let reason = format!("a namespaceSelector of {who} speaks of it");
             let name = free_name(namespaces, &labels);
-            let assumed = namespace(&name, labels.clone(), Origin::Assumed(reason));
-            namespaces.insert(name.clone(), assumed);
+            // One that the text has keeps its labels, even where they don't fit.
+            let assumed = || namespace(&name, labels.clone(), Origin::Assumed(reason));
+            namespaces.entry(name.clone()).or_insert_with(assumed);
             name
         });
         add_client(drafts, &name, pod_labels.clone(), who);
