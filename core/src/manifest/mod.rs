@@ -120,3 +120,6 @@ impl Object {
         self.node.at(path).is_some()
     }
 }
+
+#[cfg(test)]
+mod messages;

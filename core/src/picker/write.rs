@@ -105,6 +105,8 @@ impl Writer {
             if differs(pool.vxlan.value, vxlan) {
                 fields.push(("spec.vxlanMode", json!(vxlan)));
             }
+            // Calico refuses a pool that has both, so one goes before the other comes.
+            fields.sort_by_key(|(_, mode)| *mode != "Never");
             self.set_assumed(cluster, &ObjectRef::new("IPPool", "", &pool.name), &fields);
         }
         match (choice, &cluster.bgp.peering.value) {

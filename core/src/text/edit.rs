@@ -1,75 +1,43 @@
-//! The smallest edits that set a field or add an item: comments, order and layout elsewhere stay.
+//! The smallest edits that set a field, add an item or remove one. Everything else stays byte for
+//! byte, comments included.
 
 use serde_json::Value as Json;
 
-use super::node::{Node, Segment, Value, segments};
-use super::{Edit, read};
-
-/// How much deeper a block stands than what it belongs to.
-const STEP: usize = 2;
+use super::write::{self, Quotes};
+use super::{Edit, Entry, Node, Segment, Span, Value, segments};
 
 /// The edit that sets the field at `path` (as kube-apiserver writes it) of the object `node` of
-/// `text`, with all that is missing on the way there. `None` if something on the way is no mapping,
-/// or comes through an alias.
+/// `text`, with all that is missing on the way there; an index behind a list's end appends to it.
+/// `None` if something on the way is a value that has no fields.
+///
+/// A field that came through an alias or a merge is written out at its own place, so that nothing
+/// else changes with it. A value that has an anchor changes for its aliases, too.
 pub fn set(text: &str, node: &Node, path: &str, value: &Json) -> Option<Edit> {
-    let mut parent = node;
-    let mut colon = None;
-    let mut missing: Vec<&str> = Vec::new();
-    for segment in segments(path) {
-        let found = missing.is_empty().then(|| child(parent, segment)).flatten();
-        match (found, segment) {
-            (Some((key_end, child)), _) => (parent, colon) = (child, key_end),
-            (None, Segment::Key(key) | Segment::Bracket(key)) => missing.push(key),
-        }
-    }
-    let Some((first, deeper)) = missing.split_first() else {
-        return replace(text, parent, colon, &inline(value));
-    };
-    let nested = deeper.iter().rev().fold(value.clone(), |inner, key| object(key, inner));
-    match &parent.value {
-        Value::Map(entries) => match entries.last() {
-            Some(last) if is_block(text, parent) => {
-                let indent = parent.span.column.saturating_sub(1) as usize;
-                let lines = block(&object(first, nested), indent);
-                after_line(text, last.value.span.end.max(last.key_span.end), &lines)
-            }
-            last => {
-                let entry = format!("{}: {}", scalar(first), inline(&nested));
-                into_flow(text, parent, last.map(|last| last.value.span.end), '{', &entry)
-            }
-        },
-        Value::Null => {
-            let indent = parent_indent(text, colon?) + STEP;
-            let lines = block(&object(first, nested), indent);
-            replace_value(text, parent, colon?, &format!("\n{}", lines.trim_end()))
-        }
-        _ => None,
-    }
+    let path: Vec<_> = segments(path).collect();
+    Writer { text, newline: newline(text) }.set(node, &path, &Value::from(value))
 }
 
 /// The edit that adds `item` to the list at `path`, which is made if there is none.
 pub fn push(text: &str, node: &Node, path: &str, item: &Json) -> Option<Edit> {
-    let Some(found) = node.at(path).filter(|found| found.value != Value::Null) else {
-        return set(text, node, path, &Json::Array(vec![item.clone()]));
+    let end = match node.at(path).map(|node| &node.value) {
+        None | Some(Value::Null) => 0,
+        Some(Value::List(items)) => items.len(),
+        Some(_) => return None,
     };
-    let Value::List(items) = &found.value else { return None };
-    match (items.first(), items.last()) {
-        (Some(first), Some(last)) if byte(text, found.span.start) != Some(b'[') => {
-            let start = line_start(text, first.span.start);
-            let dash = start + text.get(start..first.span.start)?.rfind('-')?;
-            let indent = text.get(start..dash)?;
-            if !indent.trim().is_empty() {
-                return None;
-            }
-            let lines = block(&Json::Array(vec![item.clone()]), indent.len());
-            after_line(text, last.span.end, &lines)
-        }
-        (_, last) => into_flow(text, found, last.map(|last| last.span.end), '[', &inline(item)),
-    }
+    set(text, node, &format!("{path}[{end}]"), item)
+}
+
+/// The edit that removes the field or item at `path`; a mapping or list that would be left empty
+/// becomes `{}` or `[]`. `None` if it is not there.
+pub fn remove(text: &str, node: &Node, path: &str) -> Option<Edit> {
+    node.at(path)?;
+    let path: Vec<_> = segments(path).collect();
+    Writer { text, newline: newline(text) }.remove(node, &path)
 }
 
 /// The edit that adds documents at the end of `text`, parted from it by `---`.
 pub fn append(text: &str, documents: &str) -> Edit {
+    let newline = newline(text);
     let documents = documents.strip_prefix("---\n").unwrap_or(documents);
     let kept = text.trim_end();
     let rule = match kept {
@@ -77,7 +45,8 @@ pub fn append(text: &str, documents: &str) -> Edit {
         _ if kept == "---" || kept.ends_with("\n---") => "\n",
         _ => "\n---\n",
     };
-    Edit { start: kept.len(), end: text.len(), insert: format!("{rule}{documents}") }
+    let insert = format!("{rule}{documents}").replace('\n', newline);
+    Edit { start: kept.len(), end: text.len(), insert }
 }
 
 /// `text` with `edits` made. Edits that overlap an earlier one or lie outside are left out.
@@ -99,304 +68,383 @@ pub fn apply(text: &str, edits: &[Edit]) -> String {
     result
 }
 
-/// A child, and where its key ends.
-fn child<'a>(node: &'a Node, segment: Segment<'_>) -> Option<(Option<usize>, &'a Node)> {
+struct Writer<'a> {
+    text: &'a str,
+    newline: &'static str,
+}
+
+/// A value and what is around it.
+#[derive(Clone, Copy)]
+struct Spot<'a> {
+    node: &'a Node,
+    holder: Holder<'a>,
+    /// It stands between brackets.
+    flow: bool,
+}
+
+/// What a value hangs on.
+#[derive(Clone, Copy)]
+enum Holder<'a> {
+    /// It is the document.
+    Root,
+    /// A value of this mapping.
+    Key(&'a Entry, &'a Node),
+    /// An item of this list.
+    Item(&'a Node),
+}
+
+impl Writer<'_> {
+    fn set(&self, root: &Node, path: &[Segment<'_>], value: &Value) -> Option<Edit> {
+        let (mut spot, mut rest) = (self.spot(root, Holder::Root, false), path);
+        while let Some((segment, after)) = rest.split_first() {
+            let Some((child, holder)) = own_child(spot.node, *segment) else {
+                return self.add(spot, *segment, after, value);
+            };
+            (spot, rest) = (self.spot(child, holder, spot.flow), after);
+        }
+        Some(self.replace(spot, value))
+    }
+
+    fn spot<'a>(&self, node: &'a Node, holder: Holder<'a>, flow: bool) -> Spot<'a> {
+        let within = match holder {
+            Holder::Key(_, parent) | Holder::Item(parent) => self.is_flow(parent),
+            Holder::Root => false,
+        };
+        Spot { node, holder, flow: flow || within }
+    }
+
+    /// Writes a value over another.
+    fn replace(&self, spot: Spot<'_>, value: &Value) -> Edit {
+        let Spot { node: old, holder, flow } = spot;
+        let span = old.span;
+        let written = self.slice(span.start, span.end);
+        let quotes = match written.chars().next() {
+            Some('\'') => Quotes::Single,
+            Some('"') => Quotes::Double,
+            _ => Quotes::AsNeeded,
+        };
+        let old_block = is_block(old, written);
+        if flow {
+            let start = self.without_tag(holder, span.start);
+            let insert = write::scalar(value, quotes).unwrap_or_else(|| write::flow(value));
+            return self.spaced(start, span.end, insert);
+        }
+        if old_block && is_collection(value) {
+            // in the place of the old lines, at their indentation
+            let same_kind = matches!(
+                (&old.value, value),
+                (Value::List(_), Value::List(_)) | (Value::Map(_), Value::Map(_))
+            );
+            if same_kind || !matches!(holder, Holder::Key(..)) {
+                let insert = write::block(value, indent(span), self.newline);
+                return Edit { start: span.start, end: span.end, insert };
+            }
+        }
+        match holder {
+            Holder::Key(entry, _) => {
+                let colon = self.colon(entry);
+                let tagged = self.slice(colon, span.start).contains('!');
+                if old_block || is_collection(value) || tagged {
+                    let insert = match write::scalar(value, Quotes::AsNeeded) {
+                        Some(text) => format!(" {text}"),
+                        None => write::after_colon(value, indent(entry.key_span), self.newline),
+                    };
+                    return Edit { start: colon, end: span.end, insert };
+                }
+                let insert = write::scalar(value, quotes).unwrap_or_default();
+                self.spaced(span.start, span.end, insert)
+            }
+            Holder::Item(list) => {
+                let insert = write::scalar(value, quotes)
+                    .unwrap_or_else(|| write::block(value, indent(list.span) + 2, self.newline));
+                self.spaced(self.without_tag(holder, span.start), span.end, insert)
+            }
+            Holder::Root => {
+                let insert = write::scalar(value, quotes)
+                    .unwrap_or_else(|| write::block(value, 0, self.newline));
+                Edit { start: span.start, end: span.end, insert }
+            }
+        }
+    }
+
+    /// Writes a key or an item that is not there.
+    fn add(
+        &self,
+        spot: Spot<'_>,
+        segment: Segment<'_>,
+        rest: &[Segment<'_>],
+        value: &Value,
+    ) -> Option<Edit> {
+        let node = spot.node;
+        let (Segment::Key(name) | Segment::Bracket(name)) = segment;
+        let index = matches!(segment, Segment::Bracket(_)) && name.parse::<usize>().is_ok();
+        let whole = || self.replace(spot, &with(&node.value, segment, rest, value));
+        let is_list = match node.value {
+            Value::Null => return Some(whole()),
+            Value::Map(_) => false,
+            Value::List(_) if index => true,
+            _ => return None,
+        };
+        if !holds_its_own(node) {
+            return Some(whole());
+        }
+        // what comes from a merge keeps what else it holds
+        let below = nested(node.get(name), rest, value);
+        let key = write::key(name);
+        if self.is_flow(node) {
+            let below = write::flow(&below);
+            let entry = if is_list { below } else { format!("{key}: {below}") };
+            let inside = node.span.start + 1;
+            return Some(match entry_spans(node).last() {
+                Some(last) => Edit { start: last.end, end: last.end, insert: format!(", {entry}") },
+                None => Edit { start: inside, end: node.span.end - 1, insert: entry },
+            });
+        }
+        let column = indent(node.span);
+        let entry = if is_list {
+            format!("- {}", write::block(&below, column + 2, self.newline))
+        } else {
+            format!("{key}:{}", write::after_colon(&below, column, self.newline))
+        };
+        let at = self.line_end(node.span.end);
+        let insert = format!("{}{}{entry}", self.newline, " ".repeat(column));
+        Some(Edit { start: at, end: at, insert })
+    }
+
+    fn remove(&self, root: &Node, path: &[Segment<'_>]) -> Option<Edit> {
+        let (last, parents) = path.split_last()?;
+        let (mut spot, mut rest) = (self.spot(root, Holder::Root, false), parents);
+        while let Some((segment, after)) = rest.split_first() {
+            let Some((child, holder)) = own_child(spot.node, *segment) else {
+                let path: Vec<_> = rest.iter().chain([last]).copied().collect();
+                return Some(self.replace(spot, &without(&spot.node.value, &path)));
+            };
+            (spot, rest) = (self.spot(child, holder, spot.flow), after);
+        }
+        let node = spot.node;
+        let spans = entry_spans(node);
+        let index = match own_child(node, *last) {
+            Some((child, held)) => spans.iter().position(|span| match held {
+                Holder::Key(entry, _) => span.start == entry.key_span.start,
+                _ => span.start == child.span.start,
+            }),
+            None => None,
+        };
+        let whole = || self.replace(spot, &without(&node.value, &[*last]));
+        let Some(index) = index else { return Some(whole()) };
+        if spans.len() == 1 || !holds_its_own(node) {
+            return Some(whole());
+        }
+        let this = *spans.get(index)?;
+        let before = index.checked_sub(1).and_then(|index| spans.get(index));
+        let next = spans.get(index + 1);
+        if self.is_flow(node) {
+            return Some(match (before, next) {
+                (_, Some(next)) => delete(this.start, next.start),
+                (Some(before), None) => delete(before.end, this.end),
+                (None, None) => whole(),
+            });
+        }
+        let start = match node.value {
+            Value::List(_) => self.slice(0, this.start).rfind('-')?,
+            _ => this.start,
+        };
+        let line = self.slice(0, start).rfind('\n').map_or(0, |at| at + 1);
+        if self.slice(line, start).trim().is_empty() {
+            let end = self.line_end(this.end);
+            let after = self.slice(end, self.text.len());
+            let rest = after.trim_start_matches('\r');
+            let newline = after.len() - rest.strip_prefix('\n').unwrap_or(rest).len();
+            if newline == 0 {
+                // the last line of the text takes the break before it along
+                let break_before = self.slice(0, line).trim_end_matches(['\n', '\r']).len();
+                return Some(delete(break_before, end));
+            }
+            return Some(delete(line, end + newline));
+        }
+        // something else begins on the same line: `- a: 1`
+        match (before, next) {
+            (_, Some(next)) => {
+                let to = match node.value {
+                    Value::List(_) => self.slice(0, next.start).rfind('-')?,
+                    _ => next.start,
+                };
+                Some(delete(start, to))
+            }
+            _ => Some(whole()),
+        }
+    }
+
+    /// Where the line ends, its break not included.
+    fn line_end(&self, at: usize) -> usize {
+        let rest = self.slice(at, self.text.len());
+        at + rest.find(['\n', '\r']).unwrap_or(rest.len())
+    }
+
+    /// Behind the colon of a key.
+    fn colon(&self, entry: &Entry) -> usize {
+        let rest = self.slice(entry.key_span.end, self.text.len());
+        entry.key_span.end + rest.find(':').map_or(0, |at| at + 1)
+    }
+
+    /// Where a value begins, its tag included: the new value need not be of its type.
+    fn without_tag(&self, holder: Holder<'_>, start: usize) -> usize {
+        let from = match holder {
+            Holder::Key(entry, _) => self.colon(entry),
+            Holder::Item(list) => list.span.start,
+            Holder::Root => return start,
+        };
+        let before = self.slice(from, start);
+        let tag = before.trim_end().rsplit([' ', '\n']).next().filter(|word| word.starts_with('!'));
+        tag.map_or(start, |tag| start - (before.len() - before.trim_end().len()) - tag.len())
+    }
+
+    /// A replacement that has a blank before it.
+    fn spaced(&self, start: usize, end: usize, insert: String) -> Edit {
+        let glued = self.slice(0, start).ends_with([':', '-']) && start == end;
+        let insert = if glued { format!(" {insert}") } else { insert };
+        Edit { start, end, insert }
+    }
+
+    /// Whether a collection is written between brackets.
+    fn is_flow(&self, node: &Node) -> bool {
+        self.slice(node.span.start, node.span.end).starts_with(['{', '['])
+    }
+
+    fn slice(&self, from: usize, to: usize) -> &str {
+        self.text.get(from..to).unwrap_or_default()
+    }
+}
+
+/// The child that a step leads to, if it was written in this very place.
+fn own_child<'a>(node: &'a Node, segment: Segment<'_>) -> Option<(&'a Node, Holder<'a>)> {
+    let inside = |span: Span| span.start >= node.span.start && span.end <= node.span.end;
     match (&node.value, segment) {
-        (Value::Map(_), Segment::Key(key) | Segment::Bracket(key)) => {
-            node.entry(key).map(|entry| (Some(entry.key_span.end), &entry.value))
+        (Value::Map(_), Segment::Key(name) | Segment::Bracket(name)) => {
+            let entry = node.entry(name).filter(|entry| inside(entry.key_span))?;
+            Some((&entry.value, Holder::Key(entry, node)))
         }
         (Value::List(items), Segment::Bracket(index)) => {
-            Some((None, items.get(index.parse::<usize>().ok()?)?))
+            let item = items.get(index.parse::<usize>().ok()?).filter(|item| inside(item.span))?;
+            Some((item, Holder::Item(node)))
         }
         _ => None,
     }
 }
 
-/// Replaces a value.
-fn replace(text: &str, node: &Node, key_end: Option<usize>, value: &str) -> Option<Edit> {
-    match (&node.value, key_end) {
-        (Value::Null, Some(key_end)) => replace_value(text, node, key_end, &format!(" {value}")),
-        _ => Some(Edit { start: node.span.start, end: node.span.end, insert: value.to_owned() }),
-    }
-}
-
-/// Replaces everything that stands for null behind a key: `~`, `null`, or nothing.
-fn replace_value(text: &str, node: &Node, key_end: usize, value: &str) -> Option<Edit> {
-    let colon = key_end + text.get(key_end..)?.find(':')? + 1;
-    let written = node.span.start >= colon && node.span.end > node.span.start;
-    let end = if written { node.span.end } else { colon };
-    Some(Edit { start: colon, end, insert: value.to_owned() })
-}
-
-/// Adds an entry or an item to a collection in brackets.
-fn into_flow(
-    text: &str,
-    node: &Node,
-    last: Option<usize>,
-    bracket: char,
-    entry: &str,
-) -> Option<Edit> {
-    if !text.get(node.span.start..)?.starts_with(bracket) {
-        return None;
-    }
-    let inside = node.span.start + 1;
-    let (start, end) = last.map_or((inside, node.span.end.checked_sub(1)?), |end| (end, end));
-    let comma = if last.is_some() { ", " } else { "" };
-    Some(Edit { start, end, insert: format!("{comma}{entry}") })
-}
-
-/// Adds whole lines below the line that `offset` is on, its comment included.
-fn after_line(text: &str, offset: usize, lines: &str) -> Option<Edit> {
-    // A block scalar ends with its line break.
-    if offset > 0 && byte(text, offset - 1) == Some(b'\n') {
-        return Some(Edit { start: offset, end: offset, insert: lines.to_owned() });
-    }
-    Some(match text.get(offset..)?.find('\n') {
-        Some(line) => {
-            let at = offset + line + 1;
-            Edit { start: at, end: at, insert: lines.to_owned() }
+/// Whether a value's parts were written in its place, and not behind an alias.
+fn holds_its_own(node: &Node) -> bool {
+    let inside = |span: Span| span.start >= node.span.start && span.end <= node.span.end;
+    match &node.value {
+        Value::List(items) => items.is_empty() || items.iter().any(|item| inside(item.span)),
+        Value::Map(entries) => {
+            entries.is_empty() || entries.iter().any(|entry| inside(entry.key_span))
         }
-        None => Edit { start: text.len(), end: text.len(), insert: format!("\n{lines}") },
-    })
+        _ => true,
+    }
 }
 
-fn is_block(text: &str, node: &Node) -> bool {
-    !matches!(byte(text, node.span.start), Some(b'{' | b'*') | None)
+/// From key to value, or the items, of what was written in a collection's own place.
+fn entry_spans(node: &Node) -> Vec<Span> {
+    let inside = |span: &Span| span.start >= node.span.start && span.end <= node.span.end;
+    let mut spans: Vec<_> = match &node.value {
+        Value::List(items) => items.iter().map(|item| item.span).filter(inside).collect(),
+        Value::Map(entries) => entries
+            .iter()
+            .filter(|entry| inside(&entry.key_span))
+            .map(|entry| entry.key_span.to(entry.value.span))
+            .collect(),
+        _ => Vec::new(),
+    };
+    spans.sort_unstable_by_key(|span| span.start);
+    spans
 }
 
-fn byte(text: &str, at: usize) -> Option<u8> {
-    text.as_bytes().get(at).copied()
+/// A value with one more field.
+fn with(old: &Value, segment: Segment<'_>, rest: &[Segment<'_>], value: &Value) -> Value {
+    let (Segment::Key(name) | Segment::Bracket(name)) = segment;
+    let index = name.parse::<usize>().ok().filter(|_| matches!(segment, Segment::Bracket(_)));
+    match (old, index) {
+        (Value::Map(entries), _) => {
+            let mut entries = entries.clone();
+            match entries.iter_mut().find(|entry| entry.key == name) {
+                Some(entry) => entry.value.value = nested(Some(&entry.value), rest, value),
+                None => entries.push(Entry::unplaced(name, nested(None, rest, value))),
+            }
+            Value::Map(entries)
+        }
+        (Value::List(items), Some(index)) => {
+            let mut items = items.clone();
+            match items.get_mut(index) {
+                Some(item) => item.value = nested(Some(item), rest, value),
+                None => items.push(nested(None, rest, value).into()),
+            }
+            Value::List(items)
+        }
+        (_, Some(_)) => Value::List(vec![nested(None, rest, value).into()]),
+        (_, None) => Value::Map(vec![Entry::unplaced(name, nested(None, rest, value))]),
+    }
 }
 
-fn line_start(text: &str, offset: usize) -> usize {
-    text.get(..offset).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1)
+fn nested(old: Option<&Node>, path: &[Segment<'_>], value: &Value) -> Value {
+    match path.split_first() {
+        None => value.clone(),
+        Some((segment, rest)) => {
+            with(old.map_or(&Value::Null, |node| &node.value), *segment, rest, value)
+        }
+    }
 }
 
-/// The column, from 0, where the key that ends at `key_end` begins, dashes before it included.
-fn parent_indent(text: &str, key_end: usize) -> usize {
-    let line = text.get(line_start(text, key_end)..key_end).unwrap_or_default();
-    line.chars().take_while(|c| matches!(c, ' ' | '-')).count()
-}
-
-fn object(key: &str, value: Json) -> Json {
-    Json::Object([(key.to_owned(), value)].into_iter().collect())
-}
-
-/// A value as lines of block style, each indented and ended. Not `serde_yaml`'s work, because that
-/// leaves `y` and `on` plain, which Kubernetes takes for booleans.
-fn block(value: &Json, indent: usize) -> String {
-    let mut lines = String::new();
-    let margin = " ".repeat(indent);
-    match value {
-        Json::Object(entries) if !entries.is_empty() => {
-            for (key, value) in entries {
-                let deeper = match value {
-                    Json::Object(inner) if !inner.is_empty() => Some(indent + STEP),
-                    Json::Array(inner) if !inner.is_empty() => Some(indent),
-                    _ => None,
-                };
-                lines.extend([&margin, &scalar(key), ":"]);
-                match deeper {
-                    Some(indent) => lines.extend(["\n", &block(value, indent)]),
-                    None => lines.extend([" ", &inline(value), "\n"]),
+/// A value without one of its fields.
+fn without(old: &Value, path: &[Segment<'_>]) -> Value {
+    let Some((segment, rest)) = path.split_first() else { return old.clone() };
+    let (Segment::Key(name) | Segment::Bracket(name)) = *segment;
+    let mut new = old.clone();
+    match &mut new {
+        Value::Map(entries) if rest.is_empty() => entries.retain(|entry| entry.key != name),
+        Value::Map(entries) => {
+            for entry in entries.iter_mut().filter(|entry| entry.key == name) {
+                entry.value.value = without(&entry.value.value, rest);
+            }
+        }
+        Value::List(items) => {
+            if let Some(index) = name.parse::<usize>().ok().filter(|index| *index < items.len()) {
+                if rest.is_empty() {
+                    items.remove(index);
+                } else if let Some(item) = items.get_mut(index) {
+                    item.value = without(&item.value, rest);
                 }
             }
         }
-        Json::Array(items) if !items.is_empty() => {
-            for item in items {
-                let item = block(item, indent + STEP);
-                lines.extend([&margin, "- ", item.get(indent + STEP..).unwrap_or_default()]);
-            }
-        }
-        _ => lines.extend([&margin, &inline(value), "\n"]),
+        _ => {}
     }
-    lines
+    new
 }
 
-/// A value on one line.
-fn inline(value: &Json) -> String {
+fn is_collection(value: &Value) -> bool {
     match value {
-        Json::String(word) => scalar(word),
-        Json::Array(items) => {
-            let items: Vec<String> = items.iter().map(inline).collect();
-            format!("[{}]", items.join(", "))
-        }
-        Json::Object(entries) => {
-            let entries: Vec<String> = entries
-                .iter()
-                .map(|(key, value)| format!("{}: {}", scalar(key), inline(value)))
-                .collect();
-            format!("{{{}}}", entries.join(", "))
-        }
-        other => other.to_string(),
+        Value::List(items) => !items.is_empty(),
+        Value::Map(entries) => !entries.is_empty(),
+        _ => false,
     }
 }
 
-/// A string as YAML reads it back, quoted where it must be.
-fn scalar(word: &str) -> String {
-    let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./()".contains(c));
-    let (documents, _) = if plain { read(word) } else { (Vec::new(), Vec::new()) };
-    match documents.as_slice() {
-        [document] if document.node.value == Value::String(word.to_owned()) => word.to_owned(),
-        // JSON's strings are YAML's.
-        _ => Json::String(word.to_owned()).to_string(),
-    }
+/// Whether a collection is written over several lines, by indentation.
+fn is_block(node: &Node, written: &str) -> bool {
+    is_collection(&node.value) && !written.starts_with(['{', '[', '*'])
+}
+
+fn indent(span: Span) -> usize {
+    usize::try_from(span.column).unwrap_or(1).saturating_sub(1)
+}
+
+fn newline(text: &str) -> &'static str {
+    if text.contains("\r\n") { "\r\n" } else { "\n" }
+}
+
+fn delete(start: usize, end: usize) -> Edit {
+    Edit { start, end, insert: String::new() }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-
-    fn after(text: &str, edit: impl Fn(&str, &Node) -> Option<Edit>) -> String {
-        let (documents, problems) = read(text);
-        assert!(problems.is_empty(), "{problems:?}");
-        let edit = edit(text, &documents[0].node).expect("an edit");
-        apply(text, &[edit])
-    }
-
-    fn with(text: &str, path: &str, value: &Json) -> String {
-        after(text, |text, node| set(text, node, path, value))
-    }
-
-    #[test]
-    fn a_value_is_replaced_and_its_comment_stays() {
-        let text = "spec:\n  mode: Cluster   # why\n  next: 1\n";
-        assert_eq!(
-            with(text, "spec.mode", &json!("Local")),
-            "spec:\n  mode: Local   # why\n  next: 1\n"
-        );
-    }
-
-    #[test]
-    fn a_missing_field_comes_last_in_its_block() {
-        let text = "spec:\n  ports:\n  - port: 80 # web\n  # tail\nstatus: {}\n";
-        assert_eq!(
-            with(text, "spec.mode", &json!("Local")),
-            "spec:\n  ports:\n  - port: 80 # web\n  mode: Local\n  # tail\nstatus: {}\n"
-        );
-    }
-
-    #[test]
-    fn missing_parents_are_made() {
-        assert_eq!(
-            with("kind: X\n", "spec.a[b/c.d]", &json!(true)),
-            "kind: X\nspec:\n  a:\n    b/c.d: true\n"
-        );
-        assert_eq!(with("kind: X", "a.b", &json!(1)), "kind: X\na:\n  b: 1\n");
-    }
-
-    #[test]
-    fn a_field_without_a_value_gets_one() {
-        assert_eq!(with("mode:\nkind: X\n", "mode", &json!("ipvs")), "mode: ipvs\nkind: X\n");
-        assert_eq!(with("mode: ~ # no\n", "mode", &json!("ipvs")), "mode: ipvs # no\n");
-        assert_eq!(
-            with("a:\n  spec:\nb: 1\n", "a.spec.c", &json!(2)),
-            "a:\n  spec:\n    c: 2\nb: 1\n"
-        );
-    }
-
-    #[test]
-    fn flow_style_stays_flow_style() {
-        assert_eq!(with("spec: {a: 1}\n", "spec.b", &json!("x")), "spec: {a: 1, b: x}\n");
-        assert_eq!(with("spec: {}\n", "spec.b.c", &json!("on")), "spec: {b: {c: \"on\"}}\n");
-        assert_eq!(
-            with("{\"kind\": \"X\", \"spec\": {\"a\": 1}}", "spec.a", &json!("y z")),
-            "{\"kind\": \"X\", \"spec\": {\"a\": \"y z\"}}"
-        );
-    }
-
-    #[test]
-    fn objects_in_lists_are_edited_at_their_indentation() {
-        let text = "items:\n- kind: X\n  spec:\n    a: 1\n- kind: Y\n";
-        let (documents, _) = read(text);
-        let item = documents[0].node.at("items[0]").unwrap();
-        let edit = set(text, item, "spec.b", &json!(2)).unwrap();
-        assert_eq!(
-            apply(text, &[edit]),
-            "items:\n- kind: X\n  spec:\n    a: 1\n    b: 2\n- kind: Y\n"
-        );
-        let edit = set(text, item, "b", &json!(2)).unwrap();
-        assert_eq!(
-            apply(text, &[edit]),
-            "items:\n- kind: X\n  spec:\n    a: 1\n  b: 2\n- kind: Y\n"
-        );
-    }
-
-    #[test]
-    fn a_block_scalar_at_the_end_is_left_alone() {
-        let text = "spec:\n  text: |\n    one\n    two\nx: 1\n";
-        assert_eq!(
-            with(text, "spec.a", &json!(1)),
-            "spec:\n  text: |\n    one\n    two\n  a: 1\nx: 1\n"
-        );
-    }
-
-    #[test]
-    fn items_are_added_in_the_list_s_own_style() {
-        let item = json!({ "from": "a", "to": "b" });
-        for (text, sum) in [
-            (
-                "l:\n- from: x\n  to: y\nz: 1\n",
-                "l:\n- from: x\n  to: y\n- from: a\n  to: b\nz: 1\n",
-            ),
-            ("l:\n  - from: x # c\n", "l:\n  - from: x # c\n  - from: a\n    to: b\n"),
-            ("l: []\n", "l: [{from: a, to: b}]\n"),
-            ("l: [{from: x}]\n", "l: [{from: x}, {from: a, to: b}]\n"),
-            ("k: 1\n", "k: 1\nl:\n- from: a\n  to: b\n"),
-            ("l:\n", "l: [{from: a, to: b}]\n"),
-        ] {
-            assert_eq!(after(text, |text, node| push(text, node, "l", &item)), sum, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_comes_through_an_alias_is_not_edited() {
-        let text = "a: &x {b: 1}\nc: *x\n";
-        let (documents, _) = read(text);
-        assert_eq!(set(text, &documents[0].node, "c.d", &json!(1)), None);
-    }
-
-    #[test]
-    fn documents_are_added_behind_a_rule() {
-        for (text, sum) in [
-            ("", "kind: Pod\n"),
-            ("kind: Service", "kind: Service\n---\nkind: Pod\n"),
-            ("kind: Service\n---\n\n", "kind: Service\n---\nkind: Pod\n"),
-        ] {
-            for added in ["kind: Pod\n", "---\nkind: Pod\n"] {
-                assert_eq!(apply(text, &[append(text, added)]), sum);
-            }
-        }
-    }
-
-    #[test]
-    fn edits_are_made_wherever_they_stand_in_the_list() {
-        let edit = |start, end, insert: &str| Edit { start, end, insert: insert.to_owned() };
-        assert_eq!(apply("abcdef", &[edit(4, 5, "E"), edit(0, 1, ""), edit(2, 2, "+")]), "b+cdEf");
-        let wrong = [edit(0, 2, "X"), edit(1, 3, "Y"), edit(9, 9, "Z"), edit(3, 2, "W")];
-        assert_eq!(apply("äbc", &wrong), "Xbc");
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_set_is_read_back(word in any::<String>(), deep in "[a-z]{1,3}", key in "[a-z]{1,3}") {
-            for text in ["kind: X\nspec:\n  a: 1 # c\n", "{kind: X, spec: {a: 1}}", "spec:\n", "kind: X"] {
-                let path = format!("spec.{deep}.{key}");
-                let (documents, _) = read(text);
-                let Some(edit) = set(text, &documents[0].node, &path, &json!(word)) else {
-                    // `spec.a` is no mapping.
-                    prop_assert_eq!(&deep, "a");
-                    continue;
-                };
-                let text = apply(text, &[edit]);
-                let (documents, problems) = read(&text);
-                prop_assert!(problems.is_empty(), "{}: {:?}", text, problems);
-                let found = documents[0].node.at(&path).and_then(Node::as_str);
-                prop_assert_eq!(found, Some(word.as_str()), "{}", text);
-            }
-        }
-    }
-}
+mod tests;

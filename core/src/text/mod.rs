@@ -7,6 +7,7 @@ mod place;
 mod reader;
 mod scalar;
 mod span;
+mod write;
 
 pub use de::Mismatch;
 pub use node::{Entry, Node, Segment, Value, segments};

@@ -204,7 +204,10 @@ impl<'a> Reader<'a> {
                 start..start + trimmed
             }
             _ if text.is_empty() && style == ScalarStyle::Plain => self.empty(start),
-            _ => self.skip_properties(start, end)..end,
+            _ => {
+                let start = self.skip_properties(start, end);
+                start..self.closing_quote(start, end)
+            }
         };
         let span = self.places.span(range.clone());
         let value = match (style, tag) {
@@ -216,6 +219,24 @@ impl<'a> Reader<'a> {
             _ => Value::String(text.to_owned()),
         };
         Ok(Node { span, value })
+    }
+
+    /// The first byte behind a quoted scalar: the parser counts a comment after it in.
+    fn closing_quote(&self, start: usize, end: usize) -> usize {
+        let written = self.slice(start..end);
+        let Some(quote) = written.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
+            return end;
+        };
+        let mut chars = written.char_indices().skip(1).peekable();
+        while let Some((at, c)) = chars.next() {
+            let doubled = c == '\'' && chars.peek().is_some_and(|(_, next)| *next == c);
+            if (quote == '"' && c == '\\') || (quote == c && doubled) {
+                chars.next();
+            } else if c == quote {
+                return start + at + 1;
+            }
+        }
+        end
     }
 
     /// Where a value would stand that is not there: behind the colon or the dash.

@@ -35,6 +35,31 @@ pub(super) fn resolve_tagged(tag: &str, text: &str) -> Option<Value> {
     }
 }
 
+/// Whether a plain scalar of this text reads as this very string, wherever it stands.
+pub(super) fn is_plain_string(text: &str) -> bool {
+    let mut chars = text.chars();
+    let Some(first) = chars.next() else { return false };
+    let starts = first.is_alphanumeric()
+        || matches!(first, '_' | '/' | '.' | '(' | '+' | '<' | '=' | '$' | '^' | ';')
+        || (matches!(first, '-') && chars.next().is_some_and(char::is_alphanumeric));
+    let inside = text.chars().all(|c| {
+        c.is_alphanumeric()
+            || matches!(c, ' ' | '-' | '_' | '.' | '/' | ':' | '@' | '>' | '<' | '=')
+            || matches!(
+                c,
+                '(' | ')' | '+' | '*' | '\'' | ';' | '$' | '%' | '^' | '~' | '!' | '|' | '&'
+            )
+    });
+    starts
+        && inside
+        && text != "<<"
+        && !text.ends_with([' ', ':'])
+        && !text.contains(": ")
+        && !text.starts_with("...")
+        && !text.chars().any(|c| matches!(c, '\u{85}' | '\u{a0}' | '\u{2028}' | '\u{2029}'))
+        && matches!(resolve(text), Value::String(_))
+}
+
 /// A number as Go's `encoding/json` writes it.
 pub(crate) fn json_number(number: f64) -> String {
     let size = number.abs();

@@ -59,7 +59,7 @@ fn json(value: &Value) -> String {
 
 #[test]
 fn every_key_and_value_knows_its_place() {
-    let text = "a: 1 # one\nlist:\n- x\n- # why\n  k: 'é'\nin:\n  - {p: [1, \"2\",], q}\n\nnone:\nend: |\n  hello\n";
+    let text = "a: 1 # one\nlist:\n- x\n- # why\n  k: 'é''s' # it's\nin:\n  - {p: [1, \"2\\\"\",], q}\n\nnone:\nend: |\n  hello\n";
     insta::assert_snapshot!(spans(text));
 }
 
