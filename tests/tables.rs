@@ -5,7 +5,13 @@
 //! `ethN` are nodeN's addresses, `own` is the sending pod's. `=` repeats the cell before.
 //! `timeout` is silence, `refused` an immediate error.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test: a broken table must stop it")]
+#![expect(
+    clippy::format_push_string,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test: a broken table must stop it"
+)]
 
 use std::net::IpAddr;
 
