@@ -410,3 +410,135 @@ fn assumptions(cluster: &Cluster, objects: &[Object]) -> Vec<Assumption> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: &str = "
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: np, namespace: foo}
+spec:
+  podSelector: {}
+  ingress:
+  - from:
+    - ipBlock: {cidr: 10.2.3.4/32}
+    - namespaceSelector: {matchExpressions: [{key: region, operator: NotIn, values: [bar]}]}
+";
+    const SERVICE: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: foo}
+spec: {type: NodePort, selector: {app: web}, ports: [{port: 80, targetPort: http, nodePort: 31602}]}
+";
+
+    fn read(documents: &[&str]) -> Reading {
+        super::read(&documents.join("---\n"))
+    }
+
+    fn pods(reading: &Reading) -> Vec<String> {
+        reading.cluster.pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name)).collect()
+    }
+
+    #[test]
+    fn a_policy_and_a_service_are_enough_to_start() {
+        let reading = read(&[POLICY, SERVICE]);
+        let cluster = &reading.cluster;
+        assert!(reading.problems.is_empty(), "{:?}", reading.problems);
+        // The article's nodes, somebody behind the service, somebody let in, somebody shut out.
+        let nodes: Vec<_> = cluster.nodes.iter().map(|node| node.name.as_str()).collect();
+        assert_eq!(nodes, ["node1", "node2", "node3"]);
+        assert_eq!(pods(&reading), ["foo/web-1", "default/client", "bar/client"]);
+        let endpoints = &cluster.services[0].ports[0].endpoints;
+        assert_eq!(endpoints[0].ip.to_string(), "10.233.96.32");
+        let clients: Vec<_> =
+            cluster.clients.iter().map(|c| format!("{} {}", c.name, c.ip)).collect();
+        assert_eq!(clients, ["user 10.2.3.4", "stranger 203.0.113.77"]);
+        assert!(!reading.scenario.flows.is_empty());
+    }
+
+    #[test]
+    fn everything_assumed_says_why_and_can_be_written_into_the_text() {
+        let reading = read(&[POLICY, SERVICE]);
+        let mut text = [POLICY, SERVICE].join("---\n");
+        for assumed in &reading.cluster.assumed {
+            assert!(!assumed.reason.is_empty(), "{}", assumed.object);
+            if !assumed.yaml.is_empty() {
+                text = format!("{text}---\n{}", assumed.yaml);
+            }
+        }
+        let written = super::read(&text);
+        assert!(written.problems.is_empty(), "{:?}", written.problems);
+        let left: Vec<_> = written.cluster.assumed.iter().map(|a| a.object.to_string()).collect();
+        assert_eq!(left, Vec::<String>::new());
+        assert_eq!(pods(&written).len(), pods(&reading).len());
+    }
+
+    #[test]
+    fn a_service_that_selects_none_of_its_namespaces_pods_has_no_endpoints() {
+        let other = "
+apiVersion: v1
+kind: Pod
+metadata: {name: other, namespace: foo}
+spec: {containers: [{name: main}]}
+";
+        let reading = read(&[SERVICE, other]);
+        assert_eq!(reading.cluster.services[0].ports[0].endpoints, []);
+    }
+
+    #[test]
+    fn a_selector_that_names_the_policys_own_namespace_leaves_its_labels_alone() {
+        let namespace = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: foo, labels: {team: green}}
+";
+        let policy = POLICY.replace(
+            "{matchExpressions: [{key: region, operator: NotIn, values: [bar]}]}",
+            "{matchLabels: {kubernetes.io/metadata.name: foo}}",
+        );
+        let reading = read(&[namespace, &policy]);
+        let labels = &reading.cluster.namespaces["foo"].labels;
+        assert_eq!(labels.get("team").map(String::as_str), Some("green"));
+    }
+
+    #[test]
+    fn a_pool_is_assumed_that_holds_the_pods_addresses() {
+        let pod = "
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: foo}
+spec: {nodeName: worker-7, containers: [{name: main}]}
+status: {podIP: 10.244.3.9}
+";
+        let cluster = read(&[pod]).cluster;
+        assert_eq!(cluster.pools[0].cidr.to_string(), "10.244.0.0/16");
+        assert_eq!(cluster.nodes[0].name, "worker-7");
+        assert_eq!(cluster.nodes[0].blocks[0].to_string(), "10.244.3.0/24");
+    }
+
+    #[test]
+    fn tunnel_addresses_come_from_annotations_or_are_assumed() {
+        let node = "
+apiVersion: v1
+kind: Node
+metadata:
+  name: a
+  annotations:
+    projectcalico.org/IPv4Address: 192.168.1.11/24
+    projectcalico.org/IPv4IPIPTunnelAddr: 10.233.90.7
+status: {addresses: [{type: InternalIP, address: 192.168.1.11}]}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: b}
+status: {addresses: [{type: InternalIP, address: 192.168.1.12}]}
+";
+        let cluster = read(&[node]).cluster;
+        let tunnels: Vec<_> = cluster.nodes.iter().filter_map(|node| node.ipip.clone()).collect();
+        assert_eq!(tunnels[0].value.to_string(), "10.233.90.7");
+        assert!(matches!(tunnels[0].origin, Origin::Written(_)));
+        assert!(matches!(tunnels[1].origin, Origin::Assumed(_)));
+    }
+}
