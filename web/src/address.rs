@@ -13,6 +13,8 @@ use crate::state::{Action, Session};
 /// How long the address waits for the next key, in milliseconds. Browsers refuse more than some
 /// hundred changes in half a minute.
 const DELAY: u32 = 300;
+/// How many bytes of text make it wait a millisecond longer: long texts take long to compress.
+const BYTES_A_MILLISECOND: usize = 1_000;
 
 /// What the page opens with: the link's scenario, or the first example.
 pub(crate) fn start() -> Session {
@@ -46,8 +48,9 @@ pub(crate) fn use_address(
         move |(link, due)| {
             let timer = due.then(|| {
                 *newest.borrow_mut() = Some(Rc::clone(link));
+                let longer = u32::try_from(link.text.len() / BYTES_A_MILLISECOND).unwrap_or(DELAY);
                 let newest = Rc::clone(&newest);
-                Timeout::new(DELAY, move || write(newest.borrow_mut().take()))
+                Timeout::new(DELAY + longer, move || write(newest.borrow_mut().take()))
             });
             move || drop(timer)
         }
