@@ -312,8 +312,8 @@ impl Page {
 
     /// Has the browser fail to load what matches, `*` standing for anything.
     pub(crate) fn block(&self, addresses: &[&str]) {
-        self.devtools("Network.enable", json!({}));
-        self.devtools("Network.setBlockedURLs", json!({ "urls": addresses }));
+        self.devtools("Network.enable", &json!({}));
+        self.devtools("Network.setBlockedURLs", &json!({ "urls": addresses }));
     }
 
     /// Fails where axe finds the page wanting in accessibility as it is now.
