@@ -197,7 +197,7 @@ fn an_embedded_page_has_no_editor_and_tells_its_height() {
         page.see_no(".editor");
         assert_eq!(page.eval("document.documentElement.dataset.theme"), "dark");
         let loaded =
-            "performance.getEntriesByType('resource').some((it) => it.name.includes('/editor'))";
+            "performance.getEntriesByType('resource').some((it) => it.name.includes('/editor/'))";
         assert_eq!(page.eval(loaded), false, "the editor is not loaded");
         assert_eq!(page.eval("localStorage.length + document.cookie.length"), 0);
         // In a frame of its own page it posts its height, again when that changes.

@@ -146,8 +146,8 @@ pub(crate) fn App() -> Html {
                     />
                     <Problems answer={answer.clone()} act={act.clone()} />
                     <Inventory {answer} act={act.clone()} />
+                    <Splitter />
                 </section>
-                <Splitter />
                 <main id="pane-path" class="pane-path">{ answers }</main>
             </div>
             { dialog }
