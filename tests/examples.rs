@@ -137,7 +137,7 @@ fn every_example_is_told_as_before() {
             .iter()
             .map(|flow| {
                 let trace = hopwise::trace(&reading.cluster, &flow.flow);
-                text::path(&trace, text::Look::default())
+                text::path(&reading.cluster, &trace, text::Look::default())
             })
             .collect();
         insta::with_settings!({

@@ -79,7 +79,7 @@ fn offers(answer: &Answer, asked: Option<&Asked>) -> Vec<Offer> {
         words: "The selected flow's verdict and hops, for an issue or a runbook.".to_owned(),
         name: format!("{name}.md"),
         kind: "text/markdown",
-        content: markdown::path(&asked.trace),
+        content: markdown::path(&answer.reading.cluster, &asked.trace),
     });
     offers.push(Offer {
         label: "Mermaid".to_owned(),

@@ -181,10 +181,12 @@ fn run(command: Command, out: &mut impl Write) -> Result<u8, Stop> {
                     PathFormat::Json => writeln!(out, "{}", json::trace_line(&trace))?,
                     PathFormat::Text | PathFormat::Svg => {
                         let look = Look { colour: colour(), rules };
-                        out.write_all(text::path(&trace, look).as_bytes())?;
+                        out.write_all(text::path(&reading.cluster, &trace, look).as_bytes())?;
                     }
                     PathFormat::Mermaid => out.write_all(mermaid::path(&trace).as_bytes())?,
-                    PathFormat::Markdown => out.write_all(markdown::path(&trace).as_bytes())?,
+                    PathFormat::Markdown => {
+                        out.write_all(markdown::path(&reading.cluster, &trace).as_bytes())?;
+                    }
                 }
             }
             Ok(status)

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use super::{text, words};
+use crate::cluster::Cluster;
 use crate::datapath::{Outcome, Step, Trace};
 
 /// The trace as a section: the verdict, then a table of the hops.
-pub fn path(trace: &Trace) -> String {
+pub fn path(cluster: &Cluster, trace: &Trace) -> String {
     let mut out = format!("### `{}`\n", trace.flow);
     for outcome in &trace.outcomes {
         if trace.outcomes.len() > 1 {
@@ -14,13 +15,13 @@ pub fn path(trace: &Trace) -> String {
             let share = words::share(outcome.share);
             let _ = write!(out, "\n#### {share} new connections, to `{endpoint}`\n");
         }
-        section(&mut out, outcome);
+        section(&mut out, outcome, &text::told(cluster, trace, outcome));
     }
     out
 }
 
-fn section(out: &mut String, outcome: &Outcome) {
-    let _ = write!(out, "\n**{}**\n", escape(&text::headline(outcome)));
+fn section(out: &mut String, outcome: &Outcome, told: &str) {
+    let _ = write!(out, "\n{}\n", escape(told));
     if let Some(cite) = outcome.cause.as_ref().and_then(|c| c.cite.as_ref()) {
         let _ = write!(out, "\n{}\n", escape(&words::cite(cite)));
     }

@@ -3,22 +3,24 @@
 use super::sample::{mixed, trace};
 use super::text::Look;
 use super::{json, markdown, mermaid, text};
+use crate::cluster::Cluster;
 
 #[test]
 fn a_denied_path_as_text() {
-    insta::assert_snapshot!(text::path(&trace(false), Look::default()));
+    insta::assert_snapshot!(text::path(&Cluster::default(), &trace(false), Look::default()));
 }
 
 #[test]
 fn a_delivered_path_as_text_with_the_rules() {
     let look = Look { rules: true, ..Look::default() };
-    insta::assert_snapshot!(text::path(&trace(true), look));
+    insta::assert_snapshot!(text::path(&Cluster::default(), &trace(true), look));
 }
 
 #[test]
 fn colours_change_nothing_but_the_colour() {
-    let plain = text::path(&mixed(), Look::default());
-    let coloured = text::path(&mixed(), Look { colour: true, ..Look::default() });
+    let plain = text::path(&Cluster::default(), &mixed(), Look::default());
+    let coloured =
+        text::path(&Cluster::default(), &mixed(), Look { colour: true, ..Look::default() });
     let mut stripped = String::new();
     for (i, part) in coloured.split("\u{1b}[").enumerate() {
         stripped.push_str(if i == 0 { part } else { part.split_once('m').unwrap().1 });
@@ -29,7 +31,7 @@ fn colours_change_nothing_but_the_colour() {
 
 #[test]
 fn several_outcomes_as_markdown() {
-    insta::assert_snapshot!(markdown::path(&mixed()));
+    insta::assert_snapshot!(markdown::path(&Cluster::default(), &mixed()));
 }
 
 #[test]

@@ -3,7 +3,9 @@
 
 use std::fmt::Write as _;
 
+use super::sentence::{self, Sentence, Way};
 use super::words::{self, Mark};
+use crate::cluster::Cluster;
 use crate::datapath::{Cause, Gate, Machine, Outcome, Step, Trace, Verdict};
 use crate::policy::{Evaluation, Evidence};
 use crate::text::Cite;
@@ -18,11 +20,15 @@ pub struct Look {
 }
 
 /// The trace as text, ending in a line's end.
-pub fn path(trace: &Trace, look: Look) -> String {
+pub fn path(cluster: &Cluster, trace: &Trace, look: Look) -> String {
     let mut out = Out { text: String::new(), look };
     out.line(&out.paint(BOLD, &trace.flow.to_string()));
     if trace.outcomes.len() > 1 {
-        out.line(&out.paint(YELLOW, &format!("≈ {}", shares(trace))));
+        let Sentence { headline, ways, .. } = sentence::verdict(cluster, trace, 0);
+        out.line(&out.paint(YELLOW, &format!("≈ {headline}")));
+        for Way { share, name, end, .. } in ways {
+            out.line(&format!("  {share} {name}: {end}"));
+        }
     }
     for (i, outcome) in trace.outcomes.iter().enumerate() {
         if trace.outcomes.len() > 1 {
@@ -32,7 +38,7 @@ pub fn path(trace: &Trace, look: Look) -> String {
             let share = words::share(outcome.share);
             out.line(&format!("outcome {} of {n}: {share} new connections, to {endpoint}", i + 1));
         }
-        out.outcome(outcome);
+        out.outcome(outcome, &told(cluster, trace, outcome));
     }
     out.text
 }
@@ -53,35 +59,11 @@ pub fn evaluation(evaluation: &Evaluation, look: Look) -> String {
     out.text
 }
 
-/// How the outcomes share the new connections: `Delivered 1 in 3, Dropped 2 in 3`.
-pub fn shares(trace: &Trace) -> String {
-    let mut verdicts: Vec<(Verdict, f64)> = Vec::new();
-    for outcome in &trace.outcomes {
-        match verdicts.iter_mut().find(|(verdict, _)| *verdict == outcome.verdict) {
-            Some((_, share)) => *share += outcome.share,
-            None => verdicts.push((outcome.verdict, outcome.share)),
-        }
-    }
-    verdicts.sort_by_key(|(verdict, _)| *verdict);
-    let told = verdicts.iter().map(|(verdict, share)| match words::share(*share).as_str() {
-        "1 in 1" => format!("{} every time", words::verdict(*verdict)),
-        share => format!("{} {share}", words::verdict(*verdict)),
-    });
-    told.collect::<Vec<_>>().join(", ")
-}
-
-/// The verdict in one sentence, without colours.
-pub fn headline(outcome: &Outcome) -> String {
-    let verdict = words::verdict(outcome.verdict);
-    let place = outcome.steps.last().map(|s| words::machine(&s.machine));
-    match (&outcome.cause, outcome.source_seen_by_app) {
-        (Some(cause), _) => {
-            let place = place.map_or(String::new(), |p| format!(" on {p}"));
-            format!("{verdict}{place}: {}", cause.message)
-        }
-        (None, Some(source)) => format!("{verdict}. The application sees {source}."),
-        (None, None) => format!("{verdict}."),
-    }
+/// The verdict on one outcome, as if it were the only one.
+pub(super) fn told(cluster: &Cluster, trace: &Trace, outcome: &Outcome) -> String {
+    let (flow, verdict) = (trace.flow.clone(), outcome.verdict);
+    let alone = Trace { flow, verdict, outcomes: vec![outcome.clone()] };
+    sentence::verdict(cluster, &alone, 0).to_string()
 }
 
 const BOLD: &str = "1";
@@ -117,14 +99,13 @@ impl Out {
         }
     }
 
-    fn outcome(&mut self, outcome: &Outcome) {
+    fn outcome(&mut self, outcome: &Outcome, told: &str) {
         let (sign, code) = match outcome.verdict {
             Verdict::Delivered => ("✓", GREEN),
             Verdict::Mixed => ("≈", YELLOW),
             Verdict::Dropped | Verdict::Rejected | Verdict::Unroutable => ("✗", RED),
         };
-        let headline = headline(outcome);
-        for (i, line) in wrap(&headline, WIDTH - 2).iter().enumerate() {
+        for (i, line) in wrap(told, WIDTH - 2).iter().enumerate() {
             let lead = if i == 0 { sign } else { " " };
             self.line(&self.paint(code, &format!("{lead} {line}")));
         }
