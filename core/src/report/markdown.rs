@@ -22,7 +22,8 @@ pub fn path(cluster: &Cluster, trace: &Trace) -> String {
 
 fn section(out: &mut String, outcome: &Outcome, told: &str) {
     let _ = write!(out, "\n{}\n", escape(told));
-    if let Some(cite) = outcome.cause.as_ref().and_then(|c| c.cite.as_ref()) {
+    let cite = outcome.cause.as_ref().and_then(|cause| cause.cite.as_ref());
+    if let Some(cite) = cite.filter(|cite| cite.span.is_some()) {
         let _ = write!(out, "\n{}\n", escape(&words::cite(cite)));
     }
     table(out, "What happens", &outcome.steps);

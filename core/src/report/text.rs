@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::sentence::{self, Sentence, Way};
 use super::words::{self, Mark};
 use crate::cluster::Cluster;
-use crate::datapath::{Cause, Gate, Machine, Outcome, Step, Trace, Verdict};
+use crate::datapath::{Gate, Machine, Outcome, Step, Trace, Verdict};
 use crate::policy::{Evaluation, Evidence};
 use crate::text::Cite;
 
@@ -109,7 +109,8 @@ impl Out {
             let lead = if i == 0 { sign } else { " " };
             self.line(&self.paint(code, &format!("{lead} {line}")));
         }
-        if let Some(Cause { cite: Some(cite), .. }) = &outcome.cause {
+        let cite = outcome.cause.as_ref().and_then(|cause| cause.cite.as_ref());
+        if let Some(cite) = cite.filter(|cite| cite.span.is_some()) {
             self.line(&self.paint(DIM, &format!("  {}", words::cite(cite))));
         }
         self.way("", &outcome.steps);
