@@ -164,11 +164,12 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn what_is_not_simulated_cannot_be_chosen_and_says_why() {
-        let html = shown(examples::first(), "").await;
-        let button = html.split("<button").find(|it| it.contains("nftables")).unwrap_or_default();
+    async fn what_cannot_be_chosen_says_why() {
+        let inside = examples::first().replace("type: NodePort", "type: ClusterIP");
+        let html = shown(&inside, "").await;
+        let button = html.split("<button").find(|it| it.contains(">Local<")).unwrap_or_default();
         assert!(button.contains("aria-disabled=\"true\""), "{button}");
-        assert!(button.contains("is not simulated yet"), "{button}");
+        assert!(button.contains("has no external traffic policy"), "{button}");
     }
 
     #[tokio::test(flavor = "current_thread")]

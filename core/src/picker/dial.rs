@@ -56,14 +56,13 @@ pub fn pickers(cluster: &Cluster, flow: Option<&Flow>) -> Vec<Picker> {
 fn calico(cluster: &Cluster) -> Picker {
     let pool = cluster.pools.iter().find(|pool| !pool.load_balancer_only);
     let (value, origin) = calico_mode(cluster, pool);
-    let mut choices = vec![
+    let choices = vec![
         choice("mesh", "BGP mesh", value),
         choice("reflectors", "Route reflectors", value),
         choice("ipip", "IPIP", value),
         choice("vxlan", "VXLAN", value),
         choice("ebpf", "eBPF", value),
     ];
-    unavailable(&mut choices, "ebpf", "Calico's eBPF dataplane");
     let crosses =
         |pool: &&Pool| [pool.ipip.value, pool.vxlan.value].contains(&EncapMode::CrossSubnet);
     let differ = cluster
@@ -72,6 +71,9 @@ fn calico(cluster: &Cluster) -> Picker {
         .filter(|it| !it.load_balancer_only)
         .any(|it| calico_mode(cluster, Some(it)).0 != value);
     let note = match pool {
+        _ if value == "ebpf" => {
+            Some("as read in Calico's source: not compared with a running one".to_owned())
+        }
         Some(_) if differ => Some("the pools differ; this is the first one's mode".to_owned()),
         Some(pool) if crosses(&pool) => Some("CrossSubnet: only between subnets".to_owned()),
         _ => None,
@@ -102,12 +104,11 @@ fn kube_proxy(cluster: &Cluster) -> Picker {
         ProxyMode::Nftables => "nftables",
         ProxyMode::Ebpf => "",
     };
-    let mut choices = vec![
+    let choices = vec![
         choice("iptables", "iptables", value),
         choice("ipvs", "IPVS", value),
         choice("nftables", "nftables", value),
     ];
-    unavailable(&mut choices, "nftables", "kube-proxy's nftables mode");
     let note = (mode.value == ProxyMode::Ebpf)
         .then(|| "Calico's eBPF dataplane stands in for kube-proxy".to_owned());
     Picker {
@@ -144,12 +145,6 @@ fn traffic_policy(cluster: &Cluster, flow: &Flow) -> Option<Picker> {
 
 fn choice(value: &'static str, label: &'static str, chosen: &str) -> Choice {
     Choice { value, label, chosen: value == chosen, unavailable: None }
-}
-
-fn unavailable(choices: &mut [Choice], value: &str, what: &str) {
-    for choice in choices.iter_mut().filter(|it| it.value == value) {
-        choice.unavailable = Some(format!("{what} is not simulated yet"));
-    }
 }
 
 /// Whether the flow to `target` is asked the service's internal traffic policy.
