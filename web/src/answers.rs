@@ -1,19 +1,18 @@
 //! The right half: modes, flows, verdict and what explains it.
 
-use hopwise::picture::{self, Layout};
-use hopwise::report::sentence;
+use std::rc::Rc;
+
 use hopwise::text::Span;
 use yew::prelude::*;
 
 use crate::engine::{Answer, Asked, Shared};
+use crate::explained::Explained;
 use crate::flows::Flows;
 use crate::header::Opened;
 use crate::help::{EXPORT_CALICO, EXPORT_COMMAND};
-use crate::matrix::Matrix;
 use crate::pickers::Pickers;
 use crate::state::{Action, Tab};
 use crate::story::Story;
-use crate::tabs::Tabs;
 
 #[derive(Debug, PartialEq, Properties)]
 pub(crate) struct AnswersProps {
@@ -48,7 +47,12 @@ pub(crate) fn Answers(props: &AnswersProps) -> Html {
                 <Pickers answer={shown.clone()} asked={asked.clone()} {current} act={act.clone()} />
                 <Flows answer={shown.clone()} at={*at} asked={asked.clone()} {current} act={act.clone()} />
                 if let Some(asked) = asked {
-                    { explained(props, asked) }
+                    <Explained
+                        answer={shown.clone()}
+                        trace={Rc::clone(&asked.trace)}
+                        tab={props.tab}
+                        act={act.clone()}
+                    />
                 } else {
                     <p class="no-flow">
                         { "There is nothing to follow yet: the text has no Service, no pod and no \
@@ -61,33 +65,6 @@ pub(crate) fn Answers(props: &AnswersProps) -> Html {
                     text={shown.reading.scenario.description.clone()}
                 />
             </div>
-        </>
-    }
-}
-
-fn explained(props: &AnswersProps, asked: &Asked) -> Html {
-    let (shown, act) = (&props.shown, &props.act);
-    let cluster = &shown.reading.cluster;
-    let sentence = sentence::verdict(cluster, &asked.trace, 0);
-    let (sign, class, _) = crate::flows::look(sentence.verdict);
-    let panel = match (props.tab, asked.trace.outcomes.first()) {
-        (Tab::Path, Some(outcome)) => {
-            let svg = picture::svg(&picture::draw(cluster, outcome, Layout::Wide));
-            html! { <div class="picture">{ Html::from_html_unchecked(svg.into()) }</div> }
-        }
-        (Tab::Path, None) => html! {},
-        (Tab::Matrix, _) => html! { <Matrix answer={shown.clone()} act={act.clone()} /> },
-    };
-    html! {
-        <>
-            <section class="verdict" aria-label="Verdict" role="status">
-                <p>
-                    <strong {class}>{ format!("{sign} {}", sentence.headline) }</strong>
-                    { " " }
-                    { for sentence.pieces.iter().map(|piece| piece.text()) }
-                </p>
-            </section>
-            <Tabs tab={props.tab} act={act.clone()}>{ panel }</Tabs>
         </>
     }
 }

@@ -11,12 +11,14 @@ mod editor;
 mod embed;
 mod engine;
 mod examples;
+mod explained;
 mod export;
 mod flows;
 mod header;
 mod help;
 mod inventory;
 mod matrix;
+mod path;
 mod pickers;
 mod problems;
 mod share;
@@ -24,6 +26,7 @@ mod splitter;
 mod state;
 mod story;
 mod tabs;
+mod verdict;
 
 fn main() {
     crash::watch();

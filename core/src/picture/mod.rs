@@ -17,6 +17,7 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::ops::Range;
 
 pub use label::{Anchor, Area, Face, Ink, Label};
@@ -168,6 +169,8 @@ pub struct Bar {
     pub row: Row,
     /// Its stretch.
     pub area: Area,
+    /// The address; the sender's for a tunnel's header.
+    pub ip: IpAddr,
     /// Whose it is.
     pub owner: Owner,
     /// Address and owner.

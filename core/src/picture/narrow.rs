@@ -232,7 +232,15 @@ impl Plan<'_, '_> {
                 baseline += LEAD - 1;
             }
             let title = format!("{}: {}", hold.values.join(" "), hold.name);
-            bars.push(Bar { row: hold.row, area, owner: hold.owner, labels, title, guide: None });
+            bars.push(Bar {
+                row: hold.row,
+                area,
+                ip: hold.ip,
+                owner: hold.owner,
+                labels,
+                title,
+                guide: None,
+            });
         }
         (bars, end)
     }

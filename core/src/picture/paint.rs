@@ -74,12 +74,18 @@ pub struct Stroke {
     pub dash: &'static str,
 }
 
+impl Stroke {
+    /// Its width as a decimal number.
+    pub fn thickness(&self) -> String {
+        format!("{}.{}", self.width / 10, self.width % 10)
+    }
+}
+
 /// Paints a picture, back to front.
 pub fn paint(picture: &Picture) -> Vec<Group> {
     let mut groups = Vec::new();
-    let indexed = |role: fn(usize) -> Role| move |index: usize| role(index);
     for (index, lane) in picture.lanes.iter().enumerate() {
-        groups.push(paint_lane(indexed(Role::Lane)(index), lane));
+        groups.push(paint_lane(Role::Lane(index), lane));
     }
     let captions = picture.captions.iter().cloned().map(text).collect();
     groups.push(Group { role: Role::Captions, title: None, shapes: captions });

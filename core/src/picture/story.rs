@@ -110,6 +110,7 @@ pub(super) struct Hold {
     pub(super) from: usize,
     /// The beat that replaces it; `None` if it holds to the end.
     pub(super) to: Option<usize>,
+    pub(super) ip: IpAddr,
     pub(super) owner: Owner,
     /// Addresses, a line each.
     pub(super) values: Vec<String>,
@@ -208,11 +209,11 @@ impl<'a> Story<'a> {
                     let note = if row == Row::Source { how(beat.step.rule) } else { None };
                     let name = note.map_or_else(|| name.clone(), |how| format!("{name} · {how}"));
                     let values = value.lines();
-                    let how = match value {
-                        Value::Outer(outer) => Some(outer.encapsulation),
-                        Value::Address(..) => None,
+                    let (ip, how) = match value {
+                        Value::Outer(outer) => (outer.source, Some(outer.encapsulation)),
+                        Value::Address(ip, _) => (*ip, None),
                     };
-                    holds.push(Hold { row, from: index, to: None, owner, values, name, how });
+                    holds.push(Hold { row, from: index, to: None, ip, owner, values, name, how });
                 }
                 now = value;
             }

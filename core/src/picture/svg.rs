@@ -121,7 +121,7 @@ fn write_shape(out: &mut String, shape: &Shape) {
             look,
             " stroke=\"{}\" stroke-width=\"{}\" stroke-linecap=\"round\" stroke-linejoin=\"round\"",
             ink.colours().0,
-            tenths(stroke.width)
+            stroke.thickness()
         );
         look.push_str(&opacity("stroke", percent));
         if !stroke.dash.is_empty() {
@@ -166,15 +166,6 @@ fn text(label: &Label, class: &str, look: &str) -> String {
 
 fn opacity(what: &str, percent: u8) -> String {
     if percent >= 100 { String::new() } else { format!(" {what}-opacity=\"0.{percent:02}\"") }
-}
-
-/// Tenths as a decimal number.
-pub(super) fn tenths(value: u8) -> String {
-    if value.is_multiple_of(10) {
-        (value / 10).to_string()
-    } else {
-        format!("{}.{}", value / 10, value % 10)
-    }
 }
 
 fn escape(text: &str) -> String {

@@ -401,6 +401,7 @@ impl<'s, 'a> Plan<'s, 'a> {
                     row,
                     guide,
                     area,
+                    ip: hold.ip,
                     owner: hold.owner,
                     labels: bar_labels(hold, area, room),
                     title: format!("{}: {}", hold.values.join(" "), hold.name),

@@ -1,0 +1,200 @@
+//! What happened at a step, why, and how to see it on a real cluster.
+
+use hopwise::datapath::{Inspect, Packet, Step};
+use hopwise::policy::Evidence;
+use hopwise::report::words;
+use hopwise::text::Span;
+use wasm_bindgen_futures::spawn_local;
+use yew::prelude::*;
+
+use super::{StepAt, place};
+use crate::browser;
+
+#[derive(Debug, PartialEq, Properties)]
+pub(super) struct CardProps {
+    pub(super) step: Step,
+    pub(super) at: StepAt,
+    /// How many steps there are, the answer's included.
+    pub(super) count: usize,
+    /// Whether it is one of the answer's.
+    pub(super) answer: bool,
+    pub(super) on_focus: Callback<StepAt>,
+    pub(super) on_cite: Callback<Span>,
+}
+
+#[component]
+pub(super) fn Card(props: &CardProps) -> Html {
+    let CardProps { step, at, count, answer, on_focus, on_cite } = props;
+    let turn = |to: Option<usize>, sign: &'static str, label: &'static str| {
+        let to = to.filter(|to| to < count);
+        html! {
+            <button
+                type="button"
+                class="button small square"
+                aria-label={label}
+                disabled={to.is_none()}
+                onclick={to.map(|to| on_focus.reform(move |_: MouseEvent| to))}
+            >
+                <span aria-hidden="true">{ sign }</span>
+            </button>
+        }
+    };
+    let stops = words::mark(step) == words::Mark::Stops;
+    html! {
+        <section class={classes!("card", stops.then_some("stops"))} aria-label="Step">
+            <header>
+                <h3>
+                    { title(step) }
+                    if *answer { <span class="tag">{ "reply" }</span> }
+                </h3>
+                <span class="card-place quiet">
+                    { format!("step {} of {count} · {} · {}", at + 1, words::machine(&step.machine), step.hook) }
+                </span>
+                <span class="card-turn">
+                    { turn(at.checked_sub(1), "←", "previous step") }
+                    { turn(Some(at + 1), "→", "next step") }
+                </span>
+            </header>
+            <p class="card-summary">{ sentence(&step.summary) }</p>
+            if let Some(why) = &step.uncertain {
+                <p class="card-uncertain"><strong>{ "Not certain: " }</strong>{ why }</p>
+            }
+            { packets(step) }
+            { reasons(step, on_cite) }
+            if !step.rules.is_empty() {
+                <h4>{ "The rule" }</h4>
+                <pre class="card-rules" tabindex="0">{ step.rules.join("\n") }</pre>
+            }
+            if let Some(inspect) = &step.inspect {
+                <Look inspect={inspect.clone()} />
+            }
+        </section>
+    }
+}
+
+fn title(step: &Step) -> String {
+    match &step.device {
+        Some(device) if !device.starts_with("pod/") => {
+            format!("{}: {}", words::rule(step.rule), device)
+        }
+        _ => words::rule(step.rule).to_owned(),
+    }
+}
+
+/// With a large first letter and a full stop.
+pub(super) fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(char::to_uppercase).into_iter().flatten();
+    let named = text.starts_with("kube-") || text.starts_with("pod/");
+    let text: String = if named { text.to_owned() } else { first.chain(chars).collect() };
+    if text.ends_with('.') { text } else { format!("{text}.") }
+}
+
+/// The packet before and after.
+fn packets(step: &Step) -> Html {
+    let outer =
+        |packet: &Packet| packet.outer.as_ref().map_or_else(|| "none".to_owned(), words::outer);
+    let rows = [
+        ("source", words::source(&step.before), words::source(&step.after)),
+        ("destination", words::destination(&step.before), words::destination(&step.after)),
+        ("outer header", outer(&step.before), outer(&step.after)),
+    ];
+    let rows = rows.into_iter().filter_map(|(name, before, after)| {
+        if name == "outer header" && before == "none" && after == "none" {
+            return None;
+        }
+        Some(if before == after {
+            html! { <><dt>{ name }</dt><dd><code>{ after }</code></dd></> }
+        } else {
+            html! {
+                <>
+                    <dt>{ name }</dt>
+                    <dd class="changed">
+                        <code><del>{ before }</del></code>
+                        <span>{ " becomes " }</span>
+                        <code><ins>{ after }</ins></code>
+                    </dd>
+                </>
+            }
+        })
+    });
+    html! { <dl class="card-packet">{ for rows }</dl> }
+}
+
+/// What in the text made it happen.
+fn reasons(step: &Step, on_cite: &Callback<Span>) -> Html {
+    let gate = step.gate.as_ref().map(|gate| &gate.decision);
+    // A gate's evidence may be the step's as well.
+    let own = step.evidence.iter().filter(|it| gate.is_none_or(|gate| !gate.evidence.contains(it)));
+    let all: Vec<&Evidence> = gate.iter().flat_map(|gate| &gate.evidence).chain(own).collect();
+    if all.is_empty() && gate.is_none() {
+        return html! {};
+    }
+    html! {
+        <>
+            <h4>{ "Because" }</h4>
+            <ul class="card-because">
+                if let Some(decision) = gate {
+                    <li class={if decision.allow { "hit" } else { "miss" }}>
+                        <span class="sign" aria-hidden="true">{ if decision.allow { "✓" } else { "✕" } }</span>
+                        <span>
+                            { &decision.reason }
+                            if let Some(cite) = &decision.cite {
+                                { " " }
+                                { place(cite, on_cite) }
+                            }
+                        </span>
+                    </li>
+                }
+                { for all.iter().map(|it| html! {
+                    <li>
+                        <span class="sign" aria-hidden="true">{ if it.matched { "·" } else { "≠" } }</span>
+                        <span>
+                            if !it.matched { <span class="unseen">{ "no match: " }</span> }
+                            { &it.finding }{ " " }{ place(&it.cite, on_cite) }
+                        </span>
+                    </li>
+                }) }
+            </ul>
+        </>
+    }
+}
+
+#[derive(Debug, PartialEq, Properties)]
+struct LookProps {
+    inspect: Inspect,
+}
+
+/// The command that shows it on a real cluster.
+#[component]
+fn Look(props: &LookProps) -> Html {
+    let Inspect { on, command } = &props.inspect;
+    let copied = use_state_eq(|| None::<(String, bool)>);
+    let word = match &*copied {
+        Some((what, true)) if what == command => "Copied",
+        Some((what, false)) if what == command => "Not allowed",
+        _ => "Copy",
+    };
+    let copy = {
+        let (copied, command) = (copied.setter(), command.clone());
+        move |_: MouseEvent| {
+            let (copied, command) = (copied.clone(), command.clone());
+            spawn_local(async move {
+                let done = browser::copy(command.clone()).await;
+                copied.set(Some((command, done)));
+            });
+        }
+    };
+    let place = if on.is_empty() { "where kubectl works".to_owned() } else { format!("on {on}") };
+    html! {
+        <>
+            <h4>{ format!("See it, {place}") }</h4>
+            <div class="card-look">
+                <pre tabindex="0">{ command }</pre>
+                <button type="button" class="button small" onclick={copy}>
+                    { word }
+                </button>
+            </div>
+        </>
+    }
+}

@@ -1,0 +1,133 @@
+//! The verdict: what happens and why, in words whose parts are links.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use hopwise::datapath::Trace;
+use hopwise::report::sentence::{Piece, Way, verdict};
+use hopwise::text::Span;
+use yew::prelude::*;
+
+use crate::engine::{Answer, Shared};
+use crate::flows::look;
+
+#[derive(Debug, PartialEq, Properties)]
+pub(crate) struct VerdictBoxProps {
+    /// Where the trace's objects are.
+    pub(crate) answer: Shared<Answer>,
+    pub(crate) trace: Rc<Trace>,
+    /// Which of the trace's outcomes is explained.
+    pub(crate) outcome: usize,
+    /// The address that is pointed at, here or elsewhere.
+    pub(crate) lit: Option<IpAddr>,
+    pub(crate) on_outcome: Callback<usize>,
+    pub(crate) on_light: Callback<Option<IpAddr>>,
+    /// A place of the text is asked for.
+    pub(crate) on_cite: Callback<Span>,
+    /// What else can be done about it.
+    #[prop_or_default]
+    pub(crate) children: Html,
+}
+
+#[component]
+pub(crate) fn VerdictBox(props: &VerdictBoxProps) -> Html {
+    let VerdictBoxProps { answer, trace, outcome, on_cite, .. } = props;
+    let sentence = verdict(&answer.reading.cluster, trace, *outcome);
+    let (sign, class, _) = look(sentence.verdict);
+    let cause = trace
+        .outcomes
+        .get(*outcome)
+        .and_then(|outcome| outcome.cause.as_ref()?.cite.as_ref()?.span);
+    html! {
+        <section class={classes!("verdict", class)} aria-label="Verdict">
+            <p class="verdict-line">
+                <strong class="verdict-head" aria-live="polite">
+                    <span aria-hidden="true">{ format!("{sign} ") }</span>
+                    { &sentence.headline }
+                </strong>
+                { " " }
+                { for sentence.pieces.iter().map(|it| piece(props, it)) }
+            </p>
+            if !sentence.ways.is_empty() {
+                <ul class="verdict-ways" aria-label="Ways">
+                    { for sentence.ways.iter().map(|it| way(props, it)) }
+                </ul>
+            }
+            <p class="verdict-actions">
+                if let Some(span) = cause {
+                    <button
+                        type="button"
+                        class="link"
+                        onclick={on_cite.reform(move |_: MouseEvent| span)}
+                    >
+                        { format!("Show the rule (line {})", span.line) }
+                    </button>
+                }
+                { props.children.clone() }
+            </p>
+        </section>
+    }
+}
+
+fn piece(props: &VerdictBoxProps, piece: &Piece) -> Html {
+    let VerdictBoxProps { lit, on_light, on_cite, .. } = props;
+    let text = piece.text();
+    match piece {
+        Piece::Text(_) => html! { { text } },
+        Piece::Address { ip, owner, .. } => {
+            let ip = *ip;
+            html! {
+                <span
+                    class={classes!(
+                        "address",
+                        format!("owner-{}", owner.word()),
+                        (*lit == Some(ip)).then_some("lit"),
+                    )}
+                    onmouseenter={on_light.reform(move |_| Some(ip))}
+                    onmouseleave={on_light.reform(|_| None)}
+                >
+                    { text }
+                </span>
+            }
+        }
+        Piece::Code(_, cite) => code(text, cite.as_ref().and_then(|cite| cite.span), on_cite),
+        Piece::Object(cite) => code(text, cite.span, on_cite),
+    }
+}
+
+/// A value or an object, as a link to where it stands.
+fn code(text: String, span: Option<Span>, on_cite: &Callback<Span>) -> Html {
+    match span {
+        Some(span) => html! {
+            <button
+                type="button"
+                class="link code"
+                title={format!("line {}", span.line)}
+                onclick={on_cite.reform(move |_: MouseEvent| span)}
+            >
+                { text }
+            </button>
+        },
+        None => html! { <code>{ text }</code> },
+    }
+}
+
+fn way(props: &VerdictBoxProps, way: &Way) -> Html {
+    let VerdictBoxProps { outcome, on_outcome, .. } = props;
+    let at = way.outcome;
+    let (sign, class, _) = look(way.verdict);
+    html! {
+        <li>
+            <button
+                type="button"
+                class={classes!("way", class)}
+                aria-pressed={(at == *outcome).to_string()}
+                onclick={on_outcome.reform(move |_: MouseEvent| at)}
+            >
+                <span class="way-sign" aria-hidden="true">{ sign }</span>
+                <span>{ format!("{} {}: ", way.share, way.name) }</span>
+                <span class="way-end">{ &way.end }</span>
+            </button>
+        </li>
+    }
+}
