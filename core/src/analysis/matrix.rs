@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 use serde::Serialize;
 
-use crate::cluster::{Cluster, ContainerPort, Labels, Pod, PodId};
+use crate::cluster::{Client, Cluster, ContainerPort, Labels, Pod, PodId};
 use crate::datapath::{Party, Protocol};
 use crate::policy::form::{Rules, Side, Test};
-use crate::policy::{Direction, Guard, Peer, polices};
+use crate::policy::{Peer, Point, Reach, polices};
 
 /// Who may reach whom.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -78,78 +78,63 @@ impl Cell {
 /// Who may reach whom in `cluster`.
 pub fn matrix(cluster: &Cluster) -> Matrix {
     let groups = groups(cluster);
-    let asking: Vec<Asking<'_>> = clients(cluster).chain(pods(cluster, &groups)).collect();
-    let asked: Vec<Asked<'_>> = groups.iter().map(|group| asked(cluster, group)).collect();
-    let cells = asking.iter().map(|from| asked.iter().map(|to| cell(from, to)).collect()).collect();
-    Matrix {
-        rows: asking.into_iter().map(|a| a.group).collect(),
-        columns: asked.into_iter().map(|a| Column { group: a.group, ports: a.ports }).collect(),
-        cells,
+    let columns: Vec<Column> = groups.iter().map(|ids| column(cluster, ids)).collect();
+    // One speaks for its group, and where it is asked about itself, another one asks.
+    let mut rows = Vec::new();
+    let mut from = Vec::new();
+    for client in &cluster.clients {
+        rows.push(Row { group: client_group(client), speaker: from.len(), own: None });
+        from.push(Peer::Address(client.ip));
     }
+    for (i, ids) in groups.iter().enumerate() {
+        let speakers = ids.iter().take(2).map(|id| Peer::Pod(*id));
+        let second = (ids.len() > 1).then_some(from.len() + 1);
+        rows.push(Row { group: group(cluster, ids), speaker: from.len(), own: Some((i, second)) });
+        from.extend(speakers);
+    }
+    let mut to = Vec::new();
+    let mut starts = Vec::new();
+    for (column, ids) in columns.iter().zip(&groups) {
+        starts.push(to.len());
+        let pod = ids.first().copied();
+        to.extend(pod.into_iter().flat_map(|pod| {
+            column.ports.iter().map(move |p| Point { pod, protocol: p.protocol, port: p.port })
+        }));
+    }
+    let reach = Reach::new(cluster, &from, &to);
+    let cell = |row: &Row, i: usize, start: usize, ports: usize| {
+        let asker = match row.own {
+            Some((own, None)) if own == i => return Cell::Itself,
+            Some((own, Some(second))) if own == i => second,
+            _ => row.speaker,
+        };
+        Cell::Ports((start..start + ports).map(|point| reach.allows(asker, point)).collect())
+    };
+    let line = |row: &Row| {
+        let columns = columns.iter().zip(&starts).enumerate();
+        columns.map(|(i, (column, start))| cell(row, i, *start, column.ports.len())).collect()
+    };
+    let cells = rows.iter().map(line).collect();
+    Matrix { rows: rows.into_iter().map(|row| row.group).collect(), columns, cells }
 }
 
 /// A row, while it is computed.
-struct Asking<'a> {
+struct Row {
     group: Group,
-    /// One that speaks for all, and where there is one, another to ask the first about itself.
-    peers: Vec<Peer>,
-    /// What the policies let out; `None` for clients.
-    egress: Option<Guard<'a>>,
+    /// The position of the one who asks.
+    speaker: usize,
+    /// The group's own column, and who asks there.
+    own: Option<(usize, Option<usize>)>,
 }
 
-/// A column, while it is computed.
-struct Asked<'a> {
-    group: Group,
-    pod: Option<PodId>,
-    ports: Vec<Port>,
-    ingress: Option<Guard<'a>>,
+fn client_group(client: &Client) -> Group {
+    let name = Party::Client(client.name.clone()).to_string();
+    Group { namespace: String::new(), name, pods: 1 }
 }
 
-fn cell(from: &Asking<'_>, to: &Asked<'_>) -> Cell {
-    let Some((pod, ingress)) = to.pod.zip(to.ingress.as_ref()) else { return Cell::Itself };
-    let Some(peer) = from.peers.iter().find(|peer| **peer != Peer::Pod(pod)) else {
-        return Cell::Itself;
-    };
-    // Where a group asks itself, its first pod's egress is asked about the second: they are alike.
-    let far = if from.peers.first() == Some(&Peer::Pod(pod)) { *peer } else { Peer::Pod(pod) };
-    let permits = |port: &Port| {
-        let out = from.egress.as_ref();
-        out.is_none_or(|egress| egress.permits(far, port.protocol, port.port))
-            && ingress.permits(*peer, port.protocol, port.port)
-    };
-    Cell::Ports(to.ports.iter().map(permits).collect())
-}
-
-fn clients(cluster: &Cluster) -> impl Iterator<Item = Asking<'_>> {
-    cluster.clients.iter().map(|client| Asking {
-        group: Group {
-            namespace: String::new(),
-            name: Party::Client(client.name.clone()).to_string(),
-            pods: 1,
-        },
-        peers: vec![Peer::Address(client.ip)],
-        egress: None,
-    })
-}
-
-fn pods<'a>(
-    cluster: &'a Cluster,
-    groups: &'a [Vec<PodId>],
-) -> impl Iterator<Item = Asking<'a>> + use<'a> {
-    groups.iter().map(|ids| {
-        let speaker = ids.first().copied();
-        Asking {
-            group: group(cluster, ids),
-            peers: ids.iter().take(2).map(|id| Peer::Pod(*id)).collect(),
-            egress: speaker.map(|id| Guard::new(cluster, Direction::Egress, id)),
-        }
-    })
-}
-
-fn asked<'a>(cluster: &'a Cluster, ids: &[PodId]) -> Asked<'a> {
-    let pod = ids.first().copied();
+fn column(cluster: &Cluster, ids: &[PodId]) -> Column {
     let mut ports: BTreeSet<Port> = BTreeSet::new();
-    if let Some(pod) = pod.and_then(|id| cluster.pods.get(id.0)) {
+    if let Some(pod) = ids.first().and_then(|id| cluster.pods.get(id.0)) {
         ports.extend(pod.ports.iter().map(declared));
     }
     for port in cluster.services.iter().flat_map(|service| &service.ports) {
@@ -159,12 +144,7 @@ fn asked<'a>(cluster: &'a Cluster, ids: &[PodId]) -> Asked<'a> {
     if ports.is_empty() {
         ports.insert(Port { port: None, protocol: Protocol::Tcp });
     }
-    Asked {
-        group: group(cluster, ids),
-        pod,
-        ports: ports.into_iter().collect(),
-        ingress: pod.map(|id| Guard::new(cluster, Direction::Ingress, id)),
-    }
+    Column { group: group(cluster, ids), ports: ports.into_iter().collect() }
 }
 
 fn declared(port: &ContainerPort) -> Port {

@@ -105,6 +105,16 @@ impl<'a> End<'a> {
         self.known(endpoints.view, role).any(holds)
     }
 
+    /// Is it an endpoint that a language knows?
+    pub(crate) fn is_endpoint_of(&self, view: View) -> bool {
+        self.known(view, Role::Subject).next().is_some()
+    }
+
+    /// Is it an endpoint of which a clause holds?
+    pub(crate) fn is_endpoint_with(&self, view: View, clause: &Clause) -> bool {
+        self.known(view, Role::Subject).any(|known| self.holds(view, clause, known))
+    }
+
     /// Has it the labels that these have, wherever it is?
     pub(crate) fn labels_match(&self, endpoints: &Endpoints) -> bool {
         self.known(endpoints.view, Role::Subject).any(|known| {

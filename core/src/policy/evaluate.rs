@@ -67,25 +67,15 @@ pub(super) fn explain(cluster: &Cluster, direction: Direction, q: &Question<'_>)
 
 /// The decision alone.
 pub(super) fn allows(cluster: &Cluster, direction: Direction, q: &Question<'_>) -> bool {
-    allows_by(&Say::of(cluster, direction, direction.subject(q)), cluster, direction, q)
-}
-
-/// The decision alone, of the policies that have a say in it.
-pub(super) fn allows_by(
-    say: &Say<'_>,
-    cluster: &Cluster,
-    direction: Direction,
-    q: &Question<'_>,
-) -> bool {
-    walk::<()>(say, cluster, direction, q, &mut Vec::new()).allows()
+    let say = Say::of(cluster, direction, direction.subject(q));
+    walk::<()>(&say, cluster, direction, q, &mut Vec::new()).allows()
 }
 
 /// The policies that have a say in an endpoint's traffic in one direction, tier by tier.
-#[derive(Clone, Debug)]
-pub(super) struct Say<'a>(Vec<(&'a Tier, Vec<&'a Policy>)>);
+struct Say<'a>(Vec<(&'a Tier, Vec<&'a Policy>)>);
 
 impl<'a> Say<'a> {
-    pub(super) fn of(cluster: &'a Cluster, direction: Direction, subject: &End<'_>) -> Self {
+    fn of(cluster: &'a Cluster, direction: Direction, subject: &End<'_>) -> Self {
         let asked = |policy: &&Policy| {
             !policy.staged
                 && (policy.stage == Stage::Normal || subject.as_host().is_some())
@@ -97,11 +87,6 @@ impl<'a> Say<'a> {
             (tier, policies)
         });
         Self(tiers.filter(|(_, policies)| !policies.is_empty()).collect())
-    }
-
-    /// Does none of the policies have a say?
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }
 

@@ -224,7 +224,7 @@ pub struct Clause {
 }
 
 /// What a [`Clause`] asks of an endpoint.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Of {
     /// It is in this namespace, the policy's own.
     Namespace(String),
@@ -250,7 +250,7 @@ pub struct Port {
 }
 
 /// Which ports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PortNumber {
     /// All of them.
     Any,

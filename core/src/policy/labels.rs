@@ -26,7 +26,7 @@ impl Lookup for Labels {
 }
 
 /// An expression over labels.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Selector {
     /// All of these; without any, everything.
     All(Vec<Self>),

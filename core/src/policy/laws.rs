@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Direction, Guard, Peer, Selector, allowed, evaluate};
+use super::{Peer, Point, Reach, Selector, allowed, evaluate};
 use crate::cluster::{Cluster, Labels, PodId};
 use crate::datapath::{Flow, Protocol};
 
@@ -166,12 +166,23 @@ proptest! {
             let cited = found.egress.cite.is_some() || !documents.iter().any(|d| d.contains("Egress"));
             prop_assert!(found.egress.allow || cited, "{}: a denial has a place", flow);
         }
-        for (i, from) in (0..4).flat_map(|i| (0..4).map(move |j| (i, j))) {
-            let guard = |direction, pod| Guard::new(&cluster, direction, PodId(pod));
-            let both = guard(Direction::Egress, i).permits(Peer::Pod(PodId(from)), Protocol::Tcp, Some(80))
-                && guard(Direction::Ingress, from).permits(Peer::Pod(PodId(i)), Protocol::Tcp, Some(80));
-            let flow: Flow = format!("{} -> {}:80", ENDS[i], ENDS[from]).parse().unwrap();
-            prop_assert_eq!(Some(both), allowed(&cluster, &flow), "{}", flow);
+        // and so does asking about everybody at once
+        let from: Vec<_> = (0..4).map(|i| Peer::Pod(PodId(i)))
+            .chain(ENDS[4..].iter().map(|end| Peer::Address(end[3..].parse().unwrap())))
+            .collect();
+        let ports = [(Protocol::Tcp, 80), (Protocol::Tcp, 81), (Protocol::Udp, 80)];
+        let to: Vec<_> = (0..4)
+            .flat_map(|i| ports.map(|(protocol, port)| Point { pod: PodId(i), protocol, port: Some(port) }))
+            .collect();
+        let reach = Reach::new(&cluster, &from, &to);
+        for i in 0..from.len() {
+            for (j, point) in to.iter().enumerate() {
+                let port = point.port.unwrap();
+                let flow = format!("{} -> {}:{port}/{}", ENDS[i], ENDS[point.pod.0], point.protocol);
+                prop_assert_eq!(
+                    Some(reach.allows(i, j)), allowed(&cluster, &flow.parse().unwrap()), "{}", flow
+                );
+            }
         }
     }
 

@@ -29,7 +29,7 @@ pub use evaluate::decide;
 pub use flows::{Evaluation, allowed, evaluate};
 pub use form::Policies;
 pub use labels::Selector;
-pub use reach::{Guard, Peer, polices};
+pub use reach::{Peer, Point, Reach, polices};
 pub use selector::SelectorError;
 
 use crate::text::{Cite, ObjectRef};

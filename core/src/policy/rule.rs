@@ -298,7 +298,7 @@ impl Peer {
 }
 
 impl Test {
-    fn holds(&self, end: &End<'_>, traffic: Traffic) -> bool {
+    pub(crate) fn holds(&self, end: &End<'_>, traffic: Traffic) -> bool {
         let within = |nets: &[ipnet::IpNet]| {
             end.address.is_some_and(|ip| nets.iter().any(|net| net.contains(&ip)))
         };
