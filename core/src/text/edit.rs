@@ -136,7 +136,7 @@ impl Writer<'_> {
                 (Value::List(_), Value::List(_)) | (Value::Map(_), Value::Map(_))
             );
             if same_kind || !matches!(holder, Holder::Key(..)) {
-                let insert = write::block(value, indent(span), self.newline);
+                let insert = write::block(value, self.margin(span), self.newline);
                 return Edit { start: span.start, end: span.end, insert };
             }
         }
@@ -147,7 +147,9 @@ impl Writer<'_> {
                 if old_block || is_collection(value) || tagged {
                     let insert = match write::scalar(value, Quotes::AsNeeded) {
                         Some(text) => format!(" {text}"),
-                        None => write::after_colon(value, indent(entry.key_span), self.newline),
+                        None => {
+                            write::after_colon(value, self.margin(entry.key_span), self.newline)
+                        }
                     };
                     return Edit { start: colon, end: span.end, insert };
                 }
@@ -155,8 +157,9 @@ impl Writer<'_> {
                 self.spaced(span.start, span.end, insert)
             }
             Holder::Item(list) => {
-                let insert = write::scalar(value, quotes)
-                    .unwrap_or_else(|| write::block(value, indent(list.span) + 2, self.newline));
+                let insert = write::scalar(value, quotes).unwrap_or_else(|| {
+                    write::block(value, self.margin(list.span) + 2, self.newline)
+                });
                 self.spaced(self.without_tag(holder, span.start), span.end, insert)
             }
             Holder::Root => {
@@ -200,7 +203,7 @@ impl Writer<'_> {
                 None => Edit { start: inside, end: node.span.end - 1, insert: entry },
             });
         }
-        let column = indent(node.span);
+        let column = self.margin(node.span);
         let entry = if is_list {
             format!("- {}", write::block(&below, column + 2, self.newline))
         } else {
@@ -279,6 +282,20 @@ impl Writer<'_> {
     fn line_end(&self, at: usize) -> usize {
         let rest = self.slice(at, self.text.len());
         at + rest.find(['\n', '\r']).unwrap_or(rest.len())
+    }
+
+    /// The column, from 0, where a value begins, its anchor and tag included.
+    fn margin(&self, span: Span) -> usize {
+        let line = self.slice(0, span.start).rfind(['\n', '\r']).map_or(0, |at| at + 1);
+        let mut before = self.slice(line, span.start);
+        loop {
+            let trimmed = before.trim_end();
+            let word = trimmed.rsplit(' ').next().unwrap_or_default();
+            match trimmed.strip_suffix(word) {
+                Some(rest) if word.starts_with(['&', '!']) => before = rest,
+                _ => return before.chars().filter(|c| *c != '\u{feff}').count(),
+            }
+        }
     }
 
     /// Behind the colon of a key.
@@ -432,10 +449,6 @@ fn is_collection(value: &Value) -> bool {
 /// Whether a collection is written over several lines, by indentation.
 fn is_block(node: &Node, written: &str) -> bool {
     is_collection(&node.value) && !written.starts_with(['{', '[', '*'])
-}
-
-fn indent(span: Span) -> usize {
-    usize::try_from(span.column).unwrap_or(1).saturating_sub(1)
 }
 
 fn newline(text: &str) -> &'static str {

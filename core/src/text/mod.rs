@@ -2,6 +2,8 @@
 
 mod de;
 pub mod edit;
+#[cfg(test)]
+mod generated;
 mod node;
 mod place;
 mod reader;

@@ -477,8 +477,8 @@ impl<'a> Reader<'a> {
         let line = rest.split(['\n', '\r']).next().unwrap_or_default();
         let first = rest.chars().next();
         let message = explain(error.info(), line);
-        let mut broken =
-            self.broken(at..at + line.trim_end().len().max(1).min(rest.len()), &message);
+        let mut broken = self
+            .broken(at..at + line.trim_end().len().max(first.map_or(0, char::len_utf8)), &message);
         let indent = self.slice(self.span.start..at).rsplit('\n').next().unwrap_or_default();
         if indent.trim().is_empty() && (indent.contains('\t') || first == Some('\t')) {
             let from = at - indent.len();
@@ -582,5 +582,7 @@ fn explain(info: &str, line: &str) -> String {
     format!("invalid YAML: {said}")
 }
 
+#[cfg(test)]
+mod laws;
 #[cfg(test)]
 mod tests;
