@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
+use hopwise::analysis::{Cell, matrix};
+use hopwise::policy::evaluate;
 use hopwise::report::text;
 use hopwise::{Reading, Severity};
 
@@ -148,5 +150,30 @@ fn every_example_is_told_as_before() {
         }, {
             insta::assert_snapshot!(example.name.as_str(), paths.join("\n"));
         });
+    }
+}
+
+#[test]
+fn the_matrix_agrees_with_the_policies_asked_one_by_one() {
+    for example in Example::all() {
+        let cluster = example.read().cluster;
+        let matrix = matrix(&cluster);
+        assert_eq!(matrix.rows.len(), matrix.cells.len());
+        for (from, cells) in matrix.rows.iter().zip(&matrix.cells) {
+            for (to, cell) in matrix.columns.iter().zip(cells) {
+                let Cell::Ports(answers) = cell else {
+                    assert_eq!(from.name, to.group.name, "{}", example.name);
+                    continue;
+                };
+                for (port, allowed) in to.ports.iter().zip(answers) {
+                    let Some(number) = port.port else { continue };
+                    let flow =
+                        format!("{} -> {}:{number}/{}", from.name, to.group.name, port.protocol);
+                    let asked = evaluate(&cluster, &flow.parse().expect("a flow"));
+                    assert_eq!(asked.problem, None, "{}: {flow}", example.name);
+                    assert_eq!(asked.allowed, *allowed, "{}: {flow}", example.name);
+                }
+            }
+        }
     }
 }

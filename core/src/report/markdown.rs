@@ -44,7 +44,7 @@ fn table(out: &mut String, title: &str, steps: &[Step]) {
         }
         if let Some(gate) = &step.gate {
             let decision = &gate.decision;
-            let _ = write!(told, ". {} by {}", words::decision(decision), words::by(decision));
+            let _ = write!(told, ". {}", words::decided(decision));
             if let Some(span) = decision.cite.as_ref().and_then(|c| c.span) {
                 let _ = write!(told, ", line {}", span.line);
             }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::words::{self, Mark};
-use crate::datapath::{Machine, Outcome, Step, Trace};
+use crate::datapath::{Hook, Machine, Outcome, Rule, Step, Trace};
 
 /// The trace as one diagram; several outcomes stand in it one after the other.
 pub fn path(trace: &Trace) -> String {
@@ -48,15 +48,16 @@ impl Lane {
 fn lanes_of(step: &Step) -> Vec<Lane> {
     let machine = Lane::Machine(step.machine.clone());
     match at_pod(step) {
+        Some(pod) if step.rule == Rule::Send => vec![Lane::Pod(pod), machine],
         Some(pod) => vec![machine, Lane::Pod(pod)],
         None => vec![machine],
     }
 }
 
-/// The pod whose socket the step is about.
+/// The pod that the step happens in.
 fn at_pod(step: &Step) -> Option<String> {
-    let socket = step.hook == crate::datapath::Hook::Socket;
-    step.device.as_ref().filter(|d| socket && d.starts_with("pod/")).cloned()
+    let inside = step.hook == Hook::Socket || step.rule == Rule::DeliverToPod;
+    step.device.as_ref().filter(|device| inside && device.starts_with("pod/")).cloned()
 }
 
 struct Chart<'a> {
@@ -97,11 +98,10 @@ impl Chart<'_> {
                 Mark::Rewrites => rewrite(step),
                 Mark::Opens | Mark::Stops => match &step.gate {
                     Some(gate) => format!(
-                        "{} {}: {} by {}, sees {}",
+                        "{} {}: {}, sees {}",
                         if gate.decision.allow { "✓" } else { "✗" },
                         words::rule(step.rule),
-                        words::decision(&gate.decision),
-                        words::by(&gate.decision),
+                        words::decided(&gate.decision),
                         words::source(&step.before),
                     ),
                     None => format!("✗ {}: {}", words::rule(step.rule), step.summary),

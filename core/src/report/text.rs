@@ -170,7 +170,7 @@ impl Out {
         self.line(&row);
         let thread = if words::mark(step) == Mark::Stops { " " } else { "│" };
         if let Some(Gate { decision, .. }) = &step.gate {
-            let by = format!("{} by {}", words::decision(decision), words::by(decision));
+            let by = words::decided(decision);
             self.below(thread, &with_place(&by, decision.cite.as_ref()), code);
             self.below(thread, &decision.reason, "");
             self.evidence(thread, &decision.evidence);

@@ -137,6 +137,12 @@ pub fn by(decision: &Decision) -> String {
     }
 }
 
+/// What was decided and by whom: `Deny by NetworkPolicy foo/test`, `Allow: no policy`.
+pub fn decided(decided: &Decision) -> String {
+    let joint = if decided.by == By::NoPolicy { ":" } else { " by" };
+    format!("{}{joint} {}", decision(decided), by(decided))
+}
+
 /// `Allow` or `Deny`.
 pub fn decision(decision: &Decision) -> &'static str {
     if decision.allow { "Allow" } else { "Deny" }
