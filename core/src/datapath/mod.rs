@@ -8,6 +8,8 @@ mod egress;
 mod evidence;
 mod flow;
 mod gate;
+#[cfg(test)]
+mod laws;
 mod network;
 mod node;
 mod proxy;
