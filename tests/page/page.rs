@@ -164,6 +164,34 @@ fn broken_yaml_is_listed_and_the_last_picture_stays() {
 }
 
 #[test]
+fn dropped_files_replace_an_untouched_example_and_join_an_own_text() {
+    visit(Path::Root, "", |page| {
+        shows_the_story(page);
+        let drop = |files: &str| {
+            page.eval(&format!(
+                "(() => {{
+                   const dataTransfer = new DataTransfer();
+                   for (const file of [{files}]) dataTransfer.items.add(file);
+                   document.querySelector('main').dispatchEvent(
+                     new DragEvent('drop', {{ dataTransfer, bubbles: true, cancelable: true }}));
+                 }})()"
+            ));
+        };
+        let service = |name: &str| {
+            let text = SERVICE.replace("name: web", &format!("name: {name}"));
+            format!("new File([{text:?}], '{name}.yaml')")
+        };
+        drop(&format!("{}, {}", service("one"), service("two")));
+        page.see_text(".inventory summary", "2 services");
+        drop(&service("three"));
+        page.see_text(".inventory summary", "3 services");
+        drop("new File([new Uint8Array([0xff, 0xfe, 0])], 'picture.png')");
+        page.see_text(".notice", "picture.png");
+        page.see_text(".inventory summary", "3 services");
+    });
+}
+
+#[test]
 fn an_empty_text_says_how_to_start() {
     visit(Path::Root, "", |page| {
         page.see("h1");
