@@ -21,14 +21,14 @@ fn editor(page: &Page) {
 }
 
 fn shows_the_story(page: &Page) {
-    page.see_text("main", STORY);
+    page.see_text(".verdict", STORY);
 }
 
 #[test]
 fn a_first_visit_shows_a_solved_story() {
     visit(Path::Root, "", |page| {
         shows_the_story(page);
-        page.see_text("main", "10.233.90.0");
+        page.see_text(".verdict", "10.233.90.0");
         page.see_text(".chip[aria-pressed=true]", "through node1");
         assert!(!page.address().contains('#'), "an address is only written once something is done");
         assert!(page.eval("document.title").as_str().is_some_and(|title| title.contains('?')));

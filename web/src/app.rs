@@ -135,7 +135,7 @@ pub(crate) fn App() -> Html {
                 { pane(Pane::Text, "Text") }
                 { pane(Pane::Path, "Path") }
             </nav>
-            <div class="panes">
+            <main class="panes">
                 <section id="pane-text" class="pane-text" aria-label="Text">
                     <Editor
                         answer={answer.clone()}
@@ -148,8 +148,8 @@ pub(crate) fn App() -> Html {
                     <Inventory {answer} act={act.clone()} />
                     <Splitter />
                 </section>
-                <main id="pane-path" class="pane-path">{ answers }</main>
-            </div>
+                <section id="pane-path" class="pane-path" aria-label="Answer">{ answers }</section>
+            </main>
             { dialog }
         </div>
     }

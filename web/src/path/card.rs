@@ -43,10 +43,10 @@ pub(super) fn Card(props: &CardProps) -> Html {
     html! {
         <section class={classes!("card", stops.then_some("stops"))} aria-label="Step">
             <header>
-                <h3>
+                <h2>
                     { title(step) }
                     if *answer { <span class="tag">{ "reply" }</span> }
-                </h3>
+                </h2>
                 <span class="card-place quiet">
                     { format!("step {} of {count} · {} · {}", at + 1, words::machine(&step.machine), step.hook) }
                 </span>

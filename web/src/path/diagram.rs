@@ -84,13 +84,16 @@ fn station(props: &DiagramProps, group: &Group, chosen: Option<usize>) -> Html {
     // A step beside the station's own one stays in focus while its station is pointed at.
     let step = if station.steps.contains(focus) { *focus } else { station.step };
     let area = station.area;
+    // What is seen is part of the name, so that it can be called by it.
+    let seen: Vec<&str> = station.labels.iter().map(|label| label.text.as_str()).collect();
+    let name = format!("{}. {}", seen.join(" "), station.title);
     html! {
         <g
             class={classes!("station", here.then_some("chosen"))}
             tabindex="0"
             role="button"
             aria-pressed={here.to_string()}
-            aria-label={station.title.clone()}
+            aria-label={name}
             onfocus={on_focus.reform(move |_| step)}
             onmouseenter={on_focus.reform(move |_| step)}
             onclick={on_focus.reform(move |_| step)}
@@ -104,7 +107,7 @@ fn station(props: &DiagramProps, group: &Group, chosen: Option<usize>) -> Html {
                 height={(area.height + 10).to_string()}
                 rx="14"
             />
-            { for group.shapes.iter().map(draw) }
+            <g aria-hidden="true">{ for group.shapes.iter().map(draw) }</g>
         </g>
     }
 }
