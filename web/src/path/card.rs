@@ -62,7 +62,7 @@ pub(super) fn Card(props: &CardProps) -> Html {
             { packets(step) }
             { reasons(step, on_cite) }
             if !step.rules.is_empty() {
-                <h4>{ "The rule" }</h4>
+                <h3>{ "The rule" }</h3>
                 <pre class="card-rules" tabindex="0">{ step.rules.join("\n") }</pre>
             }
             if let Some(inspect) = &step.inspect {
@@ -132,7 +132,7 @@ fn reasons(step: &Step, on_cite: &Callback<Span>) -> Html {
     }
     html! {
         <>
-            <h4>{ "Because" }</h4>
+            <h3>{ "Because" }</h3>
             <ul class="card-because">
                 if let Some(decision) = gate {
                     <li class={if decision.allow { "hit" } else { "miss" }}>
@@ -188,7 +188,7 @@ fn Look(props: &LookProps) -> Html {
     let place = if on.is_empty() { "where kubectl works".to_owned() } else { format!("on {on}") };
     html! {
         <>
-            <h4>{ format!("See it, {place}") }</h4>
+            <h3>{ format!("See it, {place}") }</h3>
             <div class="card-look">
                 <pre tabindex="0">{ command }</pre>
                 <button type="button" class="button small" onclick={copy}>

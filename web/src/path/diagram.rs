@@ -85,8 +85,11 @@ fn station(props: &DiagramProps, group: &Group, chosen: Option<usize>) -> Html {
     let step = if station.steps.contains(focus) { *focus } else { station.step };
     let area = station.area;
     // What is seen is part of the name, so that it can be called by it.
-    let seen: Vec<&str> = station.labels.iter().map(|label| label.text.as_str()).collect();
-    let name = format!("{}. {}", seen.join(" "), station.title);
+    let seen = group.shapes.iter().filter_map(|shape| match &shape.figure {
+        Figure::Text(label) => Some(label.text.as_str()),
+        _ => None,
+    });
+    let name = format!("{}. {}", seen.collect::<Vec<_>>().join(" "), station.title);
     html! {
         <g
             class={classes!("station", here.then_some("chosen"))}
@@ -107,7 +110,8 @@ fn station(props: &DiagramProps, group: &Group, chosen: Option<usize>) -> Html {
                 height={(area.height + 10).to_string()}
                 rx="14"
             />
-            <g aria-hidden="true">{ for group.shapes.iter().map(draw) }</g>
+            // The blank parts the texts for those who only hear them.
+            { for group.shapes.iter().map(|shape| html! { <>{ draw(shape) }{ " " }</> }) }
         </g>
     }
 }
