@@ -70,6 +70,16 @@ fn wrong_types_are_said_as_the_api_server_says_them() {
 }
 
 #[test]
+fn a_wrong_type_in_a_kind_without_a_schema_is_said_with_its_path() {
+    check(
+        "apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: a}\nspec:\n  \
+         ingress:\n  - action: [Allow]\n",
+        "error 6:13 spec.ingress[0].action: invalid type: sequence, expected a string `[Allow]`",
+        false,
+    );
+}
+
+#[test]
 fn all_that_is_wrong_with_an_object_is_said_at_once() {
     let text = policy("  ingress: x\n  egress: 5\n  podSelector: []\n");
     let (lines, kept) = said(&text);

@@ -155,11 +155,14 @@ pub(super) fn examine(known: &KnownKind, api_version: String, node: Node) -> Exa
                 object = (!refused).then_some(decoded);
                 return Examined { object, node, reference, faults };
             }
-            Err(mismatch) => faults.push(Fault {
-                refusal: Refusal::Type,
-                span: mismatch.span,
-                ..Fault::new("", mismatch.message)
-            }),
+            Err(Mismatch { message, span }) => {
+                let path = span.and_then(|span| node.path_to(span)).unwrap_or_default();
+                faults.push(Fault {
+                    refusal: Refusal::Type,
+                    span,
+                    ..Fault::new(&path, format!("{path}: {message}"))
+                });
+            }
         }
     }
     Examined { object, node, reference, faults }

@@ -111,6 +111,24 @@ impl Node {
         head
     }
 
+    /// The path of the value that stands there.
+    pub fn path_to(&self, span: Span) -> Option<String> {
+        if self.span == span {
+            return Some(String::new());
+        }
+        let join = |head: String, rest: String| {
+            let dot = if rest.is_empty() || rest.starts_with('[') { "" } else { "." };
+            format!("{head}{dot}{rest}")
+        };
+        let entry =
+            |entry: &Entry| entry.value.path_to(span).map(|rest| join(entry.key.clone(), rest));
+        let item = |(index, item): (usize, &Self)| {
+            item.path_to(span).map(|rest| join(format!("[{index}]"), rest))
+        };
+        let mut entries = self.entries().iter();
+        entries.find_map(entry).or_else(|| self.items().iter().enumerate().find_map(item))
+    }
+
     fn step(&self, segment: Segment<'_>) -> Option<(Option<Span>, &Self)> {
         match (&self.value, segment) {
             (Value::Map(_), Segment::Key(key) | Segment::Bracket(key)) => {
