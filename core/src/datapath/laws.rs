@@ -10,6 +10,7 @@ use crate::cluster::{Cluster, read};
 
 /// A cluster to ask: every setting that moves packets, and where the pods are.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the settings' own")]
 struct World {
     proxy: &'static str,
     ipip: &'static str,

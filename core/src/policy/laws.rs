@@ -175,10 +175,10 @@ proptest! {
             .flat_map(|i| ports.map(|(protocol, port)| Point { pod: PodId(i), protocol, port: Some(port) }))
             .collect();
         let reach = Reach::new(&cluster, &from, &to);
-        for i in 0..from.len() {
+        for (i, end) in ENDS.iter().enumerate().take(from.len()) {
             for (j, point) in to.iter().enumerate() {
                 let port = point.port.unwrap();
-                let flow = format!("{} -> {}:{port}/{}", ENDS[i], ENDS[point.pod.0], point.protocol);
+                let flow = format!("{end} -> {}:{port}/{}", ENDS[point.pod.0], point.protocol);
                 prop_assert_eq!(
                     Some(reach.allows(i, j)), allowed(&cluster, &flow.parse().unwrap()), "{}", flow
                 );
