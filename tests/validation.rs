@@ -2,7 +2,11 @@
 //!
 //! `cargo test -p hopwise-tests --test validation -- [NAME…]` runs the cases of these names.
 
-#![expect(clippy::expect_used, reason = "a test: a broken case must stop it")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test: a broken case must stop it"
+)]
 
 use std::fs;
 use std::process::ExitCode;
