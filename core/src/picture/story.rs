@@ -228,7 +228,12 @@ impl<'a> Story<'a> {
             let mark = match step.rule {
                 Rule::ReplyDelivered => Some(Mark::Taken),
                 _ if index == end => Some(Mark::Lost),
-                _ => rewrites(step).then_some(Mark::UnNat),
+                // Only nodes and balancers translate.
+                _ => {
+                    let translates =
+                        matches!(step.machine, Machine::Node(_) | Machine::Balancer(_));
+                    (translates && rewrites(step)).then_some(Mark::UnNat)
+                }
             };
             if step.machine == Machine::Router && mark.is_none() {
                 continue;
@@ -238,7 +243,14 @@ impl<'a> Story<'a> {
                 self.reply.push(Return { lane, marks: Vec::new() });
             }
             if let (Some(visit), Some(mark)) = (self.reply.last_mut(), mark) {
-                visit.marks.push((told..index + 1, step, mark));
+                match visit.marks.last_mut() {
+                    // A machine translates back once, in however many steps.
+                    Some((steps, last, Mark::UnNat)) if mark == Mark::UnNat => {
+                        steps.end = index + 1;
+                        *last = step;
+                    }
+                    _ => visit.marks.push((told..index + 1, step, mark)),
+                }
                 told = index + 1;
             }
         }
