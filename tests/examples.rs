@@ -16,7 +16,11 @@ use hopwise::{Reading, Severity};
 
 /// What reading an example must say, besides notes: the example is about it.
 const PROBLEMS: [(&str, Severity, &str); 2] = [
-    ("ingress-empty-map", Severity::Error, "ma"),
+    (
+        "ingress-empty-map",
+        Severity::Error,
+        "cannot unmarshal object into Go struct field NetworkPolicySpec.spec.ingress",
+    ),
     ("two-policies-one-name", Severity::Warning, "ingress-policy"),
 ];
 

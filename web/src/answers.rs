@@ -141,15 +141,6 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn what_cannot_be_chosen_says_why() {
-        let inside = examples::first().replace("type: NodePort", "type: ClusterIP");
-        let html = shown(&inside, "").await;
-        let button = html.split("<button").find(|it| it.contains(">Local<")).unwrap_or_default();
-        assert!(button.contains("aria-disabled=\"true\""), "{button}");
-        assert!(button.contains("has no external traffic policy"), "{button}");
-    }
-
-    #[tokio::test(flavor = "current_thread")]
     async fn an_empty_text_says_how_to_start() {
         assert!(shown(" \n", "").await.contains("kubectl get"));
     }

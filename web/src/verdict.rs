@@ -131,3 +131,50 @@ fn way(props: &VerdictBoxProps, way: &Way) -> Html {
         </li>
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::examples;
+
+    async fn shown(flow: &str, outcome: usize) -> String {
+        let answer = Shared::new(Answer::to(examples::first().into()));
+        let flow = flow.parse().unwrap();
+        let trace = Rc::new(hopwise::trace(&answer.reading.cluster, &flow));
+        let props = VerdictBoxProps {
+            answer,
+            trace,
+            outcome,
+            lit: None,
+            on_outcome: Callback::noop(),
+            on_light: Callback::noop(),
+            on_cite: Callback::noop(),
+            children: Html::default(),
+        };
+        yew::LocalServerRenderer::<VerdictBox>::with_props(props).hydratable(false).render().await
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn the_cause_is_a_link_and_addresses_show_their_owner() {
+        let html = shown("client/user -> nodePort/node1:31602", 0).await;
+        assert!(html.contains("aria-live=\"polite\" class=\"verdict-head\""), "{html}");
+        for text in [
+            "Dropped on node2.",
+            "class=\"address owner-tunnel\">10.233.90.0</span>",
+            "title=\"line 30\"",
+            ">externalTrafficPolicy</button>",
+            "Show the rule (line 11)",
+        ] {
+            assert!(html.contains(text), "no {text} in {html}");
+        }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn several_ways_can_be_chosen_from() {
+        let flow = "client/user -> loadBalancer/tekton-pipelines/tekton-dashboard:9097@lb";
+        let html = shown(flow, 1).await;
+        assert!(html.contains("Delivered 1 time in 3."), "{html}");
+        assert_eq!(html.matches("class=\"way ").count(), 3, "{html}");
+        assert!(html.contains("Through node2: delivered."), "{html}");
+    }
+}

@@ -39,7 +39,7 @@ impl Ink {
         match self {
             Self::Owner(Owner::Client) => ("#8334a7", "#c96cf4"),
             Self::Owner(Owner::Node) => ("#1551e8", "#9cc0fa"),
-            Self::Owner(Owner::Tunnel) => ("#985600", "#e07b1c"),
+            Self::Owner(Owner::Tunnel) => ("#9c5400", "#e07b1c"),
             Self::Owner(Owner::Service) => ("#b62f84", "#f3cddc"),
             Self::Owner(Owner::Pod) => ("#1c7847", "#5deb90"),
             Self::Owner(Owner::Balancer) => ("#523700", "#fdb901"),

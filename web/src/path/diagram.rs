@@ -89,7 +89,9 @@ fn station(props: &DiagramProps, group: &Group, chosen: Option<usize>) -> Html {
         Figure::Text(label) => Some(label.text.as_str()),
         _ => None,
     });
-    let name = format!("{}. {}", seen.collect::<Vec<_>>().join(" "), station.title);
+    let seen = seen.collect::<Vec<_>>().join(" ");
+    let name =
+        if seen.is_empty() { station.title.clone() } else { format!("{seen}. {}", station.title) };
     html! {
         <g
             class={classes!("station", here.then_some("chosen"))}
@@ -194,7 +196,7 @@ fn draw(shape: &Shape) -> Html {
 
 fn text(label: &Label, mut class: Classes) -> Html {
     let face = label.face;
-    class.push(if face.mono() { "mono" } else { "sans" });
+    class.push(if face.mono() { "fixed" } else { "prose" });
     class.extend(face.bold().then_some("bold"));
     let anchor = match label.anchor {
         Anchor::Start => None,

@@ -131,3 +131,79 @@ fn place(cite: &Cite, on_cite: &Callback<Span>) -> Html {
         None => html! { <span class="quiet">{ name }</span> },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::examples;
+
+    /// The panel for a flow of the first example.
+    async fn shown(flow: &str, focus: Option<StepAt>) -> String {
+        let answer = Shared::new(Answer::to(examples::first().into()));
+        let flow = flow.parse().unwrap();
+        let trace = Rc::new(hopwise::trace(&answer.reading.cluster, &flow));
+        let props = PathProps {
+            answer,
+            trace,
+            outcome: 0,
+            focus,
+            lit: None,
+            on_focus: Callback::noop(),
+            on_light: Callback::noop(),
+            on_cite: Callback::noop(),
+        };
+        yew::LocalServerRenderer::<Path>::with_props(props).hydratable(false).render().await
+    }
+
+    const DENIED: &str = "client/user -> nodePort/node1:31602";
+    const DELIVERED: &str = "client/user -> nodePort/node2:31602";
+
+    /// The part of the panel from `start` on, up to `end`.
+    fn part<'a>(html: &'a str, start: &str, end: &str) -> &'a str {
+        let from = html.find(start).map(|at| &html[at..]).unwrap_or_default();
+        from.find(end).map_or(from, |at| &from[..at])
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn the_deciding_step_is_open_until_another_is_chosen() {
+        let open = shown(DENIED, None).await;
+        let card = part(&open, "class=\"card", "class=\"steps");
+        assert!(
+            card.contains("ingress policy") && card.contains("10.233.90.0 is not in"),
+            "{card}"
+        );
+        assert!(card.contains("line 14") && card.contains("iptables -vnL"), "{card}");
+        let other = shown(DENIED, Some(3)).await;
+        let card = part(&other, "class=\"card", "class=\"steps");
+        assert!(card.contains("<del>10.2.3.4</del>"), "{card}");
+        assert!(card.contains("<ins>10.233.90.0</ins>"), "{card}");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn every_station_can_be_reached_and_says_what_it_is() {
+        let html = shown(DENIED, None).await;
+        let wide = part(&html, "path-diagram wide", "path-diagram narrow");
+        let stations = wide.matches("class=\"station").count();
+        assert_eq!(stations, 7, "{wide}");
+        assert_eq!(wide.matches("tabindex=\"0\" role=\"button\"").count(), stations);
+        assert_eq!(wide.matches("aria-pressed=\"true\"").count(), 1);
+        assert!(wide.contains("node2: the ingress policy of pod/"), "{wide}");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn the_table_tells_the_steps_and_the_reply() {
+        let html = shown(DELIVERED, None).await;
+        let table = part(&html, "<table>", "</table>");
+        let count = table.matches("aria-label=\"step ").count();
+        assert!(table.contains("The reply") && count > 8, "{table}");
+        for text in ["10.102.123.104:31602", "10.233.96.32:9097", "reply arrives", "line 30"] {
+            assert!(table.contains(text), "no {text} in {table}");
+        }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn nothing_is_drawn_with_styles_of_its_own() {
+        let html = shown(DELIVERED, None).await;
+        assert!(!html.contains("style="), "a strict CSP forbids style attributes");
+    }
+}
