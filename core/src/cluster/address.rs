@@ -1,6 +1,6 @@
 //! Which addresses are taken and which are free: Calico's IPAM, as far as it can be guessed.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -16,6 +16,8 @@ const FIRST_ASSUMED: u128 = 32;
 pub(super) struct Addresses {
     taken: HashSet<IpAddr>,
     blocks: HashSet<IpNet>,
+    /// Of each pool, how many of its blocks were looked at.
+    looked_at: HashMap<IpNet, u128>,
 }
 
 impl Addresses {
@@ -63,12 +65,21 @@ impl Addresses {
         let host_bits = if v4 { 32 } else { 128 } - u32::from(size);
         let count = 1_u128.checked_shl(u32::from(size - pool.cidr.prefix_len())).unwrap_or(1 << 20);
         let base = number(pool.cidr.network());
-        let block = (0..count.min(1 << 20)).find_map(|index| {
+        let first = self.looked_at.get(&pool.cidr).copied().unwrap_or(0);
+        for index in first..count.min(1 << 20) {
+            self.looked_at.insert(pool.cidr, index + 1);
             let network = address(base + (index << host_bits), v4)?;
             let block = IpNet::new(network, size).ok()?;
-            self.claim(block).then_some(block)
-        })?;
-        Some(block)
+            if self.claim(block) {
+                return Some(block);
+            }
+        }
+        None
+    }
+
+    /// The first free address of a block.
+    pub(super) fn first_free(&self, block: &IpNet) -> Option<IpAddr> {
+        (0..1 << 16).map_while(|index| nth(block, index)).find(|found| !self.taken.contains(found))
     }
 
     fn free_in(&self, block: &IpNet) -> Option<IpAddr> {

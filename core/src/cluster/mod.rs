@@ -4,7 +4,9 @@
 //! `origin`.
 
 mod address;
+mod alike;
 mod assume;
+mod bgp;
 mod endpoints;
 mod nodes;
 mod pods;
@@ -14,14 +16,20 @@ mod settings;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use crate::datapath::{Flow, Protocol};
 use crate::text::{Cite, ObjectRef, Origin, Problem, Setting, Span};
 
+pub use bgp::{Advertised, Bgp, BgpPeer};
 pub(crate) use pods::endpoint_port;
-pub use resolve::read;
+pub use resolve::{read, resolve};
+pub use settings::{
+    ClusterRoutes, ConnectTime, EndpointToHost, Felix, LocalDetector, NodePortAddresses, Proxy,
+    ProxyMode, ServiceLoopPrevention,
+};
 
 /// Everything that can be known from the text alone.
 #[derive(Clone, Debug)]
@@ -114,6 +122,15 @@ pub struct Cluster {
     pub pod_by_address: HashMap<IpAddr, PodId>,
     /// Address to node, for the nodes' own and their tunnels' addresses.
     pub node_by_address: HashMap<IpAddr, NodeId>,
+    /// Block of pod addresses to the node that has it, by the blocks' prefix length.
+    pub node_by_block: BTreeMap<u8, HashMap<IpNet, NodeId>>,
+    /// Address to the services that kube-proxy answers for there.
+    pub service_by_address: HashMap<IpAddr, Vec<ServiceId>>,
+    /// Node port to the services that have it.
+    pub service_by_node_port: HashMap<(Protocol, u16), Vec<ServiceId>>,
+    /// For each node the class that it belongs to: what a connection meets on one node of a class
+    /// it meets on every other, endpoints aside.
+    pub alike: Vec<usize>,
 }
 
 /// An object or setting that the text does not contain.
@@ -154,8 +171,8 @@ pub struct Node {
     pub ipip: Option<Setting<IpAddr>>,
     /// vxlan.calico's addresses, one a family.
     pub vxlan: Vec<Setting<IpAddr>>,
-    /// wireguard.cali's address.
-    pub wireguard: Option<Setting<IpAddr>>,
+    /// wireguard.cali's addresses, one a family.
+    pub wireguard: Vec<Setting<IpAddr>>,
     /// The blocks of pod addresses that Calico gave this node.
     pub blocks: Vec<IpNet>,
     /// `spec.podCIDRs`, which Calico's IPAM does not look at.
@@ -376,165 +393,8 @@ pub struct Balancer {
 pub struct OutsideRoute {
     /// Where to.
     pub to: IpNet,
-    /// Through which node.
-    pub via: NodeId,
-    /// Where it stands.
+    /// Through these nodes, each as likely as the others.
+    pub via: Arc<[NodeId]>,
+    /// What says so.
     pub cite: Cite,
-}
-
-/// kube-proxy's settings.
-#[derive(Clone, Debug)]
-pub struct Proxy {
-    /// `mode`.
-    pub mode: Setting<ProxyMode>,
-    /// `detectLocalMode`, resolved.
-    pub detect_local: Setting<LocalDetector>,
-    /// `iptables.masqueradeAll`, or `nftables.masqueradeAll` in nftables mode.
-    pub masquerade_all: Setting<bool>,
-    /// `nodePortAddresses`.
-    pub node_port_addresses: Setting<NodePortAddresses>,
-    /// `iptables.localhostNodePorts`.
-    pub localhost_node_ports: Setting<bool>,
-}
-
-/// Who turns service addresses into endpoints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ProxyMode {
-    /// kube-proxy with iptables.
-    Iptables,
-    /// kube-proxy with IPVS.
-    Ipvs,
-    /// kube-proxy with nftables.
-    Nftables,
-    /// Calico's eBPF dataplane, which replaces kube-proxy.
-    Ebpf,
-}
-
-/// How kube-proxy tells a pod's packet from others (`getLocalDetectors`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LocalDetector {
-    /// It can't tell: no `clusterCIDR`.
-    NoOp,
-    /// A source in one of these is a pod.
-    ClusterCidr(Vec<IpNet>),
-    /// A source in the node's `spec.podCIDR` is a pod.
-    NodeCidr,
-    /// What comes in from this bridge is a pod.
-    BridgeInterface(String),
-    /// What comes in from a device with this prefix is a pod.
-    InterfaceNamePrefix(String),
-}
-
-/// Which of a node's addresses answer on node ports.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NodePortAddresses {
-    /// Every local address.
-    All,
-    /// Only the node's own.
-    Primary,
-    /// Those in one of these.
-    In(Vec<IpNet>),
-}
-
-/// Felix's settings, and the hosts'.
-#[derive(Clone, Debug)]
-pub struct Felix {
-    /// `chainInsertMode: Append`.
-    pub append_chains: Setting<bool>,
-    /// `defaultEndpointToHostAction`.
-    pub endpoint_to_host: Setting<EndpointToHost>,
-    /// `serviceLoopPrevention`.
-    pub service_loop_prevention: Setting<ServiceLoopPrevention>,
-    /// `natOutgoingExclusions: IPPoolsAndHostIPs`.
-    pub nat_excludes_hosts: Setting<bool>,
-    /// `bpfExternalServiceMode: DSR`.
-    pub dsr: Setting<bool>,
-    /// `spec.hosts.rpFilter: Strict` of the scenario.
-    pub strict_rp_filter: Setting<bool>,
-}
-
-/// `defaultEndpointToHostAction`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EndpointToHost {
-    /// Drop.
-    Drop,
-    /// Go on to the rules after Calico's.
-    Return,
-    /// Accept at once.
-    Accept,
-}
-
-/// `serviceLoopPrevention`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ServiceLoopPrevention {
-    /// Drop.
-    Drop,
-    /// Reject.
-    Reject,
-    /// Nothing.
-    Disabled,
-}
-
-/// How routes are distributed, and which service addresses are advertised.
-#[derive(Clone, Debug)]
-pub struct Bgp {
-    /// Full mesh, route reflectors, or no BGP at all.
-    pub peering: Setting<Peering>,
-    /// `serviceClusterIPs`, `serviceExternalIPs`, `serviceLoadBalancerIPs`.
-    pub advertised: Vec<IpNet>,
-}
-
-/// Who tells whom the routes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Peering {
-    /// Every node tells every other.
-    Mesh,
-    /// Nodes tell the reflectors, which tell the others.
-    RouteReflectors(Vec<NodeId>),
-}
-
-fn default<T>(value: T, why: &str) -> Setting<T> {
-    Setting { value, origin: Origin::Default(why.to_owned()) }
-}
-
-impl Default for Proxy {
-    fn default() -> Self {
-        Self {
-            mode: default(ProxyMode::Iptables, "kube-proxy's default"),
-            detect_local: default(LocalDetector::NoOp, "kube-proxy without clusterCIDR"),
-            masquerade_all: default(false, "kube-proxy's default"),
-            node_port_addresses: default(NodePortAddresses::All, "kube-proxy's default"),
-            localhost_node_ports: default(true, "kube-proxy's default"),
-        }
-    }
-}
-
-impl Default for Felix {
-    fn default() -> Self {
-        Self {
-            append_chains: default(false, "Felix's default (Insert)"),
-            endpoint_to_host: default(
-                EndpointToHost::Accept,
-                "what Calico's manifests and operator set",
-            ),
-            service_loop_prevention: default(ServiceLoopPrevention::Drop, "Felix's default"),
-            nat_excludes_hosts: default(false, "Felix's default (IPPoolsOnly)"),
-            dsr: default(false, "Felix's default (Tunnel)"),
-            strict_rp_filter: Setting {
-                value: true,
-                origin: Origin::Assumed(
-                    "net.ipv4.conf.*.rp_filter is not in any object".to_owned(),
-                ),
-            },
-        }
-    }
-}
-
-impl Default for Bgp {
-    fn default() -> Self {
-        Self {
-            peering: default(Peering::Mesh, "Calico's default (nodeToNodeMeshEnabled: true)"),
-            advertised: Vec::new(),
-        }
-    }
 }

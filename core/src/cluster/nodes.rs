@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::address::{Addresses, block_of, network, nth};
-use super::{EncapMode, Node, Pool};
+use super::{EncapMode, Felix, Node, Pool};
 use crate::manifest::calico::annotation;
 use crate::manifest::{Kind, Object};
 use crate::text::{ObjectRef, Origin, Setting};
@@ -95,7 +95,10 @@ fn read(object: &Object, node: &crate::manifest::kubernetes::Node) -> Node {
             .into_iter()
             .filter_map(tunnel)
             .collect(),
-        wireguard: tunnel(annotation::IPV4_WIREGUARD),
+        wireguard: [annotation::IPV4_WIREGUARD, annotation::IPV6_WIREGUARD]
+            .into_iter()
+            .filter_map(tunnel)
+            .collect(),
         blocks: Vec::new(),
         pod_cidrs: cidrs.filter_map(|range| range.parse().ok()).collect(),
     }
@@ -122,7 +125,7 @@ pub(super) fn assumed(name: &str, index: usize, reason: &str, others: &[Node]) -
         subnet_origin: Origin::Assumed(reason.to_owned()),
         ipip: None,
         vxlan: Vec::new(),
-        wireguard: None,
+        wireguard: Vec::new(),
         blocks: Vec::new(),
         pod_cidrs: Vec::new(),
     }
@@ -185,34 +188,43 @@ pub(super) fn give_blocks(
     }
 }
 
-/// Gives every node the tunnel addresses that its pools need and that no annotation tells: the
-/// block's first, for Calico allocates them before any pod's (`node/pkg/allocateip`).
-pub(super) fn give_tunnels(nodes: &mut [Node], pools: &[Pool], addresses: &mut Addresses) {
+/// Gives every node the tunnel addresses that its pools and Felix' settings need and that no
+/// annotation tells: the first free ones of its first block, for Calico allocates them before any
+/// pod's (`node/pkg/allocateip`).
+pub(super) fn give_tunnels(
+    nodes: &mut [Node],
+    pools: &[Pool],
+    felix: &Felix,
+    addresses: &mut Addresses,
+) {
     let uses = |v4: bool, pick: fn(&Pool) -> EncapMode| {
         pools.iter().any(|p| p.cidr.addr().is_ipv4() == v4 && pick(p) != EncapMode::Never)
     };
     for node in nodes {
-        let first = |v4: bool| node.blocks.iter().find(|block| block.addr().is_ipv4() == v4);
-        let guess = |v4: bool| {
-            first(v4).map(|block| Setting {
-                value: block.network(),
-                origin: Origin::Assumed(format!(
-                    "no annotation tells it; Calico normally takes the first address of the node's first block, {block}"
-                )),
-            })
+        let blocks = &node.blocks;
+        let mut guess = |v4: bool| {
+            let block = blocks.iter().find(|block| block.addr().is_ipv4() == v4)?;
+            let value = addresses.first_free(block)?;
+            addresses.take(value);
+            let origin = Origin::Assumed(format!(
+                "no annotation tells it; Calico normally takes the first free address of the node's first block, {block}"
+            ));
+            Some(Setting { value, origin })
         };
-        let ipip = guess(true).filter(|_| node.ipip.is_none() && uses(true, |p| p.ipip.value));
-        let vxlan: Vec<Setting<IpAddr>> = [true, false]
-            .into_iter()
-            .filter(|v4| uses(*v4, |p| p.vxlan.value))
-            .filter(|v4| !node.vxlan.iter().any(|known| known.value.is_ipv4() == *v4))
-            .filter_map(guess)
-            .collect();
-        for tunnel in ipip.iter().chain(&vxlan) {
-            addresses.take(tunnel.value);
+        let lacks = |known: &[Setting<IpAddr>], v4: bool| {
+            !known.iter().any(|known| known.value.is_ipv4() == v4)
+        };
+        if node.ipip.is_none() && uses(true, |pool| pool.ipip.value) {
+            node.ipip = guess(true);
         }
-        node.ipip = node.ipip.take().or(ipip);
-        node.vxlan.extend(vxlan);
+        for v4 in [true, false] {
+            if lacks(&node.vxlan, v4) && uses(v4, |pool| pool.vxlan.value) {
+                node.vxlan.extend(guess(v4));
+            }
+            if lacks(&node.wireguard, v4) && felix.wireguard_of(v4).value {
+                node.wireguard.extend(guess(v4));
+            }
+        }
     }
 }
 
@@ -233,6 +245,14 @@ pub(super) fn yaml(node: &Node) -> serde_json::Value {
             annotation::IPV4_VXLAN_TUNNEL
         } else {
             annotation::IPV6_VXLAN_TUNNEL
+        };
+        annotate(key, Some(tunnel.value.to_string()));
+    }
+    for tunnel in &node.wireguard {
+        let key = if tunnel.value.is_ipv4() {
+            annotation::IPV4_WIREGUARD
+        } else {
+            annotation::IPV6_WIREGUARD
         };
         annotate(key, Some(tunnel.value.to_string()));
     }

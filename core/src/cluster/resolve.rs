@@ -8,25 +8,28 @@ use ipnet::IpNet;
 use super::address::{Addresses, network};
 use super::endpoints::{self, Slices};
 use super::{
-    Assumption, Balancer, Client, Cluster, Labels, Namespace, Node, NodeId, OutsideRoute, Peering,
-    PodId, Reading, Scenario, ScenarioFlow, ServiceKind, assume, nodes, pods, services, settings,
+    Assumption, Balancer, Bgp, Client, Cluster, Labels, Namespace, Node, NodeId, OutsideRoute,
+    PodId, Reading, Scenario, ScenarioFlow, ServiceId, alike, assume, bgp, nodes, pods, services,
+    settings,
 };
 use crate::datapath::Flow;
-use crate::manifest::calico::annotation;
-use crate::manifest::{self, Kind, Object};
+use crate::manifest::{self, Kind, Manifest, Object};
 use crate::policy::Policies;
-use crate::text::{Cite, ObjectRef, Origin, Problem};
+use crate::text::{ObjectRef, Origin, Problem};
 
 /// The article's pool.
 const ARTICLE_POOL: [u8; 4] = [10, 233, 64, 0];
 
 /// Everything that can be known from `text` alone.
 pub fn read(text: &str) -> Reading {
-    let manifest = manifest::read(text);
+    resolve(manifest::read(text))
+}
+
+/// Everything that can be known from a text's objects alone.
+pub fn resolve(manifest: Manifest) -> Reading {
     let objects = &manifest.objects;
     let mut problems = manifest.problems;
     let mut cluster = Cluster { felix: settings::felix(objects), ..Cluster::default() };
-    cluster.bgp = settings::bgp(objects);
 
     let services = services::written_services(objects);
     let slices = Slices::of(objects);
@@ -48,12 +51,14 @@ pub fn read(text: &str) -> Reading {
     assume_pool(&mut cluster, &drafts);
     cluster.proxy = settings::proxy(objects, &cluster.pools);
     place(&mut cluster, drafts);
-    index(&mut cluster);
+    index_addresses(&mut cluster);
     endpoints::fill(&mut cluster, services, &slices);
+    index_services(&mut cluster);
+    cluster.bgp = Bgp::of(objects, &cluster.nodes);
     let (policies, more) = Policies::translate(objects);
     cluster.policies = policies;
     problems.extend(more);
-    reflectors(&mut cluster, objects);
+    cluster.alike = alike::classes(&cluster);
     let scenario = outside(&mut cluster, objects, &mut problems);
     cluster.assumed = assumptions(&cluster, objects);
     problems.sort_by_key(|problem| problem.span);
@@ -203,7 +208,7 @@ fn place(cluster: &mut Cluster, drafts: Vec<pods::Draft>) {
         .flat_map(|(at, draft)| draft.pod.addresses.iter().map(|ip| (*at, *ip)))
         .collect();
     nodes::give_blocks(&mut cluster.nodes, &cluster.pools, &known, &mut addresses);
-    nodes::give_tunnels(&mut cluster.nodes, &cluster.pools, &mut addresses);
+    nodes::give_tunnels(&mut cluster.nodes, &cluster.pools, &cluster.felix, &mut addresses);
     for (at, mut draft) in placed {
         draft.pod.node = NodeId(at);
         let Some(node) = cluster.nodes.get_mut(at) else { continue };
@@ -222,7 +227,7 @@ fn place(cluster: &mut Cluster, drafts: Vec<pods::Draft>) {
 }
 
 /// Who has which address.
-fn index(cluster: &mut Cluster) {
+fn index_addresses(cluster: &mut Cluster) {
     for (index, pod) in cluster.pods.iter().enumerate() {
         if !pod.host_network && !pod.finished {
             for ip in &pod.addresses {
@@ -236,18 +241,30 @@ fn index(cluster: &mut Cluster) {
         found.extend(node.tunnel_addresses(cluster).map(|own| (own, NodeId(index))));
     }
     cluster.node_by_address.extend(found);
+    for (index, node) in cluster.nodes.iter().enumerate() {
+        for block in &node.blocks {
+            let of_length = cluster.node_by_block.entry(block.prefix_len()).or_default();
+            of_length.entry(*block).or_insert(NodeId(index));
+        }
+    }
 }
 
-/// The nodes that reflect routes, once the mesh is off.
-fn reflectors(cluster: &mut Cluster, objects: &[Object]) {
-    let Peering::RouteReflectors(reflectors) = &mut cluster.bgp.peering.value else { return };
-    for object in objects {
-        let Kind::Node(_) = &object.kind else { continue };
-        if object.metadata.annotations.contains_key(annotation::ROUTE_REFLECTOR_CLUSTER_ID)
-            && let Some(at) =
-                cluster.nodes.iter().position(|node| node.name == object.reference.name)
-        {
-            reflectors.push(NodeId(at));
+/// Which services are behind which address, and behind which node port.
+fn index_services(cluster: &mut Cluster) {
+    for (index, service) in cluster.services.iter().enumerate() {
+        let ingress = service.ingress_ips.iter().filter(|ingress| !ingress.proxy);
+        let addresses = service.cluster_ips.iter().chain(&service.external_ips);
+        for ip in addresses.copied().chain(ingress.map(|ingress| ingress.ip)) {
+            let found = cluster.service_by_address.entry(ip).or_default();
+            if !found.contains(&ServiceId(index)) {
+                found.push(ServiceId(index));
+            }
+        }
+        for port in &service.ports {
+            if let Some(number) = port.node_port {
+                let at = (port.protocol, number);
+                cluster.service_by_node_port.entry(at).or_default().push(ServiceId(index));
+            }
         }
     }
 }
@@ -282,7 +299,8 @@ fn outside(cluster: &mut Cluster, objects: &[Object], problems: &mut Vec<Problem
             let via = cluster.nodes.iter().position(|node| node.name == route.via);
             let cite = object.cite(&format!("spec.routes[{index}]"));
             if let (Ok(to), Some(via)) = (route.to.parse::<IpNet>(), via) {
-                cluster.routes.push(OutsideRoute { to: to.trunc(), via: NodeId(via), cite });
+                let via = [NodeId(via)].into();
+                cluster.routes.push(OutsideRoute { to: to.trunc(), via, cite });
             } else if via.is_none() {
                 problems.push(Problem {
                     span: cite.span.unwrap_or(object.span),
@@ -297,7 +315,7 @@ fn outside(cluster: &mut Cluster, objects: &[Object], problems: &mut Vec<Problem
     if cluster.clients.is_empty() {
         cluster.clients = assume::clients(cluster, objects);
     }
-    announce(cluster);
+    bgp::announce(cluster);
     if let Some((object, spec)) = found {
         for (index, asked) in spec.flows.iter().enumerate() {
             let notation = format!("{} -> {}", asked.from, asked.to);
@@ -315,36 +333,6 @@ fn outside(cluster: &mut Cluster, objects: &[Object], problems: &mut Vec<Problem
         scenario.flows = assume::flows(cluster);
     }
     scenario
-}
-
-/// Something outside leads each load balancer's IP to the nodes. Where the scenario does not say
-/// how, every node is taken to announce it, and under `Local` those with ready endpoints, as
-/// Calico's BGP and the clouds' balancers do.
-fn announce(cluster: &mut Cluster) {
-    let mut found = Vec::new();
-    for service in cluster.services.iter().filter(|s| s.kind == ServiceKind::LoadBalancer) {
-        let local = service.external_traffic_policy.value == super::TrafficPolicy::Local;
-        for ingress in service.ingress_ips.iter().filter(|ingress| !ingress.proxy) {
-            let known = cluster.routes.iter().any(|route| route.to.contains(&ingress.ip))
-                || cluster.balancers.iter().any(|balancer| balancer.ip == ingress.ip);
-            if known {
-                continue;
-            }
-            let ready = |node: NodeId| {
-                service
-                    .ports
-                    .iter()
-                    .any(|port| port.endpoints.iter().any(|e| e.ready && e.node == Some(node)))
-            };
-            let cite =
-                Cite { field: "status.loadBalancer.ingress".to_owned(), ..service.cite.clone() };
-            for node in (0..cluster.nodes.len()).map(NodeId).filter(|n| !local || ready(*n)) {
-                let to = IpNet::from(ingress.ip);
-                found.push(OutsideRoute { to, via: node, cite: cite.clone() });
-            }
-        }
-    }
-    cluster.routes.extend(found);
 }
 
 /// The list of what was assumed, each with the YAML that writes it into the text.

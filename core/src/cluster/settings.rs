@@ -1,15 +1,188 @@
-//! kube-proxy's, Felix', BGP's and the pools' settings, with their defaults.
+//! kube-proxy's, Felix' and the pools' settings, with their defaults.
+
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use ipnet::IpNet;
 
-use super::{
-    Bgp, EncapMode, EndpointToHost, Felix, LocalDetector, NodePortAddresses, Peering, Pool, Proxy,
-    ProxyMode, ServiceLoopPrevention,
-};
-use crate::manifest::calico::{AdvertisedBlock, FelixConfiguration};
+use super::{EncapMode, Pool};
+use crate::manifest::calico::FelixConfiguration;
 use crate::manifest::kube_proxy::KubeProxyConfiguration;
 use crate::manifest::{Kind, Object};
 use crate::text::{Cite, Origin, Setting};
+
+/// kube-proxy's settings.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    /// `mode`.
+    pub mode: Setting<ProxyMode>,
+    /// `detectLocalMode`, resolved.
+    pub detect_local: Setting<LocalDetector>,
+    /// `iptables.masqueradeAll`, or `nftables.masqueradeAll` in nftables mode.
+    pub masquerade_all: Setting<bool>,
+    /// `nodePortAddresses`.
+    pub node_port_addresses: Setting<NodePortAddresses>,
+    /// `iptables.localhostNodePorts`.
+    pub localhost_node_ports: Setting<bool>,
+}
+
+/// Who turns service addresses into endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProxyMode {
+    /// kube-proxy with iptables.
+    Iptables,
+    /// kube-proxy with IPVS.
+    Ipvs,
+    /// kube-proxy with nftables.
+    Nftables,
+    /// Calico's eBPF dataplane, which replaces kube-proxy.
+    Ebpf,
+}
+
+/// How kube-proxy tells a pod's packet from others (`getLocalDetectors`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LocalDetector {
+    /// It can't tell: no `clusterCIDR`.
+    NoOp,
+    /// A source in one of these is a pod.
+    ClusterCidr(Vec<IpNet>),
+    /// A source in the node's `spec.podCIDR` is a pod.
+    NodeCidr,
+    /// What comes in from this bridge is a pod.
+    BridgeInterface(String),
+    /// What comes in from a device with this prefix is a pod.
+    InterfaceNamePrefix(String),
+}
+
+/// Which of a node's addresses answer on node ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodePortAddresses {
+    /// Every local address.
+    All,
+    /// Only the node's own.
+    Primary,
+    /// Those in one of these.
+    In(Vec<IpNet>),
+}
+
+/// Felix's settings, and the hosts'.
+#[derive(Clone, Debug)]
+pub struct Felix {
+    /// `chainInsertMode: Append`.
+    pub append_chains: Setting<bool>,
+    /// `defaultEndpointToHostAction`.
+    pub endpoint_to_host: Setting<EndpointToHost>,
+    /// `serviceLoopPrevention`.
+    pub service_loop_prevention: Setting<ServiceLoopPrevention>,
+    /// `natOutgoingExclusions: IPPoolsAndHostIPs`.
+    pub nat_excludes_hosts: Setting<bool>,
+    /// `bpfExternalServiceMode: DSR`.
+    pub dsr: Setting<bool>,
+    /// `bpfConnectTimeLoadBalancing`, or the older `bpfConnectTimeLoadBalancingEnabled`.
+    pub connect_time: Setting<ConnectTime>,
+    /// `kubeNodePortRanges`: what is taken for a node port in IPVS mode.
+    pub node_port_ranges: Setting<Vec<RangeInclusive<u16>>>,
+    /// `natOutgoingAddress`: the source that natOutgoing gives, instead of the device's.
+    pub nat_outgoing_address: Option<Setting<IpAddr>>,
+    /// `programClusterRoutes`: which routes to other nodes' blocks Felix writes, instead of BIRD.
+    pub cluster_routes: Setting<ClusterRoutes>,
+    /// `wireguardEnabled`.
+    pub wireguard: Setting<bool>,
+    /// `wireguardEnabledV6`.
+    pub wireguard_v6: Setting<bool>,
+    /// `spec.hosts.rpFilter: Strict` of the scenario.
+    pub strict_rp_filter: Setting<bool>,
+}
+
+impl Felix {
+    /// Whether `WireGuard` wraps what goes between nodes, for one family.
+    pub fn wireguard_of(&self, v4: bool) -> &Setting<bool> {
+        if v4 { &self.wireguard } else { &self.wireguard_v6 }
+    }
+}
+
+/// `bpfConnectTimeLoadBalancing`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectTime {
+    /// Only TCP.
+    Tcp,
+    /// Every protocol.
+    Enabled,
+    /// None.
+    Disabled,
+}
+
+/// `programClusterRoutes`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClusterRoutes {
+    /// None but VXLAN's: BIRD writes what it learns over BGP.
+    Disabled,
+    /// Those into IPIP tunnels, too.
+    Ipip,
+    /// All.
+    Enabled,
+}
+
+/// `defaultEndpointToHostAction`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndpointToHost {
+    /// Drop.
+    Drop,
+    /// Go on to the rules after Calico's.
+    Return,
+    /// Accept at once.
+    Accept,
+}
+
+/// `serviceLoopPrevention`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceLoopPrevention {
+    /// Drop.
+    Drop,
+    /// Reject.
+    Reject,
+    /// Nothing.
+    Disabled,
+}
+
+impl Default for Proxy {
+    fn default() -> Self {
+        Self {
+            mode: default(ProxyMode::Iptables, "kube-proxy's default"),
+            detect_local: default(LocalDetector::NoOp, "kube-proxy without clusterCIDR"),
+            masquerade_all: default(false, "kube-proxy's default"),
+            node_port_addresses: default(NodePortAddresses::All, "kube-proxy's default"),
+            localhost_node_ports: default(true, "kube-proxy's default"),
+        }
+    }
+}
+
+impl Default for Felix {
+    fn default() -> Self {
+        Self {
+            append_chains: default(false, "Felix's default (Insert)"),
+            endpoint_to_host: default(
+                EndpointToHost::Accept,
+                "what Calico's manifests and operator set",
+            ),
+            service_loop_prevention: default(ServiceLoopPrevention::Drop, "Felix's default"),
+            nat_excludes_hosts: default(false, "Felix's default (IPPoolsOnly)"),
+            dsr: default(false, "Felix's default (Tunnel)"),
+            connect_time: default(ConnectTime::Tcp, "Felix's default (TCP)"),
+            node_port_ranges: default(vec![30000..=32767], "Felix's default (30000:32767)"),
+            nat_outgoing_address: None,
+            cluster_routes: default(ClusterRoutes::Disabled, "Felix's default before v3.33"),
+            wireguard: default(false, "Felix's default"),
+            wireguard_v6: default(false, "Felix's default"),
+            strict_rp_filter: Setting {
+                value: true,
+                origin: Origin::Assumed(
+                    "net.ipv4.conf.*.rp_filter is not in any object".to_owned(),
+                ),
+            },
+        }
+    }
+}
 
 /// A value that the text writes.
 pub(super) fn written<T>(value: T, cite: Cite) -> Setting<T> {
@@ -22,7 +195,12 @@ pub(super) fn default<T>(value: T, why: &str) -> Setting<T> {
 }
 
 /// A value that the text writes, or its reader's default.
-fn either<T>(found: Option<T>, object: &Object, path: &str, otherwise: Setting<T>) -> Setting<T> {
+pub(super) fn either<T>(
+    found: Option<T>,
+    object: &Object,
+    path: &str,
+    otherwise: Setting<T>,
+) -> Setting<T> {
     match found {
         Some(value) => written(value, object.cite(path)),
         None => otherwise,
@@ -148,10 +326,12 @@ pub(super) fn felix(objects: &[Object]) -> Felix {
         });
         felix.endpoint_to_host =
             either(action, object, "spec.defaultEndpointToHostAction", felix.endpoint_to_host);
-        let prevention = spec.service_loop_prevention.as_deref().map(|mode| match mode {
-            "Reject" => ServiceLoopPrevention::Reject,
-            "Disabled" => ServiceLoopPrevention::Disabled,
-            _ => ServiceLoopPrevention::Drop,
+        let prevention = spec.service_loop_prevention.as_deref().map(|mode| {
+            match mode.to_ascii_lowercase().as_str() {
+                "reject" => ServiceLoopPrevention::Reject,
+                "disabled" => ServiceLoopPrevention::Disabled,
+                _ => ServiceLoopPrevention::Drop,
+            }
         });
         felix.service_loop_prevention =
             either(prevention, object, "spec.serviceLoopPrevention", felix.service_loop_prevention);
@@ -162,10 +342,50 @@ pub(super) fn felix(objects: &[Object]) -> Felix {
             felix.nat_excludes_hosts,
         );
         felix.dsr = either(
-            spec.bpf_external_service_mode.as_deref().map(|mode| mode == "DSR"),
+            spec.bpf_external_service_mode.as_deref().map(|mode| mode.eq_ignore_ascii_case("DSR")),
             object,
             "spec.bpfExternalServiceMode",
             felix.dsr,
+        );
+        let balancing = match (
+            spec.bpf_connect_time_load_balancing.as_deref(),
+            spec.bpf_connect_time_load_balancing_enabled,
+        ) {
+            // The older setting, where it is made, is the one that counts.
+            (_, Some(true)) => Some((ConnectTime::Enabled, "Enabled")),
+            (_, Some(false)) => Some((ConnectTime::Disabled, "Enabled")),
+            (Some("Enabled"), None) => Some((ConnectTime::Enabled, "")),
+            (Some("Disabled"), None) => Some((ConnectTime::Disabled, "")),
+            (Some(_), None) => Some((ConnectTime::Tcp, "")),
+            (None, None) => None,
+        };
+        if let Some((value, suffix)) = balancing {
+            let path = format!("spec.bpfConnectTimeLoadBalancing{suffix}");
+            felix.connect_time = written(value, object.cite(&path));
+        }
+        let ranges: Vec<_> = spec.kube_node_port_ranges.iter().filter_map(port_range).collect();
+        if !ranges.is_empty() {
+            felix.node_port_ranges = written(ranges, object.cite("spec.kubeNodePortRanges"));
+        }
+        felix.nat_outgoing_address = spec
+            .nat_outgoing_address
+            .as_deref()
+            .and_then(crate::manifest::ip)
+            .map(|address| written(address, object.cite("spec.natOutgoingAddress")));
+        let routes = spec.program_cluster_routes.as_deref().map(|routes| match routes {
+            "Enabled" => ClusterRoutes::Enabled,
+            "EnabledIPIPOnly" => ClusterRoutes::Ipip,
+            _ => ClusterRoutes::Disabled,
+        });
+        felix.cluster_routes =
+            either(routes, object, "spec.programClusterRoutes", felix.cluster_routes);
+        felix.wireguard =
+            either(spec.wireguard_enabled, object, "spec.wireguardEnabled", felix.wireguard);
+        felix.wireguard_v6 = either(
+            spec.wireguard_enabled_v6,
+            object,
+            "spec.wireguardEnabledV6",
+            felix.wireguard_v6,
         );
     }
     let strict = objects.iter().find_map(|object| match &object.kind {
@@ -181,28 +401,11 @@ pub(super) fn felix(objects: &[Object]) -> Felix {
     felix
 }
 
-/// How routes are distributed. Route reflectors are added once the nodes are known.
-pub(super) fn bgp(objects: &[Object]) -> Bgp {
-    let mut bgp = Bgp::default();
-    for object in objects {
-        let Kind::BgpConfiguration(found) = &object.kind else { continue };
-        if object.reference.name != "default" {
-            continue;
-        }
-        let spec = &found.spec;
-        if let Some(mesh) = spec.node_to_node_mesh_enabled {
-            let peering = if mesh { Peering::Mesh } else { Peering::RouteReflectors(Vec::new()) };
-            bgp.peering = written(peering, object.cite("spec.nodeToNodeMeshEnabled"));
-        }
-        let blocks = [
-            &spec.service_cluster_ips,
-            &spec.service_external_ips,
-            &spec.service_load_balancer_ips,
-        ];
-        let cidr = |block: &AdvertisedBlock| block.cidr.parse().ok();
-        bgp.advertised = blocks.into_iter().flatten().filter_map(cidr).collect();
-    }
-    bgp
+/// `30000:32767`, or one port.
+fn port_range(text: &crate::manifest::kubernetes::IntOrString) -> Option<RangeInclusive<u16>> {
+    let text = text.to_string();
+    let (first, last) = text.split_once(':').unwrap_or((&text, &text));
+    Some(first.trim().parse().ok()?..=last.trim().parse().ok()?)
 }
 
 /// The address pools that the text has.

@@ -10,7 +10,7 @@ use super::step::{Cause, CauseKind, Hook, Machine, Outcome, Packet, Rule, Step, 
 use super::walk::{End, Failure, Front, Walk};
 use crate::cluster::{Cluster, NodeId, Pod, PodId, Service, ServiceId, ServicePort};
 
-/// Beyond this many ways a trace stops listing them one by one.
+/// Beyond this many ways a trace stops walking them: the rest are taken to be like these.
 const MAX_OUTCOMES: usize = 4096;
 
 /// What happens to `flow` in `cluster`, and why.
@@ -72,25 +72,28 @@ fn walk_all<'a>(
     share: f64,
     outcomes: &mut Vec<Outcome>,
 ) {
+    let first = outcomes.len();
     let mut script = Vec::new();
     loop {
         let mut walk = Walk::new(cluster, script);
         let mut outcome = walk_once(&mut walk, question);
         let mut forks = walk.forks;
-        #[expect(clippy::cast_precision_loss, reason = "there are only so many")]
-        let ways: f64 = forks.iter().map(|(_, of)| *of as f64).product();
-        outcome.share = share / ways;
+        outcome.share = share * forks.iter().map(|fork| fork.share).product::<f64>();
         outcomes.push(outcome);
         // The next way: the last fork that has one more.
-        while forks.last().is_some_and(|(taken, of)| taken + 1 >= *of) {
+        while forks.last().is_some_and(|fork| fork.taken + 1 >= fork.of) {
             forks.pop();
         }
         let Some(last) = forks.last_mut() else { return };
-        last.0 += 1;
-        script = forks.iter().map(|(taken, _)| *taken).collect();
+        last.taken += 1;
+        script = forks.iter().map(|fork| fork.taken).collect();
         if outcomes.len() >= MAX_OUTCOMES {
-            return;
+            break;
         }
+    }
+    let walked: f64 = outcomes.iter().skip(first).map(|outcome| outcome.share).sum();
+    for outcome in outcomes.iter_mut().skip(first) {
+        outcome.share *= share / walked;
     }
 }
 

@@ -300,13 +300,7 @@ impl<'a> Walk<'a> {
         self.leave(node, packet, found)
     }
 
-    fn ebpf_snat(
-        &mut self,
-        node: NodeId,
-        packet: Packet,
-        found: &Route<'_>,
-        hairpin: bool,
-    ) -> Packet {
+    fn ebpf_snat(&mut self, node: NodeId, packet: Packet, found: &Route, hairpin: bool) -> Packet {
         let source = masquerade_source(self.cluster, node, found, packet.destination);
         let Some(source) = source.filter(|source| *source != packet.source) else { return packet };
         let after = packet.with_source(source);

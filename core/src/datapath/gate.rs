@@ -115,8 +115,13 @@ impl Walk<'_> {
         packet: &Packet,
     ) -> Option<End> {
         let setting = &self.cluster.felix.service_loop_prevention;
-        let range =
-            self.cluster.bgp.advertised.iter().find(|range| range.contains(&packet.destination))?;
+        let range = self
+            .cluster
+            .bgp
+            .advertised
+            .iter()
+            .map(|found| found.range)
+            .find(|range| range.contains(&packet.destination))?;
         if setting.value == ServiceLoopPrevention::Disabled
             || packet.destination != passage.original.destination
         {

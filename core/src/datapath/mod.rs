@@ -4,17 +4,20 @@
 mod ask;
 mod dnat;
 mod ebpf;
-mod egress;
+
 mod evidence;
 mod flow;
 mod gate;
 #[cfg(test)]
 mod laws;
+mod leave;
 mod network;
 mod node;
+mod postrouting;
 mod proxy;
 mod route;
 mod step;
+mod told;
 mod walk;
 
 pub use ask::trace;

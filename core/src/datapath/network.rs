@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::route::{Device, Route, route};
+use super::route::{Device, Route, block_of, route};
 use super::step::{CauseKind, Hook, Machine, Packet, Rule, Verdict};
 use super::walk::{End, Front, Walk};
 use crate::cluster::{Balancer, NodeId, ProxyMode, TrafficPolicy};
@@ -67,23 +67,51 @@ impl Walk<'_> {
         let longest = matching().map(|known| known.to.prefix_len()).max();
         let best: Vec<_> =
             matching().filter(|known| Some(known.to.prefix_len()) == longest).collect();
-        if best.is_empty() {
+        let Some(first) = best.first() else { return self.by_blocks(packet) };
+        let mut nodes: Vec<NodeId> =
+            best.iter().flat_map(|known| known.via.iter().copied()).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        let service = self.cluster.service_by_address.get(&packet.destination);
+        let service = service.and_then(|ids| self.cluster.service(*ids.first()?));
+        let Some((via, others)) = self.fork_nodes(&nodes, service, &packet) else {
+            return self.by_blocks(packet);
+        };
+        let name = self.node_name(via);
+        let alike = also(others);
+        let summary = format!("the network routes {} to {name}{alike}", packet.destination);
+        let said = best.iter().find(|known| known.via.contains(&via)).unwrap_or(first);
+        let evidence = Evidence::of(said.cite.clone(), &format!("{} is behind {name}", said.to));
+        let rule = format!("{} via {name}", said.to);
+        self.step((Machine::Router, Hook::Routing), Rule::RouterForward, &packet, &packet, summary)
+            .because([evidence])
+            .with_rules([rule]);
+        self.arrive(via, packet, Device::Ethernet)
+    }
+
+    /// The routers know the blocks of nodes that speak BGP with them.
+    fn by_blocks(&mut self, packet: Packet) -> End {
+        let block = block_of(self.cluster, packet.destination);
+        let Some((owner, block)) = block else {
             return self.nobody(
                 &packet,
                 "the network outside the nodes has no route to it and drops it without a word",
             );
-        }
-        let taken = if best.len() > 1 { self.fork(best.len()) } else { 0 };
-        let Some(taken) = best.get(taken) else {
-            return self.nobody(&packet, "the network outside the nodes has no route to it");
         };
-        let (via, name) = (taken.via, self.node_name(taken.via));
-        let summary = format!("the network routes {} to {name}", packet.destination);
-        let evidence = Evidence::of(taken.cite.clone(), &format!("{} is behind {name}", taken.to));
+        let name = self.node_name(owner);
+        let Some(peer) = self.cluster.bgp.with_router(owner) else {
+            let why = format!(
+                "the network outside the nodes has no route to pods, and {name} tells its block {block} to no router (that takes a BGPPeer with a peerIP)"
+            );
+            return self.nobody(&packet, &why);
+        };
+        let summary = format!("the network routes {block} to {name}, which told it over BGP");
+        let evidence =
+            Evidence::of(peer.cite.clone(), &format!("{name} tells the routers its blocks"));
         self.step((Machine::Router, Hook::Routing), Rule::RouterForward, &packet, &packet, summary)
             .because([evidence])
-            .with_rules([format!("{} via {name}", taken.to)]);
-        self.arrive(via, packet, Device::Ethernet)
+            .with_rules([format!("{block} via {name}")]);
+        self.arrive(owner, packet, Device::Ethernet)
     }
 
     fn machine_at(&self, address: IpAddr) -> Option<Reached> {
@@ -131,13 +159,14 @@ impl Walk<'_> {
 
     /// A balancer that keeps the source rewrites the destination to a node's node port.
     fn balance(&mut self, balancer: &Balancer, packet: &Packet) -> Result<Packet, Box<End>> {
-        let (node, address, port) = self.pick_node(balancer, packet)?;
+        let (node, others, address, port) = self.pick_node(balancer, packet)?;
         let after = packet.with_destination(address, port);
         let machine = Machine::Balancer(balancer.name.clone());
         self.track(machine.clone(), packet, &after);
         let summary = format!(
-            "the balancer sends it to {}:{port} and keeps the source {}",
+            "the balancer sends it to {}:{port}{} and keeps the source {}",
             self.node_name(node),
+            also(others),
             packet.source
         );
         self.step((machine, Hook::Inside), Rule::BalancerForward, packet, &after, summary);
@@ -160,15 +189,16 @@ impl Walk<'_> {
             self.step((machine, Hook::Inside), Rule::UnNat, &packet, &after, summary);
             return self.send_from_outside(balancer.ip, after);
         }
-        let (node, address, port) = match self.pick_node(balancer, &packet) {
+        let (node, others, address, port) = match self.pick_node(balancer, &packet) {
             Ok(picked) => picked,
             Err(end) => return *end,
         };
         let after = packet.with_source(balancer.ip).with_destination(address, port);
         self.track(machine.clone(), &packet, &after);
         let summary = format!(
-            "the balancer opens its own connection to {}:{port}: the source is now {}",
+            "the balancer opens its own connection to {}:{port}{}: the source is now {}",
             self.node_name(node),
+            also(others),
             balancer.ip
         );
         self.step((machine, Hook::Inside), Rule::BalancerConnect, &packet, &after, summary);
@@ -193,12 +223,13 @@ impl Walk<'_> {
         after
     }
 
-    /// The node that a balancer picks, with the address and node port there.
+    /// The node that a balancer picks, how many others are like it, and the address and node port
+    /// there.
     fn pick_node(
         &mut self,
         balancer: &Balancer,
         packet: &Packet,
-    ) -> Result<(NodeId, IpAddr, u16), Box<End>> {
+    ) -> Result<(NodeId, usize, IpAddr, u16), Box<End>> {
         let port = packet.destination_port.unwrap_or(0);
         let front = self.front.filter(|front| front.balancer.ip == balancer.ip).or_else(|| {
             self.cluster.services.iter().find_map(|service| {
@@ -231,17 +262,26 @@ impl Walk<'_> {
             Some(node) => vec![node],
             None => (0..self.cluster.nodes.len()).map(NodeId).filter(|n| healthy(*n)).collect(),
         };
-        let taken = if nodes.len() > 1 { self.fork(nodes.len()) } else { 0 };
-        let found = nodes.get(taken).and_then(|node| {
-            let address = self.cluster.node(*node)?.address(packet.destination.is_ipv4())?;
-            Some((*node, address, node_port))
-        });
+        let found =
+            self.fork_nodes(&nodes, Some(front.service), packet).and_then(|(node, others)| {
+                let address = self.cluster.node(node)?.address(packet.destination.is_ipv4())?;
+                Some((node, others, address, node_port))
+            });
         found.ok_or_else(|| {
             nowhere(format!(
                 "the balancer {} finds no healthy node: no node has a ready endpoint of {}",
                 balancer.name, front.service.cite.object
             ))
         })
+    }
+}
+
+/// How many nodes one stands for.
+fn also(others: usize) -> String {
+    match others {
+        0 => String::new(),
+        1 => " (or to another node like it)".to_owned(),
+        _ => format!(" (or to one of {others} others like it)"),
     }
 }
 

@@ -8,9 +8,6 @@ use super::walk::{End, Failure, Walk};
 use crate::cluster::{NodeId, PodId, ProxyMode};
 use crate::policy::{Direction, Evidence};
 
-/// Destination ports that Felix takes for node ports in IPVS mode (`KubeNodePortRanges`).
-const NODE_PORTS: std::ops::RangeInclusive<u16> = 30000..=32767;
-
 /// A packet on its way through one node.
 pub(super) struct Passage<'a> {
     pub(super) node: NodeId,
@@ -205,7 +202,7 @@ impl<'a> Walk<'a> {
     }
 
     /// filter FORWARD.
-    fn forward(&mut self, passage: &Passage<'a>, packet: Packet, found: Route<'_>) -> End {
+    fn forward(&mut self, passage: &Passage<'a>, packet: Packet, found: Route) -> End {
         let append = self.cluster.felix.append_chains.value;
         let place = self.place(passage);
         let proxy_first = append || self.proxy().filters_before_calico();
@@ -247,7 +244,9 @@ impl<'a> Walk<'a> {
         // the host's own, will be forwarded by ip_vs.
         let forwarded = ipvs
             && (!is_host_address(self.cluster, node, packet.destination)
-                || packet.destination_port.is_some_and(|port| NODE_PORTS.contains(&port)));
+                || packet.destination_port.is_some_and(|port| {
+                    self.cluster.felix.node_port_ranges.value.iter().any(|r| r.contains(&port))
+                }));
         let place = self.place(&passage);
         let proxy_first =
             self.cluster.felix.append_chains.value || self.proxy().filters_before_calico();
@@ -294,7 +293,7 @@ impl<'a> Walk<'a> {
                     Hook::Output,
                     pod,
                     &packet,
-                    "the node port is outside 30000-32767, so Calico takes what IPVS sends for the node's own traffic, which it lets through to the node's pods",
+                    "the node port is outside Felix' kubeNodePortRanges (30000:32767 unless told otherwise), so Calico takes what IPVS sends for the node's own traffic, which it lets through to the node's pods",
                     "-A cali-OUTPUT -o cali+ -j RETURN",
                 );
             }
@@ -348,7 +347,7 @@ impl<'a> Walk<'a> {
 }
 
 /// The pods whose policies a packet must pass between two devices, in order.
-fn gates(from: Option<Device>, to: &Route<'_>) -> impl Iterator<Item = (Direction, PodId)> {
+fn gates(from: Option<Device>, to: &Route) -> impl Iterator<Item = (Direction, PodId)> {
     let leaves = match from {
         Some(Device::Pod(pod)) => Some((Direction::Egress, pod)),
         _ => None,

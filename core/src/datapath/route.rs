@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::step::Encapsulation;
+use super::told::told;
 use crate::cluster::{Cluster, EncapMode, Node, NodeId, PodId, Pool, ProxyMode};
 
 /// A device of a node.
@@ -54,31 +55,34 @@ impl Encapsulation {
 
 /// Where a node sends a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Route<'a> {
+pub(super) enum Route {
     /// To itself.
     Local,
     /// Out by a pod's veth.
     Pod(PodId),
     /// Into its own block, where no pod has the address: `blackhole … proto bird`.
-    Blackhole(&'a IpNet),
+    Blackhole(IpNet),
     /// Wrapped, to the node that has the block.
-    Tunnel(Encapsulation, NodeId, &'a IpNet),
+    Tunnel(Encapsulation, NodeId, IpNet),
     /// Unwrapped, to the node that has the block.
-    Node(NodeId, &'a IpNet),
+    Node(NodeId, IpNet),
+    /// Out by the network card to the default gateway, because nobody told it which node has the
+    /// block.
+    Untold(NodeId, IpNet),
     /// Out by the network card to a machine of the node's own subnet.
     OnLink,
     /// Out by the network card to the default gateway.
     Gateway,
 }
 
-impl Route<'_> {
+impl Route {
     /// The device that the packet leaves by.
     pub(super) fn device(&self) -> Device {
         match self {
             Self::Local | Self::Blackhole(_) => Device::Loopback,
             Self::Pod(pod) => Device::Pod(*pod),
             Self::Tunnel(encapsulation, ..) => Device::Tunnel(*encapsulation),
-            Self::Node(..) | Self::OnLink | Self::Gateway => Device::Ethernet,
+            Self::Node(..) | Self::Untold(..) | Self::OnLink | Self::Gateway => Device::Ethernet,
         }
     }
 }
@@ -88,7 +92,7 @@ impl Route<'_> {
 /// Calico's routes: a /32 for each local pod, a blackhole for the rest of the node's own blocks,
 /// and a route for every block of another node, through a tunnel or not as the block's pool says
 /// (`confd` bird templates, Felix `route_mgr.go`).
-pub(super) fn route(cluster: &Cluster, node: NodeId, to: IpAddr) -> Route<'_> {
+pub(super) fn route(cluster: &Cluster, node: NodeId, to: IpAddr) -> Route {
     let Some(here) = cluster.node(node) else { return Route::Gateway };
     if is_local_address(cluster, node, to) {
         return Route::Local;
@@ -102,7 +106,11 @@ pub(super) fn route(cluster: &Cluster, node: NodeId, to: IpAddr) -> Route<'_> {
         if owner == node {
             return Route::Blackhole(block);
         }
-        return match encapsulation(cluster, to, node, owner) {
+        let encapsulation = encapsulation(cluster, to, node, owner);
+        if told(cluster, node, owner, encapsulation).is_none() {
+            return Route::Untold(owner, block);
+        }
+        return match encapsulation {
             Some(encapsulation) => Route::Tunnel(encapsulation, owner, block),
             None => Route::Node(owner, block),
         };
@@ -115,23 +123,20 @@ pub(super) fn route(cluster: &Cluster, node: NodeId, to: IpAddr) -> Route<'_> {
 
 /// The node that announces `address`, with the block: the node of a pod whose address lies in
 /// another node's block announces it as a /32, which is longer and wins.
-fn block_of(cluster: &Cluster, address: IpAddr) -> Option<(NodeId, &IpNet)> {
-    let found = cluster
-        .nodes
-        .iter()
-        .enumerate()
-        .flat_map(|(index, node)| node.blocks.iter().map(move |block| (NodeId(index), block)))
-        .filter(|(_, block)| block.contains(&address))
-        .max_by_key(|(_, block)| block.prefix_len());
-    match cluster.pod_by_address.get(&address).and_then(|id| cluster.pod(*id)) {
-        Some(pod) if found.is_some_and(|(owner, _)| owner != pod.node) => {
-            found.map(|(_, block)| (pod.node, block))
-        }
-        _ => found,
+pub(super) fn block_of(cluster: &Cluster, address: IpAddr) -> Option<(NodeId, IpNet)> {
+    let (block, owner) = cluster.node_by_block.iter().rev().find_map(|(length, blocks)| {
+        let block = IpNet::new(address, *length).ok()?.trunc();
+        blocks.get(&block).map(|owner| (block, *owner))
+    })?;
+    let pod = cluster.pod_by_address.get(&address).and_then(|id| cluster.pod(*id));
+    match pod.filter(|pod| pod.node != owner) {
+        Some(borrower) => Some((borrower.node, IpNet::from(address))),
+        None => Some((owner, block)),
     }
 }
 
-/// How packets from `from` to the pool address `to`, which lives on `owner`, are wrapped.
+/// How packets from `from` to the pool address `to`, which lives on `owner`, are wrapped. `WireGuard`
+/// goes before the pools' tunnels, between nodes that have it (`felix/wireguard/wireguard.go`).
 pub(super) fn encapsulation(
     cluster: &Cluster,
     to: IpAddr,
@@ -139,6 +144,15 @@ pub(super) fn encapsulation(
     owner: NodeId,
 ) -> Option<Encapsulation> {
     let pool = cluster.pool_of(to)?;
+    let v4 = to.is_ipv4();
+    let keyed = |id: NodeId| {
+        cluster
+            .node(id)
+            .is_some_and(|node| node.tunnel_address(Encapsulation::Wireguard, v4).is_some())
+    };
+    if cluster.felix.wireguard_of(v4).value && keyed(from) && keyed(owner) {
+        return Some(Encapsulation::Wireguard);
+    }
     let applies = |mode: EncapMode| match mode {
         EncapMode::Never => false,
         EncapMode::Always => true,
@@ -179,11 +193,7 @@ pub(super) fn is_host_address(cluster: &Cluster, node: NodeId, address: IpAddr) 
 
 /// Whether kube-proxy in IPVS mode binds `address` to kube-ipvs0.
 pub(super) fn is_service_address(cluster: &Cluster, address: IpAddr) -> bool {
-    cluster.services.iter().any(|service| {
-        service.cluster_ips.contains(&address)
-            || service.external_ips.contains(&address)
-            || service.ingress_ips.iter().any(|ingress| ingress.ip == address && !ingress.proxy)
-    })
+    cluster.service_by_address.contains_key(&address)
 }
 
 /// The source address that the kernel gives a packet of the node itself (`ip_route_output_key`):
@@ -202,7 +212,7 @@ pub(super) fn source_for(cluster: &Cluster, node: NodeId, to: IpAddr) -> Option<
 pub(super) fn masquerade_source(
     cluster: &Cluster,
     node: NodeId,
-    route: &Route<'_>,
+    route: &Route,
     to: IpAddr,
 ) -> Option<IpAddr> {
     let here = cluster.node(node)?;
@@ -213,7 +223,9 @@ pub(super) fn masquerade_source(
         }
         Route::Node(owner, _) => cluster.node(*owner).and_then(|owner| owner.address(v4)),
         Route::OnLink => Some(to),
-        Route::Local | Route::Pod(_) | Route::Blackhole(_) | Route::Gateway => None,
+        Route::Local | Route::Pod(_) | Route::Blackhole(_) | Route::Untold(..) | Route::Gateway => {
+            None
+        }
     };
     here.addresses
         .iter()
@@ -260,13 +272,15 @@ impl Node {
             Encapsulation::Vxlan => {
                 self.vxlan.iter().map(|own| own.value).find(|own| own.is_ipv4() == v4)
             }
-            Encapsulation::Wireguard => self.wireguard.as_ref().map(|own| own.value),
+            Encapsulation::Wireguard => {
+                self.wireguard.iter().map(|own| own.value).find(|own| own.is_ipv4() == v4)
+            }
         }
         .filter(|own| own.is_ipv4() == v4)
     }
 
-    /// Every tunnel address that is configured, which it is while some pool uses the tunnel
-    /// (`node/pkg/allocateip`).
+    /// Every tunnel address that is configured, which it is while some pool uses the tunnel, or
+    /// Felix' settings turn it on (`node/pkg/allocateip`).
     pub fn tunnel_addresses<'a>(
         &'a self,
         cluster: &'a Cluster,
@@ -276,6 +290,10 @@ impl Node {
         };
         let ipip = self.ipip.iter().filter(move |_| uses(|pool| pool.ipip.value));
         let vxlan = self.vxlan.iter().filter(move |_| uses(|pool| pool.vxlan.value));
-        ipip.chain(vxlan).chain(self.wireguard.iter()).map(|own| own.value)
+        let wireguard = self
+            .wireguard
+            .iter()
+            .filter(|own| cluster.felix.wireguard_of(own.value.is_ipv4()).value);
+        ipip.chain(vxlan).chain(wireguard).map(|own| own.value)
     }
 }

@@ -1,6 +1,7 @@
 //! The walk of one connection: the packets that are sent, what the machines on the way remember
 //! of them, and the steps that they leave.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::flow::address_and_port;
@@ -21,8 +22,8 @@ pub(super) struct Walk<'a> {
     pub(super) outside: Vec<IpAddr>,
     /// Which way to go at each fork; beyond its end, the first.
     script: Vec<usize>,
-    /// The forks so far: which way was taken, of how many.
-    pub(super) forks: Vec<(usize, usize)>,
+    /// The forks so far.
+    pub(super) forks: Vec<Fork>,
     /// The request's steps, or the reply's.
     pub(super) steps: Vec<Step>,
     /// What conntrack remembers, on every machine.
@@ -38,6 +39,15 @@ pub(super) struct Walk<'a> {
     /// Whether it is the reply that is under way.
     pub(super) replying: bool,
     machines: usize,
+}
+
+/// A place where new connections go different ways.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fork {
+    pub(super) taken: usize,
+    pub(super) of: usize,
+    /// How many of the new connections go this way, from 0 to 1.
+    pub(super) share: f64,
 }
 
 /// A balancer in front of a service's port.
@@ -102,9 +112,61 @@ impl<'a> Walk<'a> {
 
     /// Takes one of several equally likely ways; every way is walked in a walk of its own.
     pub(super) fn fork(&mut self, ways: usize) -> usize {
+        self.fork_weighted(ways, |_| 1, ways)
+    }
+
+    /// Takes one of several ways, each as likely as its weight of the total says.
+    fn fork_weighted(
+        &mut self,
+        ways: usize,
+        weight: impl Fn(usize) -> usize,
+        total: usize,
+    ) -> usize {
+        if ways < 2 {
+            return 0;
+        }
         let taken = self.script.get(self.forks.len()).copied().unwrap_or(0);
-        self.forks.push((taken, ways));
+        #[expect(clippy::cast_precision_loss, reason = "there are only so many")]
+        let share = weight(taken) as f64 / total.max(1) as f64;
+        self.forks.push(Fork { taken, of: ways, share });
         taken
+    }
+
+    /// Takes one of several equally likely nodes, and says how many others are the same to a
+    /// packet for `service`: of nodes that are alike, one stands for all that have no endpoint of
+    /// it and are not the packet's own.
+    pub(super) fn fork_nodes(
+        &mut self,
+        nodes: &[NodeId],
+        service: Option<&Service>,
+        packet: &Packet,
+    ) -> Option<(NodeId, usize)> {
+        let mut own: BTreeSet<NodeId> = service
+            .iter()
+            .flat_map(|service| &service.ports)
+            .flat_map(|port| &port.endpoints)
+            .filter_map(|endpoint| endpoint.node)
+            .collect();
+        for address in [packet.source, packet.destination] {
+            own.extend(self.cluster.node_by_address.get(&address));
+            let pod = self.cluster.pod_by_address.get(&address);
+            own.extend(pod.and_then(|pod| self.cluster.pod(*pod)).map(|pod| pod.node));
+        }
+        let mut ways: Vec<(NodeId, usize)> = Vec::new();
+        let mut of_class: BTreeMap<usize, usize> = BTreeMap::new();
+        for &node in nodes {
+            let class = self.cluster.alike.get(node.0).filter(|_| !own.contains(&node));
+            let seen = class.and_then(|class| of_class.get(class)).and_then(|at| ways.get_mut(*at));
+            if let Some((_, weight)) = seen {
+                *weight += 1;
+            } else {
+                of_class.extend(class.map(|class| (*class, ways.len())));
+                ways.push((node, 1));
+            }
+        }
+        let weight = |way: usize| ways.get(way).map_or(0, |(_, weight)| *weight);
+        let taken = self.fork_weighted(ways.len(), weight, nodes.len());
+        ways.get(taken).map(|(node, weight)| (*node, weight - 1))
     }
 
     /// Enters one more machine, unless the packet goes in circles.

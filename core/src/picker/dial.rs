@@ -1,7 +1,7 @@
 //! The settings that can be turned with one click, and how they stand.
 
 use crate::cluster::{
-    Cluster, EncapMode, Peering, Pool, ProxyMode, Service, ServiceId, ServiceKind, TrafficPolicy,
+    Cluster, EncapMode, Pool, ProxyMode, Service, ServiceId, ServiceKind, TrafficPolicy,
 };
 use crate::datapath::{Flow, Target};
 use crate::text::Origin;
@@ -87,12 +87,13 @@ fn calico_mode(cluster: &Cluster, pool: Option<&Pool>) -> (&'static str, Origin)
         return ("ebpf", cluster.proxy.mode.origin.clone());
     }
     let pool = pool.map(|pool| (&pool.ipip, &pool.vxlan));
-    match (pool, &cluster.bgp.peering.value) {
+    let mesh = &cluster.bgp.mesh;
+    match (pool, mesh.value) {
         (Some((ipip, _)), _) if ipip.value != EncapMode::Never => ("ipip", ipip.origin.clone()),
         (Some((_, vxlan)), _) if vxlan.value != EncapMode::Never => ("vxlan", vxlan.origin.clone()),
-        (_, Peering::RouteReflectors(_)) => ("reflectors", cluster.bgp.peering.origin.clone()),
-        (Some((ipip, _)), Peering::Mesh) => ("mesh", ipip.origin.clone()),
-        (None, Peering::Mesh) => ("mesh", cluster.bgp.peering.origin.clone()),
+        (_, false) => ("reflectors", mesh.origin.clone()),
+        (Some((ipip, _)), true) => ("mesh", ipip.origin.clone()),
+        (None, true) => ("mesh", mesh.origin.clone()),
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Dial;
 use super::dial::{is_internal, service_of};
-use crate::cluster::{Cluster, EncapMode, Peering, ProxyMode};
+use crate::cluster::{Cluster, EncapMode, ProxyMode};
 use crate::datapath::Flow;
 use crate::manifest::{self, Kind, Object};
 use crate::text::{Edit, ObjectRef, edit};
@@ -109,9 +109,9 @@ impl Writer {
             fields.sort_by_key(|(_, mode)| *mode != "Never");
             self.set_assumed(cluster, &ObjectRef::new("IPPool", "", &pool.name), &fields);
         }
-        match (choice, &cluster.bgp.peering.value) {
-            ("mesh", Peering::RouteReflectors(_)) => self.mesh(true),
-            ("reflectors", Peering::Mesh) => {
+        match (choice, cluster.bgp.mesh.value) {
+            ("mesh", false) => self.mesh(true),
+            ("reflectors", true) => {
                 self.mesh(false);
                 self.reflect(cluster);
             }
@@ -342,9 +342,7 @@ spec:
             cluster.nodes.iter().map(|node| node.name.clone()).collect()
         };
         assert_eq!(names(&before), names(&after));
-        assert!(
-            matches!(&after.bgp.peering.value, Peering::RouteReflectors(all) if all.len() == 1)
-        );
+        assert!(!after.bgp.mesh.value && after.bgp.reflectors.len() == 1);
     }
 
     #[test]

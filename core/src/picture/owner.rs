@@ -106,7 +106,7 @@ fn tunnel_device(node: &Node, ip: IpAddr) -> Option<&'static str> {
         Some("tunl0")
     } else if node.vxlan.iter().any(|tunnel| tunnel.value == ip) {
         Some("vxlan.calico")
-    } else if node.wireguard.as_ref().is_some_and(|tunnel| tunnel.value == ip) {
+    } else if node.wireguard.iter().any(|tunnel| tunnel.value == ip) {
         Some("wireguard.cali")
     } else {
         None

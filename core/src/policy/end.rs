@@ -489,7 +489,7 @@ fn identity(cluster: &Cluster, ip: IpAddr) -> Option<String> {
             "tunl0"
         } else if node.vxlan.iter().any(|s| s.value == ip) {
             "vxlan.calico"
-        } else if node.wireguard.as_ref().is_some_and(|s| s.value == ip) {
+        } else if node.wireguard.iter().any(|s| s.value == ip) {
             "wireguard.cali"
         } else {
             return Some(format!(

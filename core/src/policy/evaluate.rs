@@ -342,14 +342,14 @@ fn note_bystanders(
     const SHOWN: usize = 8;
     let subject = direction.subject(q);
     let namespace = subject.as_pod().map(|pod| pod.namespace.as_str());
-    let mut bystanders: Vec<(bool, Evidence)> = Vec::new();
+    let (mut near, mut far) = (Vec::new(), Vec::new());
     for policy in cluster.policies.tiers.iter().flat_map(|t| &t.policies) {
         let selected = subject.is_one_of(&policy.subject, Role::Subject);
         let finding = if selected && policy.staged {
             format!("{} is staged: it decides nothing yet", policy.object)
         } else if selected && policy.rules(direction).is_none() {
             format!("{} selects {subject}, but does not speak of {direction}", policy.object)
-        } else if selected {
+        } else if selected || far.len() >= SHOWN {
             continue;
         } else if Some(policy.object.namespace.as_str()) == namespace
             || subject.labels_match(&policy.subject)
@@ -364,13 +364,12 @@ fn note_bystanders(
             continue;
         };
         let evidence = Evidence { cite: policy.cite.clone(), matched: false, finding };
-        bystanders.push((!selected, evidence));
+        if selected { &mut near } else { &mut far }.push(evidence);
     }
-    bystanders.sort_by_key(|(far, _)| *far);
     notes.extend(
-        bystanders
-            .into_iter()
+        near.into_iter()
+            .chain(far)
             .take(SHOWN)
-            .map(|(_, evidence)| Found { distance: Distance::NotSelected, evidence }),
+            .map(|evidence| Found { distance: Distance::NotSelected, evidence }),
     );
 }

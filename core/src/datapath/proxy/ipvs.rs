@@ -122,11 +122,8 @@ fn mark(place: Place<'_>, packet: &Packet) -> Option<Evidence> {
         return None;
     }
     let port = packet.destination_port?;
-    let (service, _) = cluster
-        .services
-        .iter()
-        .flat_map(|service| service.ports.iter().map(move |port| (service, port)))
-        .find(|(_, found)| found.protocol == packet.protocol && found.node_port == Some(port))?;
+    let at = (packet.protocol, port);
+    let service = cluster.service(*cluster.service_by_node_port.get(&at)?.first()?)?;
     if service.external_traffic_policy.value == crate::cluster::TrafficPolicy::Local {
         return None;
     }

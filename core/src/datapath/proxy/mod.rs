@@ -14,8 +14,8 @@ use std::net::IpAddr;
 use super::route::{Device, is_host_address};
 use super::step::{Cause, Hook, Packet, Rule};
 use crate::cluster::{
-    Cluster, Endpoint, LocalDetector, NodeId, NodePortAddresses, ProxyMode, Service, ServicePort,
-    TrafficPolicy,
+    Cluster, Endpoint, LocalDetector, NodeId, NodePortAddresses, ProxyMode, Service, ServiceId,
+    ServicePort, TrafficPolicy,
 };
 use crate::policy::Evidence;
 
@@ -157,37 +157,32 @@ pub(super) fn frontend_where<'a>(
     node_ports: bool,
 ) -> Option<Frontend<'a>> {
     let to = packet.destination;
-    let port = packet.destination_port?;
-    let ports = || {
-        cluster.services.iter().flat_map(|service| {
-            service
-                .ports
-                .iter()
-                .filter(|port| port.protocol == packet.protocol)
-                .map(move |port| (service, port))
-        })
+    let number = packet.destination_port?;
+    let services = |ids: Option<&'a Vec<ServiceId>>| {
+        ids.into_iter().flatten().filter_map(|id| cluster.service(*id))
     };
-    for (service, service_port) in ports().filter(|(_, found)| found.port == port) {
+    let ports =
+        |service: &'a Service| service.ports.iter().filter(|port| port.protocol == packet.protocol);
+    for service in services(cluster.service_by_address.get(&to)) {
+        let Some(port) = ports(service).find(|port| port.port == number) else { continue };
         let kind = if service.cluster_ips.contains(&to) {
             FrontendKind::ClusterIp
         } else if service.external_ips.contains(&to) {
             FrontendKind::ExternalIp
-        } else if service.ingress_ips.iter().any(|ingress| ingress.ip == to && !ingress.proxy) {
-            FrontendKind::LoadBalancerIp
         } else {
-            continue;
+            FrontendKind::LoadBalancerIp
         };
-        return Some(Frontend { service, port: service_port, kind });
+        return Some(Frontend { service, port, kind });
     }
     if !node_ports {
         return None;
     }
-    ports()
-        .find(|(service, found)| {
-            found.node_port == Some(port)
-                && service.cluster_ips.iter().any(|ip| ip.is_ipv4() == to.is_ipv4())
+    services(cluster.service_by_node_port.get(&(packet.protocol, number)))
+        .filter(|service| service.cluster_ips.iter().any(|ip| ip.is_ipv4() == to.is_ipv4()))
+        .find_map(|service| {
+            let port = ports(service).find(|port| port.node_port == Some(number))?;
+            Some(Frontend { service, port, kind: FrontendKind::NodePort })
         })
-        .map(|(service, port)| Frontend { service, port, kind: FrontendKind::NodePort })
 }
 
 /// Whether kube-proxy answers node ports on this address of the node.

@@ -61,7 +61,7 @@ fn a_delivery_tells_what_policy_and_application_see() {
     Delivered. The policy `tekton/only-the-user` allows 10.2.3.4 (client user). The application sees the same address.
     "#);
     insta::assert_snapshot!(says(&[], "client/user -> pod/bar/web:80"), @r#"
-    No route outside the nodes. 10.233.90.17 is not reachable: the network outside the nodes has no route to it and drops it without a word.
+    No route outside the nodes. 10.233.90.17 is not reachable: the network outside the nodes has no route to pods, and node1 tells its block `10.233.90.0/26` to no router (that takes a BGPPeer with a peerIP).
     "#);
     insta::assert_snapshot!(says(&[], "node/node1 -> pod/bar/web:80"), @r#"
     Delivered. The policy of pod `bar/web` is not asked: a node's own processes always reach the pods on the node: Calico's OUTPUT chain returns before any policy. The application sees 10.102.123.117 (node1).

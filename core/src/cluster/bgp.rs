@@ -1,0 +1,242 @@
+//! BGP: which nodes speak with which, and which service addresses they advertise to the routers
+//! outside (`confd/pkg/backends/calico`: `bgp_processor.go`, `routes.go`).
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::settings::{default, either};
+use super::{Cluster, Node, NodeId, OutsideRoute, Service, TrafficPolicy};
+use crate::manifest::calico::{self, annotation};
+use crate::manifest::{Kind, Object};
+use crate::policy::Selector;
+use crate::text::{Cite, Setting};
+
+/// Nodes with this label advertise no service addresses.
+const EXCLUDED: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+
+/// Who tells whom the routes, and which service addresses are advertised.
+#[derive(Clone, Debug)]
+pub struct Bgp {
+    /// `nodeToNodeMeshEnabled`: every node tells every other, route reflectors aside.
+    pub mesh: Setting<bool>,
+    /// The nodes with a route reflector cluster ID, which pass on what they are told.
+    pub reflectors: BTreeSet<NodeId>,
+    /// The text's `BGPPeer`s.
+    pub peers: Vec<BgpPeer>,
+    /// `serviceClusterIPs`, `serviceExternalIPs`, `serviceLoadBalancerIPs`.
+    pub advertised: Vec<Advertised>,
+}
+
+/// A `BGPPeer`: sessions between the nodes that it is for and those that it names.
+#[derive(Clone, Debug)]
+pub struct BgpPeer {
+    /// `metadata.name`.
+    pub name: String,
+    /// Where it stands.
+    pub cite: Cite,
+    /// `node`, `nodeSelector`, or every node.
+    pub nodes: BTreeSet<NodeId>,
+    /// The nodes of `peerSelector`, or the one whose address `peerIP` is.
+    pub with: BTreeSet<NodeId>,
+    /// `peerIP`, if it is no node's: a router.
+    pub router: Option<IpAddr>,
+}
+
+/// A range of service addresses that nodes advertise.
+#[derive(Clone, Debug)]
+pub struct Advertised {
+    /// The range.
+    pub range: IpNet,
+    /// Where it stands.
+    pub cite: Cite,
+    /// Which of a service's addresses count.
+    of: fn(&Service) -> Vec<IpAddr>,
+    /// Whether the range as a whole is announced, rather than each address.
+    aggregate: bool,
+}
+
+impl Default for Bgp {
+    fn default() -> Self {
+        Self {
+            mesh: default(true, "Calico's default (nodeToNodeMeshEnabled: true)"),
+            reflectors: BTreeSet::new(),
+            peers: Vec::new(),
+            advertised: Vec::new(),
+        }
+    }
+}
+
+impl Bgp {
+    /// What the text says of it.
+    pub(super) fn of(objects: &[Object], nodes: &[Node]) -> Self {
+        let mut bgp = Self::default();
+        for object in objects {
+            match &object.kind {
+                Kind::BgpConfiguration(found) if object.reference.name == "default" => {
+                    let mesh = found.spec.node_to_node_mesh_enabled;
+                    bgp.mesh = either(mesh, object, "spec.nodeToNodeMeshEnabled", bgp.mesh);
+                    bgp.advertised = advertised(object, &found.spec);
+                }
+                Kind::BgpPeer(peer) => bgp.peers.extend(resolve(object, &peer.spec, nodes)),
+                Kind::Node(_)
+                    if object
+                        .metadata
+                        .annotations
+                        .contains_key(annotation::ROUTE_REFLECTOR_CLUSTER_ID) =>
+                {
+                    let named = |node: &Node| node.name == object.reference.name;
+                    bgp.reflectors.extend(nodes.iter().position(named).map(NodeId));
+                }
+                _ => {}
+            }
+        }
+        bgp
+    }
+
+    /// The session between two nodes that a `BGPPeer` makes: confd configures both ends of one.
+    pub fn session(&self, a: NodeId, b: NodeId) -> Option<&BgpPeer> {
+        self.peers.iter().find(|peer| {
+            peer.nodes.contains(&a) && peer.with.contains(&b)
+                || peer.nodes.contains(&b) && peer.with.contains(&a)
+        })
+    }
+
+    /// The session of a node with a router outside.
+    pub fn with_router(&self, node: NodeId) -> Option<&BgpPeer> {
+        self.peers.iter().find(|peer| peer.router.is_some() && peer.nodes.contains(&node))
+    }
+}
+
+fn advertised(object: &Object, spec: &calico::BgpConfigurationSpec) -> Vec<Advertised> {
+    type Of = fn(&Service) -> Vec<IpAddr>;
+    let each = spec.service_load_balancer_aggregation.as_deref() == Some("Disabled");
+    let lists: [(&str, &[calico::AdvertisedBlock], Of, bool); 3] = [
+        ("serviceClusterIPs", &spec.service_cluster_ips, |s| s.cluster_ips.clone(), true),
+        ("serviceExternalIPs", &spec.service_external_ips, |s| s.external_ips.clone(), true),
+        (
+            "serviceLoadBalancerIPs",
+            &spec.service_load_balancer_ips,
+            |s| s.ingress_ips.iter().map(|ingress| ingress.ip).collect(),
+            !each,
+        ),
+    ];
+    let mut found = Vec::new();
+    for (list, blocks, of, aggregate) in lists {
+        for (index, block) in blocks.iter().enumerate() {
+            if let Some(range) = crate::manifest::cidr(&block.cidr) {
+                let cite = object.cite(&format!("spec.{list}[{index}].cidr"));
+                found.push(Advertised { range: range.trunc(), cite, of, aggregate });
+            }
+        }
+    }
+    found
+}
+
+/// Whom a `BGPPeer` is for and whom it names. Selectors that can't be read name nobody.
+fn resolve(object: &Object, spec: &calico::BgpPeerSpec, nodes: &[Node]) -> Option<BgpPeer> {
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let selected = |text: &str| -> Option<BTreeSet<NodeId>> {
+        let selector: Selector = text.parse().ok()?;
+        let matching = nodes.iter().enumerate().filter(|(_, node)| selector.matches(&node.labels));
+        Some(matching.map(|(index, _)| NodeId(index)).collect())
+    };
+    let all = || (0..nodes.len()).map(NodeId).collect();
+    let own = match (given(&spec.node), given(&spec.node_selector)) {
+        (Some(name), _) => {
+            nodes.iter().position(|node| node.name == name).map(NodeId).into_iter().collect()
+        }
+        (None, Some(selector)) => selected(&selector)?,
+        (None, None) => all(),
+    };
+    let mut with = match given(&spec.peer_selector) {
+        Some(selector) => selected(&selector)?,
+        None => BTreeSet::new(),
+    };
+    let address = given(&spec.peer_ip).and_then(|text| {
+        let bare = text.strip_prefix('[').and_then(|rest| rest.split(']').next());
+        let bare = bare.or_else(|| text.split(':').next().filter(|ip| ip.contains('.')));
+        crate::manifest::ip(bare.unwrap_or(&text))
+    });
+    let node_with = |ip: IpAddr| {
+        nodes.iter().position(|node| node.addresses.iter().any(|own| own.addr() == ip)).map(NodeId)
+    };
+    let node = address.and_then(node_with);
+    with.extend(node);
+    Some(BgpPeer {
+        name: object.reference.name.clone(),
+        cite: object.cite(""),
+        nodes: own,
+        with,
+        router: address.filter(|_| node.is_none()),
+    })
+}
+
+/// What the routers outside learn of service addresses: what `BGPConfiguration` advertises, and
+/// every other load balancer's IP, which something outside must lead to the nodes. Under `Local`
+/// only nodes with ready endpoints announce an address, and the longer route wins. What the
+/// scenario's own routes say comes first.
+pub(super) fn announce(cluster: &mut Cluster) {
+    let every: Arc<[NodeId]> = (0..cluster.nodes.len()).map(NodeId).collect();
+    let advertising: Arc<[NodeId]> = every
+        .iter()
+        .copied()
+        .filter(|id| cluster.node(*id).is_some_and(|node| !node.labels.contains_key(EXCLUDED)))
+        .collect();
+    let told = |to: &IpNet| {
+        cluster.routes.iter().any(|route| route.to == *to)
+            || cluster.balancers.iter().any(|balancer| to.contains(&balancer.ip))
+    };
+    let mut found = Vec::new();
+    for advertised in &cluster.bgp.advertised {
+        if advertised.aggregate && !told(&advertised.range) {
+            let (via, cite) = (advertising.clone(), advertised.cite.clone());
+            found.push(OutsideRoute { to: advertised.range, via, cite });
+        }
+        for service in &cluster.services {
+            let local = service.external_traffic_policy.value == TrafficPolicy::Local;
+            if !local && advertised.aggregate {
+                continue;
+            }
+            let inside = |ip: &IpAddr| advertised.range.contains(ip);
+            for to in (advertised.of)(service).into_iter().filter(inside).map(IpNet::from) {
+                let via =
+                    if local { ready_nodes(service, &advertising) } else { advertising.clone() };
+                if !via.is_empty() && !told(&to) {
+                    found.push(OutsideRoute { to, via, cite: advertised.cite.clone() });
+                }
+            }
+        }
+    }
+    for service in &cluster.services {
+        let local = service.external_traffic_policy.value == TrafficPolicy::Local;
+        for ingress in service.ingress_ips.iter().filter(|ingress| !ingress.proxy) {
+            let leads = |route: &OutsideRoute| route.to.contains(&ingress.ip);
+            let to = IpNet::from(ingress.ip);
+            if told(&to) || cluster.routes.iter().chain(&found).any(leads) {
+                continue;
+            }
+            let via = if local { ready_nodes(service, &every) } else { every.clone() };
+            let cite =
+                Cite { field: "status.loadBalancer.ingress".to_owned(), ..service.cite.clone() };
+            if !via.is_empty() {
+                found.push(OutsideRoute { to, via, cite });
+            }
+        }
+    }
+    cluster.routes.extend(found);
+}
+
+/// Those of the nodes that have a ready endpoint of the service.
+fn ready_nodes(service: &Service, of: &[NodeId]) -> Arc<[NodeId]> {
+    let ready: BTreeSet<NodeId> = service
+        .ports
+        .iter()
+        .flat_map(|port| &port.endpoints)
+        .filter(|endpoint| endpoint.ready)
+        .filter_map(|endpoint| endpoint.node)
+        .collect();
+    of.iter().copied().filter(|node| ready.contains(node)).collect()
+}
