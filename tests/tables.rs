@@ -3,7 +3,8 @@
 //! One endpoint, on node2. Each cell is `P/A`: the source that the pod's ingress policy is asked
 //! about, and the source that the application gets; `-` for a policy that is not asked. `tunN` and
 //! `ethN` are nodeN's addresses, `own` is the sending pod's. `=` repeats the cell before.
-//! `timeout` is silence, `refused` an immediate error.
+//! `timeout` is silence, `refused` an immediate error, `no-route` silence because nobody knows the
+//! address.
 
 #![expect(
     clippy::format_push_string,
@@ -104,6 +105,225 @@ K6   client  svc@node2       cl/eth2    =          =
 K7   client  svc@node1       tun1/tun1  =          =
 ";
 
+/// externalTrafficPolicy Local without clusterCIDR: nothing tells that the pod is one. Row L5'.
+const LOCAL_NO_DETECTOR: &str = "
+row  from    to              iptables   ipvs       nftables
+L5'  bar1    node1:np        refused    own/own    timeout
+L5'  bar1    vip1            timeout    own/own    timeout
+";
+
+/// Pods' packets to another node's address keep their source. Row C8'.
+const UNTRANSLATED: &str = "
+row  from    to              iptables   ipvs       nftables   ebpf
+C8'  bar1    node2:np        own/eth2   =          =          own/own
+C7'  bar1    node3:np        tun3/tun3  =          =          own/own
+";
+const UNTRANSLATED_STRICT_TUNNEL: &str = "
+row  from    to              iptables   ipvs       nftables   ebpf
+C8'  bar1    node2:np        timeout    =          =          own/own
+";
+
+/// internalTrafficPolicy Local. Rows K8 and K9; the service has a node port.
+const INTERNAL_LOCAL: &str = "
+row  from    to              iptables   ipvs       nftables   ebpf
+K8   bar2    svc             own/own    =          =          =
+K8   tekton  svc             own/eth2   =          =          -/own
+K8   node2   svc             -/eth2     =          =          =
+K8   client  svc@node2       cl/eth2    =          =          cl/cl
+K9   bar1    svc             timeout    own/own    timeout    refused
+K9   node1   svc             timeout    tun1/tun1  timeout    refused
+";
+/// The same of a service that has only a ClusterIP.
+const INTERNAL_LOCAL_ONLY: &str = "
+row  from    to              iptables   ipvs       nftables   ebpf
+K9   bar1    svc             timeout    refused    timeout    refused
+";
+
+/// A service without endpoints. Rows K10, C15.
+const NO_ENDPOINTS: &str = "
+row  from    to              iptables   ipvs       nftables   ebpf
+K10  bar1    svc             refused    =          =          =
+K10  node1   svc             refused    =          =          =
+C15  client  node1:np        refused    =          =          =
+C15  client  vip1            refused    =          =          =
+C15  bar1    node1:np        refused    =          =          =
+C15  node1   node1:np        refused    =          =          =
+";
+/// The same, asked by pods whose egress policy denies everything.
+const NO_ENDPOINTS_NO_EGRESS: &str = "
+row  from    to              iptables   ipvs       nftables
+K10  bar1    svc             timeout    refused    refused
+C15  bar1    node1:np        timeout    refused    refused
+";
+
+/// The only endpoint is being deleted and still serves. Row L14.
+const TERMINATING: &str = "
+row  from    to              iptables   ipvs       nftables   ebpf
+L14  client  node2:np        cl/cl      =          =          refused
+L14  bar1    svc             own/own    =          =          refused
+";
+
+/// A port that the ClusterIP does not have. Row K11.
+const WRONG_PORT: &str = "
+row  from    to              iptables   ipvs       nftables   ebpf
+K11  bar1    svc:9999        no-route   refused    refused    no-route
+";
+
+/// Nodes and machines outside. Rows I7 to I9.
+const OUTSIDE: &str = "
+row  from    to              iptables   ipvs       nftables   ebpf
+I7   bar1    node2:10250     -/eth1     =          =          =
+I8   bar2    node2:10250     -/own      =          =          =
+I9   bar1    client:443      -/eth1     =          =          =
+";
+/// A client that is routed to another node than the pod's. Row I6.
+const ROUTED_PODS: &str = "
+row  from    to              iptables   ipvs       nftables
+I6   client  pod@node1       cl/cl      =          =
+";
+const ROUTED_PODS_TUNNEL: &str = "
+row  from    to              iptables   ipvs       nftables
+I6   client  pod@node1       timeout    =          =
+";
+
+/// The endpoint is a process of node2, as kube-apiserver is. Row I10.
+const HOST_NETWORK_ENDPOINT: &str = "
+row  from    to              iptables   ipvs       nftables   ebpf
+I10  bar1    svc             -/eth1     =          =          =
+I10  bar2    svc             -/own      =          =          =
+";
+
+/// The endpoint is a machine outside the cluster. Row I11.
+const OUTSIDE_ENDPOINT: &str = "
+row  from    to              iptables   ipvs       nftables   ebpf
+I11  bar1    svc             -/eth1     =          =          =
+";
+
+/// What `defaultEndpointToHostAction: Drop` does to pods that talk to their own node, and what not.
+const TO_OWN_NODE_DROP: &str = "
+row  from    to              iptables   ipvs       nftables   ebpf
+I8   bar2    node2:10250     timeout    =          =          =
+C6   bar2    node2:np        own/eth2   =          =          own/own
+";
+
+/// Node ports on a tunnel's address, and on loopback.
+const ODD_ADDRESSES: &str = "
+row  from    to              iptables   ipvs       nftables
+-    bar2    tun2:np         own/eth2   =          refused
+-    node1   localhost:np    tun1/tun1  refused    refused
+";
+
+#[test]
+fn pods_that_do_not_look_like_pods() {
+    compare(LOCAL_NO_DETECTOR, &World { policy: "Local", cluster_cidr: false, ..World::default() });
+}
+
+#[test]
+fn pods_whose_source_is_kept_on_the_way_to_nodes() {
+    const KEPT: Edit<'_> = ("natOutgoing: true", "natOutgoing: false");
+    const EXCLUDED: Edit<'_> =
+        ("bpfEnabled", "natOutgoingExclusions: IPPoolsAndHostIPs, bpfEnabled");
+    const LOOSE: Edit<'_> = ("spec:\n  clients", "spec:\n  hosts: {rpFilter: Loose}\n  clients");
+    for edit in [KEPT, EXCLUDED] {
+        let world = World { edits: vec![edit], ..World::default() };
+        compare(UNTRANSLATED_STRICT_TUNNEL, &world);
+        compare(UNTRANSLATED, &World { edits: vec![edit, LOOSE], ..World::default() });
+        let world = World { edits: vec![edit], encapsulation: "bgp", ..World::default() };
+        compare(&UNTRANSLATED.replace("tun", "eth"), &world);
+    }
+}
+
+#[test]
+fn internal_traffic_policy_local() {
+    const LOCAL: Edit<'_> = ("  selector:", "  internalTrafficPolicy: Local\n  selector:");
+    compare(INTERNAL_LOCAL, &World { edits: vec![LOCAL], ..World::default() });
+    let plain = vec![
+        LOCAL,
+        ("type: LoadBalancer", "type: ClusterIP"),
+        ("  externalTrafficPolicy: Cluster\n", ""),
+        (", nodePort: 31602", ""),
+        ("status: {loadBalancer: {ingress: [{ip: 203.0.113.11}, {ip: 203.0.113.12}]}}", ""),
+    ];
+    compare(INTERNAL_LOCAL_ONLY, &World { edits: plain, ..World::default() });
+}
+
+#[test]
+fn a_service_without_endpoints() {
+    const NONE: Edit<'_> = ("selector: {app: tekton}", "selector: {app: nobody}");
+    const DENY: Edit<'_> = (
+        "apiVersion: hopwise.dev/v1",
+        "apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: no-egress, namespace: bar}
+spec: {podSelector: {}, policyTypes: [Egress]}
+---
+apiVersion: hopwise.dev/v1",
+    );
+    compare(NO_ENDPOINTS, &World { edits: vec![NONE], ..World::default() });
+    compare(NO_ENDPOINTS_NO_EGRESS, &World { edits: vec![NONE, DENY], ..World::default() });
+}
+
+#[test]
+fn endpoints_that_are_being_deleted() {
+    const SLICE: Edit<'_> = (
+        "apiVersion: hopwise.dev/v1",
+        "apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: tekton-1, namespace: tekton, labels: {kubernetes.io/service-name: tekton}}
+addressType: IPv4
+ports: [{port: 9097}]
+endpoints:
+- addresses: [10.233.96.5]
+  nodeName: node2
+  conditions: {ready: false, serving: true, terminating: true}
+---
+apiVersion: hopwise.dev/v1",
+    );
+    compare(TERMINATING, &World { policy: "Local", edits: vec![SLICE], ..World::default() });
+}
+
+#[test]
+fn a_port_that_the_cluster_ip_does_not_have() {
+    // The routers do not know the service's addresses.
+    const ELSEWHERE: Edit<'_> = ("  - {to: 10.233.20.0/24, via: node1}\n", "");
+    compare(WRONG_PORT, &World { edits: vec![ELSEWHERE], ..World::default() });
+}
+
+#[test]
+fn nodes_and_machines_outside() {
+    compare(OUTSIDE, &World::default());
+    compare(OUTSIDE, &World { encapsulation: "bgp", ..World::default() });
+    compare(ROUTED_PODS, &World { encapsulation: "bgp", ..World::default() });
+    compare(ROUTED_PODS_TUNNEL, &World::default());
+    let action = ("bpfEnabled", "defaultEndpointToHostAction: Drop, bpfEnabled");
+    compare(TO_OWN_NODE_DROP, &World { edits: vec![action], ..World::default() });
+}
+
+#[test]
+fn endpoints_that_are_no_pods() {
+    let endpoint = |ip: &str| {
+        format!(
+            "apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: tekton-1, namespace: tekton, labels: {{kubernetes.io/service-name: tekton}}}}
+addressType: IPv4
+ports: [{{port: 10250}}]
+endpoints: [{{addresses: [{ip}]}}]
+---
+apiVersion: hopwise.dev/v1"
+        )
+    };
+    let (node, outside) = (endpoint("192.168.1.12"), endpoint("192.168.1.99"));
+    let at = "apiVersion: hopwise.dev/v1";
+    compare(HOST_NETWORK_ENDPOINT, &World { edits: vec![(at, &node)], ..World::default() });
+    compare(OUTSIDE_ENDPOINT, &World { edits: vec![(at, &outside)], ..World::default() });
+}
+
+#[test]
+fn node_ports_on_other_addresses_of_the_node() {
+    compare(ODD_ADDRESSES, &World::default());
+}
+
 #[test]
 fn external_traffic_policy_cluster() {
     compare(CLUSTER, &World { policy: "Cluster", ..World::default() });
@@ -144,21 +364,31 @@ fn vxlan_is_as_ipip() {
     compare(INSIDE, &World { encapsulation: "vxlan", ..World::default() });
 }
 
-struct World {
+/// What to write in the place of what.
+type Edit<'a> = (&'a str, &'a str);
+
+struct World<'a> {
     policy: &'static str,
     encapsulation: &'static str,
     cluster_cidr: bool,
     masquerade_all: bool,
+    edits: Vec<Edit<'a>>,
 }
 
-impl Default for World {
+impl Default for World<'_> {
     fn default() -> Self {
-        Self { policy: "Cluster", encapsulation: "ipip", cluster_cidr: true, masquerade_all: false }
+        Self {
+            policy: "Cluster",
+            encapsulation: "ipip",
+            cluster_cidr: true,
+            masquerade_all: false,
+            edits: Vec::new(),
+        }
     }
 }
 
 /// Compares every cell, and reports all that differ.
-fn compare(table: &str, world: &World) {
+fn compare(table: &str, world: &World<'_>) {
     let mut lines = table.lines().filter(|line| !line.trim().is_empty());
     let modes: Vec<&str> = lines.next().unwrap().split_whitespace().skip(3).collect();
     let clusters: Vec<(&str, Vec<Cluster>)> = modes
@@ -201,6 +431,11 @@ fn ask(cluster: &Cluster, from: &str, to: &str) -> String {
         "pod" => "pod/tekton/tekton:9097".to_owned(),
         "vip1" => "ip/203.0.113.11:9097".to_owned(),
         "vip2" => "ip/203.0.113.12:9097".to_owned(),
+        "svc:9999" => "ip/10.233.20.20:9999".to_owned(),
+        "tun2:np" => "ip/10.233.96.0:31602".to_owned(),
+        "localhost:np" => "ip/127.0.0.1:31602".to_owned(),
+        "client:443" => "ip/192.168.1.99:443".to_owned(),
+        "node2:10250" => "node/node2:10250".to_owned(),
         other => match (other.strip_suffix(":np"), other.strip_prefix("lb>")) {
             (Some(node), _) => format!("nodePort/{node}:31602"),
             (_, Some(node)) => format!("loadBalancer/tekton/tekton:9097@lb/{node}"),
@@ -215,6 +450,7 @@ fn ask(cluster: &Cluster, from: &str, to: &str) -> String {
     match outcome.verdict {
         Verdict::Dropped => "timeout".to_owned(),
         Verdict::Rejected => "refused".to_owned(),
+        Verdict::Unroutable => "no-route".to_owned(),
         Verdict::Delivered => {
             let asked = outcome.steps.iter().find(|step| {
                 step.rule == Rule::IngressGate
@@ -223,7 +459,7 @@ fn ask(cluster: &Cluster, from: &str, to: &str) -> String {
             let asked = asked.map_or_else(|| "-".to_owned(), |step| name(step.before.source));
             format!("{asked}/{}", name(outcome.source_seen_by_app.unwrap()))
         }
-        other => format!("{other:?}: {:?}", outcome.cause.as_ref().map(|cause| &cause.message)),
+        Verdict::Mixed => "mixed".to_owned(),
     }
 }
 
@@ -249,7 +485,7 @@ fn name(address: IpAddr) -> String {
     found.map_or_else(|| address.to_string(), |(_, name)| (*name).to_owned())
 }
 
-fn text(mode: &str, world: &World, entry: &str) -> String {
+fn text(mode: &str, world: &World<'_>, entry: &str) -> String {
     let (ipip, vxlan) = match world.encapsulation {
         "ipip" => ("Always", "Never"),
         "vxlan" => ("Never", "Always"),
@@ -332,5 +568,10 @@ spec:
   - {{to: 10.233.96.0/26, via: {entry}}}
 "
     );
+    for (from, to) in &world.edits {
+        let from = from.replace("via: node1", &format!("via: {entry}"));
+        assert!(text.contains(&from), "{from}");
+        text = text.replace(&from, to);
+    }
     text
 }

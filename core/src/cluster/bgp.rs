@@ -219,8 +219,7 @@ pub(super) fn announce(cluster: &mut Cluster) {
                 continue;
             }
             let via = if local { ready_nodes(service, &every) } else { every.clone() };
-            let cite =
-                Cite { field: "status.loadBalancer.ingress".to_owned(), ..service.cite.clone() };
+            let cite = service.field("status.loadBalancer.ingress");
             if !via.is_empty() {
                 found.push(OutsideRoute { to, via, cite });
             }

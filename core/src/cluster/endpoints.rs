@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::pods::protocol;
 use super::{Cluster, Endpoint, Labels, NodeId, Pod, PodId, ServicePort, services};
-use crate::manifest::kubernetes::{EndpointPort, EndpointSlice, Endpoints};
+use crate::manifest::kubernetes::{EndpointHints, EndpointPort, EndpointSlice, Endpoints, Hint};
 use crate::manifest::{Kind, Object};
 
 /// The label that names an `EndpointSlice`'s service.
@@ -113,6 +113,7 @@ fn from_pod(
             serving: pod.ready || publish_not_ready,
             terminating: pod.terminating,
             zones: Vec::new(),
+            nodes: Vec::new(),
         });
     }
 }
@@ -139,8 +140,11 @@ fn from_slice(
         let conditions = &endpoint.conditions;
         let ready = conditions.ready.unwrap_or(true);
         let node = endpoint.node_name.as_deref().and_then(|name| nodes.get(name).copied());
-        let hints = endpoint.hints.iter().flat_map(|hints| &hints.for_zones);
-        let zones: Vec<String> = hints.map(|hint| hint.name.clone()).collect();
+        let hints = |of: fn(&EndpointHints) -> &Vec<Hint>| -> Vec<String> {
+            let hints = endpoint.hints.iter().flat_map(of);
+            hints.map(|hint| hint.name.clone()).collect()
+        };
+        let (zones, hosts) = (hints(|hints| &hints.for_zones), hints(|hints| &hints.for_nodes));
         for ip in endpoint.addresses.iter().filter_map(|ip| ip.parse().ok()) {
             endpoints.push(Endpoint {
                 node: node.or_else(|| node_of(cluster, ip)),
@@ -148,6 +152,7 @@ fn from_slice(
                 serving: conditions.serving.unwrap_or(ready),
                 terminating: conditions.terminating.unwrap_or(false),
                 zones: zones.clone(),
+                nodes: hosts.clone(),
                 ..at(cluster, ip, number)
             });
         }
@@ -206,5 +211,6 @@ fn at(cluster: &Cluster, ip: IpAddr, port: u16) -> Endpoint {
         serving: true,
         terminating: false,
         zones: Vec::new(),
+        nodes: Vec::new(),
     }
 }

@@ -233,6 +233,8 @@ pub struct Service {
     pub name: String,
     /// Where it stands.
     pub cite: Cite,
+    /// Where its fields stand that have no setting of their own, by path.
+    pub fields: BTreeMap<&'static str, Cite>,
     /// `spec.type`.
     pub kind: ServiceKind,
     /// `spec.clusterIPs`; empty for headless services.
@@ -255,10 +257,20 @@ pub struct Service {
     pub internal_traffic_policy: Setting<TrafficPolicy>,
     /// `spec.loadBalancerSourceRanges`.
     pub source_ranges: Vec<IpNet>,
-    /// `spec.sessionAffinity: ClientIP`.
-    pub session_affinity: bool,
+    /// `spec.sessionAffinity: ClientIP`: for how many seconds.
+    pub session_affinity: Option<u32>,
     /// `spec.healthCheckNodePort`.
     pub health_check_node_port: Option<u16>,
+}
+
+impl Service {
+    /// Where a field stands; the object, if the text does not write it.
+    pub fn field(&self, path: &'static str) -> Cite {
+        self.fields
+            .get(path)
+            .cloned()
+            .unwrap_or_else(|| Cite { field: path.to_owned(), ..self.cite.clone() })
+    }
 }
 
 /// `spec.type`.
@@ -328,6 +340,8 @@ pub struct Endpoint {
     pub terminating: bool,
     /// `hints.forZones`.
     pub zones: Vec<String>,
+    /// `hints.forNodes`.
+    pub nodes: Vec<String>,
 }
 
 /// Calico's `IPPool`.

@@ -15,6 +15,19 @@ const ASSUMED_CLUSTER_IPS: [u8; 4] = [10, 233, 5, 155];
 /// The first of kube-apiserver's node ports.
 const FIRST_NODE_PORT: u16 = 30080;
 
+/// Kubernetes' default of `sessionAffinityConfig.clientIP.timeoutSeconds`.
+const AFFINITY_SECONDS: u32 = 10_800;
+
+/// Fields that verdicts cite.
+const CITED: [&str; 6] = [
+    "spec.loadBalancerSourceRanges",
+    "spec.sessionAffinity",
+    "spec.ports",
+    "spec.healthCheckNodePort",
+    "spec.selector",
+    "status.loadBalancer.ingress",
+];
+
 /// A service and what makes its endpoints.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
@@ -98,6 +111,7 @@ fn read(object: &Object, service: &crate::manifest::kubernetes::Service) -> Draf
             namespace: object.reference.namespace.clone(),
             name: object.reference.name.clone(),
             cite: object.cite(""),
+            fields: CITED.iter().map(|path| (*path, object.cite(path))).collect(),
             kind,
             cluster_ip_origin: Origin::Written(object.cite(path)),
             cluster_ips,
@@ -119,9 +133,16 @@ fn read(object: &Object, service: &crate::manifest::kubernetes::Service) -> Draf
                 .iter()
                 .filter_map(|range| range.trim().parse::<IpNet>().ok())
                 .collect(),
-            session_affinity: spec.session_affinity.as_deref() == Some("ClientIP"),
+            session_affinity: (spec.session_affinity.as_deref() == Some("ClientIP")).then(|| {
+                let config = spec.session_affinity_config.as_ref();
+                let seconds = config.and_then(|config| config.client_ip.timeout_seconds);
+                seconds.and_then(|seconds| u32::try_from(seconds).ok()).unwrap_or(AFFINITY_SECONDS)
+            }),
+            // Only a balancer asks, and only under Local (`NeedsHealthCheck`).
             health_check_node_port: spec
                 .health_check_node_port
+                .filter(|_| kind == ServiceKind::LoadBalancer)
+                .filter(|_| spec.external_traffic_policy.as_deref() == Some("Local"))
                 .and_then(|port| u16::try_from(port).ok())
                 .filter(|port| *port != 0),
         },

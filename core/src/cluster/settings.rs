@@ -24,6 +24,8 @@ pub struct Proxy {
     pub node_port_addresses: Setting<NodePortAddresses>,
     /// `iptables.localhostNodePorts`.
     pub localhost_node_ports: Setting<bool>,
+    /// `ipvs.scheduler`.
+    pub ipvs_scheduler: Setting<String>,
 }
 
 /// Who turns service addresses into endpoints.
@@ -153,6 +155,7 @@ impl Default for Proxy {
             masquerade_all: default(false, "kube-proxy's default"),
             node_port_addresses: default(NodePortAddresses::All, "kube-proxy's default"),
             localhost_node_ports: default(true, "kube-proxy's default"),
+            ipvs_scheduler: default("rr".to_owned(), "kube-proxy's default"),
         }
     }
 }
@@ -279,6 +282,9 @@ fn configure(proxy: &mut Proxy, object: &Object, config: &KubeProxyConfiguration
         "iptables.localhostNodePorts",
         proxy.localhost_node_ports.clone(),
     );
+    let scheduler = config.ipvs.scheduler.clone().filter(|name| !name.is_empty());
+    proxy.ipvs_scheduler =
+        either(scheduler, object, "ipvs.scheduler", proxy.ipvs_scheduler.clone());
     let addresses = &config.node_port_addresses;
     proxy.node_port_addresses = if addresses.is_empty() {
         if nftables {

@@ -2,10 +2,10 @@
 
 use super::flow::address_and_port;
 use super::node::Passage;
-use super::proxy::{Frontend, Refusal, endpoint_rules};
+use super::proxy::{Frontend, Picked, Refusal};
 use super::step::{Hook, Packet, Rule, Verdict};
 use super::walk::{End, Failure, Walk};
-use crate::cluster::ProxyMode;
+use crate::cluster::{Endpoint, NodeId, ProxyMode};
 use crate::policy::Evidence;
 
 impl<'a> Walk<'a> {
@@ -38,10 +38,16 @@ impl<'a> Walk<'a> {
         )];
         evidence.append(&mut passage.nat.evidence);
         evidence.extend(passage.mark.clone());
+        evidence.extend(self.endpoint_evidence(passage.node, &frontend, endpoint, endpoints.len()));
         let mut rules = std::mem::take(&mut passage.nat.rules);
-        if self.cluster.proxy.mode.value == ProxyMode::Iptables {
-            rules.extend(endpoint_rules(&frontend, endpoint, endpoints.len(), hairpin));
-        }
+        let local = passage.nat.local;
+        rules.extend(self.proxy().endpoint_rules(&Picked {
+            frontend: &frontend,
+            endpoints: &endpoints,
+            chosen,
+            local,
+            hairpin,
+        }));
         let on = self.node_name(passage.node);
         let see = self.see_dnat(&packet, &rules);
         self.step((self.node_machine(passage.node), hook), Rule::Dnat, &packet, &after, summary)
@@ -49,6 +55,33 @@ impl<'a> Walk<'a> {
             .with_rules(rules)
             .see(&on, see);
         after
+    }
+
+    /// What is special about how the endpoint was picked.
+    pub(super) fn endpoint_evidence(
+        &self,
+        node: NodeId,
+        frontend: &Frontend<'_>,
+        endpoint: &Endpoint,
+        of: usize,
+    ) -> Vec<Evidence> {
+        let mut found = Vec::new();
+        if let Some(seconds) = frontend.service.session_affinity.filter(|_| of > 1) {
+            found.push(Evidence::of(
+                frontend.service.field("spec.sessionAffinity"),
+                &format!(
+                    "ClientIP: {} sends further connections from the same address, as it sees it before any masquerade, to the same endpoint for {seconds} seconds; these are the ways of a first one",
+                    self.node_name(node)
+                ),
+            ));
+        }
+        if endpoint.terminating {
+            found.push(Evidence::of(
+                frontend.service.cite.clone(),
+                "no endpoint is ready, so one is used that is being deleted but still serves",
+            ));
+        }
+        found
     }
 
     pub(super) fn dnat_summary(
@@ -79,6 +112,7 @@ impl<'a> Walk<'a> {
 
     /// The command that shows the service's rules.
     pub(super) fn see_dnat(&self, packet: &Packet, rules: &[String]) -> String {
+        let v4 = packet.destination.is_ipv4();
         match self.cluster.proxy.mode.value {
             ProxyMode::Ipvs => {
                 let flag = match packet.protocol {
@@ -88,19 +122,35 @@ impl<'a> Walk<'a> {
                 };
                 format!("ipvsadm -Ln {flag} {}", packet.to())
             }
-            ProxyMode::Nftables => "nft list table ip kube-proxy".to_owned(),
+            ProxyMode::Nftables => {
+                let family = if v4 { "ip" } else { "ip6" };
+                let mut chains: Vec<&str> = rules
+                    .iter()
+                    .filter_map(|rule| rule.strip_prefix("chain ")?.split_whitespace().next())
+                    .collect();
+                chains.dedup();
+                let lists: Vec<String> = chains
+                    .iter()
+                    .map(|chain| format!("nft list chain {family} kube-proxy '{chain}'"))
+                    .collect();
+                if lists.is_empty() {
+                    format!("nft list table {family} kube-proxy")
+                } else {
+                    lists.join("; ")
+                }
+            }
             ProxyMode::Iptables | ProxyMode::Ebpf => {
-                let chains: Vec<&str> = rules
+                let save = if v4 { "iptables-save" } else { "ip6tables-save" };
+                let mut chains: Vec<&str> = rules
                     .iter()
                     .filter_map(|rule| rule.split_whitespace().nth(1))
                     .filter(|chain| chain.len() > 20)
                     .collect();
-                let mut chains: Vec<&str> = chains;
                 chains.dedup();
                 if chains.is_empty() {
-                    "iptables-save -t nat | grep KUBE-".to_owned()
+                    format!("{save} -t nat | grep KUBE-")
                 } else {
-                    format!("iptables-save -t nat | grep -E '{}'", chains.join("|"))
+                    format!("{save} -t nat | grep -E '{}'", chains.join("|"))
                 }
             }
         }
@@ -118,8 +168,12 @@ impl<'a> Walk<'a> {
         let on = self.node_name(passage.node);
         let see = match self.cluster.proxy.mode.value {
             ProxyMode::Ipvs => "ipvsadm -Ln".to_owned(),
-            ProxyMode::Nftables => "nft list table ip kube-proxy".to_owned(),
-            _ => "iptables-save -t filter | grep KUBE-".to_owned(),
+            ProxyMode::Nftables if packet.destination.is_ipv4() => {
+                "nft list table ip kube-proxy".to_owned()
+            }
+            ProxyMode::Nftables => "nft list table ip6 kube-proxy".to_owned(),
+            _ if packet.destination.is_ipv4() => "iptables-save -t filter | grep KUBE-".to_owned(),
+            _ => "ip6tables-save -t filter | grep KUBE-".to_owned(),
         };
         let at = (self.node_machine(passage.node), hook);
         self.track(at.0.clone(), &passage.original, packet);

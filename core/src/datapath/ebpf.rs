@@ -12,7 +12,7 @@ use super::proxy::{Frontend, FrontendKind, Usable, frontend_where, usable};
 use super::route::{Device, Route, is_host_address, masquerade_source, route};
 use super::step::{Cause, CauseKind, Encapsulation, Hook, Outer, Packet, Rule, Verdict};
 use super::walk::{End, Failure, Walk};
-use crate::cluster::{Endpoint, EndpointToHost, NodeId, PodId};
+use crate::cluster::{ConnectTime, Endpoint, EndpointToHost, NodeId, PodId};
 use crate::policy::{Direction, Evidence};
 
 /// Why nothing here is certain.
@@ -56,8 +56,8 @@ impl<'a> Walk<'a> {
                     self.picked = Some(chosen);
                     return self.ebpf_forward(node, at, &packet, &frontend, endpoint);
                 }
-                let of = endpoints.len();
-                let after = self.ebpf_dnat(node, Hook::Device, &packet, &frontend, endpoint, of);
+                let after =
+                    self.ebpf_dnat(node, Hook::Device, &packet, &frontend, endpoint, &endpoints);
                 self.ebpf_route(node, &packet, after, None)
             }
         }
@@ -72,14 +72,8 @@ impl<'a> Walk<'a> {
                 let Some(endpoint) = self.ebpf_pick(&endpoints) else {
                     return self.ebpf_refuse(node, &packet, &frontend, Hook::Socket);
                 };
-                let after = self.ebpf_dnat(
-                    node,
-                    Hook::Socket,
-                    &packet,
-                    &frontend,
-                    endpoint,
-                    endpoints.len(),
-                );
+                let after =
+                    self.ebpf_dnat(node, Hook::Socket, &packet, &frontend, endpoint, &endpoints);
                 // The socket call is rewritten, so the route to the endpoint gives the source.
                 let found = route(self.cluster, node, after.destination);
                 let source = masquerade_source(self.cluster, node, &found, after.destination);
@@ -90,7 +84,7 @@ impl<'a> Walk<'a> {
     }
 
     fn ebpf_from_pod(&mut self, node: NodeId, pod: PodId, packet: &Packet) -> End {
-        let connect_time = packet.protocol == Protocol::Tcp;
+        let connect_time = self.connect_time(packet);
         let hook = if connect_time { Hook::Socket } else { Hook::Device };
         let after = match self.balance_from_inside(node, packet) {
             Balanced::Plain => packet.clone(),
@@ -99,7 +93,7 @@ impl<'a> Walk<'a> {
                 let Some(endpoint) = self.ebpf_pick(&endpoints) else {
                     return self.ebpf_refuse(node, packet, &frontend, hook);
                 };
-                self.ebpf_dnat(node, hook, packet, &frontend, endpoint, endpoints.len())
+                self.ebpf_dnat(node, hook, packet, &frontend, endpoint, &endpoints)
             }
         };
         if connect_time && after.destination == packet.source {
@@ -108,6 +102,15 @@ impl<'a> Walk<'a> {
             return End::Pod(pod, after);
         }
         self.ebpf_route(node, packet, after, Some(pod))
+    }
+
+    /// Whether the socket call is rewritten, rather than the packet.
+    fn connect_time(&self, packet: &Packet) -> bool {
+        match self.cluster.felix.connect_time.value {
+            ConnectTime::Tcp => packet.protocol == Protocol::Tcp,
+            ConnectTime::Enabled => true,
+            ConnectTime::Disabled => false,
+        }
     }
 
     fn ebpf_pick(&mut self, endpoints: &[&'a Endpoint]) -> Option<&'a Endpoint> {
@@ -167,7 +170,7 @@ impl<'a> Walk<'a> {
         packet: &Packet,
         frontend: &Frontend<'_>,
         endpoint: &Endpoint,
-        of: usize,
+        of: &[&Endpoint],
     ) -> Packet {
         let after = packet.with_destination(endpoint.ip, endpoint.port);
         let name = match endpoint.pod {
@@ -187,13 +190,14 @@ impl<'a> Walk<'a> {
             frontend.service.name,
             packet.source
         );
-        let rules = nat_dump(frontend, packet, of, endpoint);
-        let evidence = self.ebpf_evidence(frontend);
+        let rules = nat_dump(node, packet, of);
+        let picked = self.endpoint_evidence(node, frontend, endpoint, of.len());
+        let evidence = self.ebpf_evidence(frontend).into_iter().chain(picked);
         let on = self.node_name(node);
         self.step((self.node_machine(node), hook), Rule::Dnat, packet, &after, summary)
             .because(evidence)
             .with_rules(rules)
-            .see(&on, "calico-node -bpf nat dump".to_owned())
+            .see(&on, nat_dump_command(packet))
             .uncertain = Some(UNMEASURED.to_owned());
         after
     }
@@ -339,8 +343,7 @@ impl<'a> Walk<'a> {
         {
             return None;
         }
-        let mut cite = frontend.service.cite.clone();
-        "spec.loadBalancerSourceRanges".clone_into(&mut cite.field);
+        let cite = frontend.service.field("spec.loadBalancerSourceRanges");
         let message = format!(
             "{} is in none of the loadBalancerSourceRanges of {}, so eBPF drops it",
             packet.source, frontend.service.cite.object
@@ -354,7 +357,7 @@ impl<'a> Walk<'a> {
             message.clone(),
         )
         .because([Evidence::of(cite.clone(), &message)])
-        .see(&on, "calico-node -bpf nat dump".to_owned())
+        .see(&on, nat_dump_command(packet))
         .uncertain = Some(UNMEASURED.to_owned());
         let cause = Cause { kind: CauseKind::SourceRange, cite: Some(cite), message };
         Some(End::caused(Verdict::Dropped, cause))
@@ -374,7 +377,8 @@ impl<'a> Walk<'a> {
             let evidence = frontend.policy_evidence("only ready endpoints on this node are used");
             (CauseKind::NoLocalEndpoints, evidence)
         } else {
-            let evidence = Evidence::of(frontend.service.cite.clone(), "no ready endpoints");
+            let evidence =
+                Evidence::of(frontend.service.field("spec.selector"), "no ready endpoints");
             (CauseKind::NoEndpoints, evidence)
         };
         let how = match hook {
@@ -390,7 +394,7 @@ impl<'a> Walk<'a> {
         self.track(machine.clone(), packet, packet);
         self.step((machine, hook), Rule::NoEndpoints, packet, packet, message.clone())
             .because([evidence])
-            .see(&on, "calico-node -bpf nat dump".to_owned())
+            .see(&on, nat_dump_command(packet))
             .uncertain = Some(UNMEASURED.to_owned());
         End::Failed(Failure {
             verdict: Verdict::Rejected,
@@ -430,25 +434,28 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The entry that `calico-node -bpf nat dump` prints.
-fn nat_dump(
-    frontend: &Frontend<'_>,
-    packet: &Packet,
-    of: usize,
-    endpoint: &Endpoint,
-) -> Vec<String> {
+fn nat_dump_command(packet: &Packet) -> String {
+    let six = if packet.destination.is_ipv4() { "" } else { " --ipv6" };
+    format!("calico-node -bpf nat dump{six}")
+}
+
+/// The entry that `calico-node -bpf nat dump` prints (`felix/cmd/calico-bpf/commands/nat.go`); its
+/// id is another on every node.
+fn nat_dump(node: NodeId, packet: &Packet, endpoints: &[&Endpoint]) -> Vec<String> {
     let protocol = match packet.protocol {
         Protocol::Tcp => 6,
         Protocol::Udp => 17,
         Protocol::Sctp => 132,
     };
-    let local = usize::from(frontend.local());
-    vec![
-        format!(
-            "{} port {} proto {protocol} … count {of} local {local}",
-            packet.destination,
-            packet.destination_port.unwrap_or(0)
-        ),
-        format!("\t{}", address_and_port(endpoint.ip, Some(endpoint.port))),
-    ]
+    let local = endpoints.iter().filter(|endpoint| endpoint.node == Some(node)).count();
+    let entry = format!(
+        "{} port {} proto {protocol} id N count {} local {local}",
+        packet.destination,
+        packet.destination_port.unwrap_or(0),
+        endpoints.len()
+    );
+    let backends = endpoints.iter().enumerate().map(|(index, endpoint)| {
+        format!("\tN:{index}\t {}", address_and_port(endpoint.ip, Some(endpoint.port)))
+    });
+    std::iter::once(entry).chain(backends).collect()
 }

@@ -5,7 +5,7 @@ use super::proxy::{self, Nat, Place, ServiceProxy};
 use super::route::{Device, Route, is_host_address, is_local_address, route};
 use super::step::{Cause, CauseKind, Encapsulation, Hook, Machine, Packet, Rule, Verdict};
 use super::walk::{End, Failure, Walk};
-use crate::cluster::{NodeId, PodId, ProxyMode};
+use crate::cluster::{NodeId, PodId, ProxyMode, Service};
 use crate::policy::{Direction, Evidence};
 
 /// A packet on its way through one node.
@@ -311,9 +311,10 @@ impl<'a> Walk<'a> {
     pub(super) fn local_socket(&mut self, node: NodeId, packet: Packet) -> End {
         let at = (self.node_machine(node), Hook::Socket);
         let on = self.node_name(node);
-        if self.listens(node, &packet) {
-            let summary = format!("a process on {on} listens on {}", packet.to());
+        if let Some((who, evidence)) = self.listener(node, &packet) {
+            let summary = format!("{who} on {on} listens on {}", packet.to());
             self.step(at, Rule::DeliverToHost, &packet, &packet, summary)
+                .because(evidence)
                 .see(&on, format!("ss -lnp 'sport = {}'", packet.destination_port.unwrap_or(0)));
             return End::Host(node, packet);
         }
@@ -328,21 +329,46 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// Whether a process of the node listens: the kubelet on TCP 10250, and hostNetwork pods.
-    fn listens(&self, node: NodeId, packet: &Packet) -> bool {
-        let kubelet = packet.protocol == super::Protocol::Tcp
-            && packet.destination_port == Some(10250)
-            && !packet.destination.is_loopback();
-        kubelet
-            || self.cluster.pods.iter().any(|pod| {
-                pod.node == node
-                    && pod.host_network
-                    && !pod.finished
-                    && pod.ports.iter().any(|port| {
-                        port.protocol == packet.protocol
-                            && Some(port.port) == packet.destination_port
-                    })
-            })
+    /// The process of the node that listens: the kubelet on TCP 10250, hostNetwork pods, and
+    /// kube-proxy for health checks (`pkg/proxy/healthcheck/service_health.go`).
+    fn listener(&self, node: NodeId, packet: &Packet) -> Option<(String, Option<Evidence>)> {
+        let port = packet.destination_port?;
+        let tcp = packet.protocol == super::Protocol::Tcp;
+        let pod = self.cluster.pods.iter().find(|pod| {
+            pod.node == node
+                && pod.host_network
+                && !pod.finished
+                && pod
+                    .ports
+                    .iter()
+                    .any(|known| known.protocol == packet.protocol && known.port == port)
+        });
+        if let Some(pod) = pod {
+            let who = format!("pod/{}/{} (hostNetwork)", pod.namespace, pod.name);
+            return Some((who, None));
+        }
+        if tcp && port == 10250 && !packet.destination.is_loopback() {
+            return Some(("the kubelet".to_owned(), None));
+        }
+        let checked = |service: &&Service| service.health_check_node_port == Some(port);
+        let service = self.cluster.services.iter().filter(|_| tcp).find(checked)?;
+        let mut ready: Vec<_> = service
+            .ports
+            .iter()
+            .flat_map(|port| &port.endpoints)
+            .filter(|endpoint| endpoint.ready && endpoint.node == Some(node))
+            .map(|endpoint| endpoint.ip)
+            .collect();
+        ready.sort_unstable();
+        ready.dedup();
+        let code = if ready.is_empty() { 503 } else { 200 };
+        let who = format!(
+            "kube-proxy, which answers the health check of {} with {code}, because {} ready endpoints are on the node,",
+            service.cite.object,
+            ready.len()
+        );
+        let cite = service.field("spec.healthCheckNodePort");
+        Some((who, Some(Evidence::of(cite, "kube-proxy answers health checks on this port"))))
     }
 }
 

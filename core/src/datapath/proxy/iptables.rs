@@ -1,10 +1,13 @@
 //! kube-proxy in iptables mode (`pkg/proxy/iptables/proxier.go syncProxyRules`).
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
 use super::{
-    Detected, Frontend, FrontendKind, Nat, Place, Refusal, ServiceProxy, cluster_ip_mark, detect,
-    frontend, frontend_where, names, usable,
+    Detected, Frontend, FrontendKind, Nat, Picked, Place, Refusal, ServiceProxy, cluster_ip_mark,
+    detect, frontend, frontend_where, names, usable,
 };
-use crate::cluster::Endpoint;
 use crate::datapath::flow::address_and_port;
 use crate::datapath::route::is_local_address;
 use crate::datapath::step::{Cause, CauseKind, Hook, Packet, Rule};
@@ -35,6 +38,10 @@ impl ServiceProxy for Iptables {
         hooked.then_some(refusal.0)
     }
 
+    fn endpoint_rules(&self, picked: &Picked<'_>) -> Vec<String> {
+        endpoint_rules(picked)
+    }
+
     fn masquerade_rule(&self) -> &'static str {
         "-A KUBE-POSTROUTING -m comment --comment \"kubernetes service traffic requiring SNAT\" -j MASQUERADE --random-fully"
     }
@@ -46,17 +53,21 @@ pub(super) fn choose<'a>(place: Place<'a>, packet: &Packet) -> Nat<'a> {
     let Some(frontend) = frontend(place.cluster, place.node, packet) else { return nat };
     nat.frontend = Some(frontend);
     let usable = usable(place.cluster, place.node, frontend.port, packet.destination.is_ipv4());
+    let hint = usable.hint.map(|hint| Evidence::of(frontend.service.cite.clone(), &hint));
     if source_refused(place, &frontend, packet) {
         return nat;
     }
     if frontend.kind == FrontendKind::ClusterIp {
-        nat.endpoints = if frontend.local() { usable.local } else { usable.cluster };
+        nat.local = frontend.local();
+        nat.endpoints = if nat.local { usable.local } else { usable.cluster };
+        nat.evidence.extend(hint.filter(|_| !nat.local));
         if !nat.endpoints.is_empty() {
             nat.mark = cluster_ip_mark(place, packet.source);
         }
         return nat;
     }
     if !frontend.local() {
+        nat.evidence.extend(hint);
         nat.endpoints = usable.cluster;
         if !nat.endpoints.is_empty() {
             nat.mark = Some(frontend.policy_evidence(
@@ -82,6 +93,7 @@ pub(super) fn choose<'a>(place: Place<'a>, packet: &Packet) -> Nat<'a> {
         nat.evidence.push(frontend.policy_evidence(
             "under Local, only endpoints on this node are used, and the source is kept",
         ));
+        nat.local = true;
         nat.endpoints = usable.local;
     }
     nat
@@ -114,8 +126,7 @@ pub(super) fn refuse(
     let kind = frontend.kind;
     let address = address_and_port(packet.destination, packet.destination_port);
     if source_refused(place, frontend, packet) {
-        let mut cite = frontend.service.cite.clone();
-        "spec.loadBalancerSourceRanges".clone_into(&mut cite.field);
+        let cite = frontend.service.field("spec.loadBalancerSourceRanges");
         let message = format!(
             "{} is in none of the loadBalancerSourceRanges of {service}, so kube-proxy drops what it sends to {address}",
             packet.source
@@ -126,8 +137,8 @@ pub(super) fn refuse(
                 evidence: vec![Evidence::of(cite.clone(), &message)],
                 cause: Cause { kind: CauseKind::SourceRange, cite: Some(cite), message },
                 rules: vec![format!(
-                    "-A KUBE-PROXY-FIREWALL -d {}/32 -p {} -m comment --comment \"{} traffic not accepted by {}\" -m tcp --dport {} -j DROP",
-                    packet.destination,
+                    "-A KUBE-PROXY-FIREWALL -d {} -p {} -m comment --comment \"{} traffic not accepted by {}\" -m tcp --dport {} -j DROP",
+                    host(packet.destination),
                     names::protocol(packet.protocol),
                     names::service_port(frontend),
                     names::service_chain("KUBE-FW-", frontend),
@@ -138,7 +149,7 @@ pub(super) fn refuse(
         ));
     }
     if !usable.any {
-        let cite = frontend.service.cite.clone();
+        let cite = frontend.service.field("spec.selector");
         let message = format!("{service} has no endpoints, so kube-proxy rejects {address}");
         return Some((
             Refusal {
@@ -149,7 +160,11 @@ pub(super) fn refuse(
                     frontend,
                     packet,
                     "has no endpoints",
-                    "REJECT --reject-with icmp-port-unreachable",
+                    if packet.destination.is_ipv4() {
+                        "REJECT --reject-with icmp-port-unreachable"
+                    } else {
+                        "REJECT --reject-with icmp6-port-unreachable"
+                    },
                 )],
             },
             kind,
@@ -187,13 +202,13 @@ fn refusal_rule(frontend: &Frontend<'_>, packet: &Packet, why: &str, target: &st
             frontend.port.node_port.unwrap_or_default()
         ),
         kind => format!(
-            "-A {} -d {}/32 -p {protocol} -m comment --comment \"{name} {why}\" -m {protocol} --dport {} -j {target}",
+            "-A {} -d {} -p {protocol} -m comment --comment \"{name} {why}\" -m {protocol} --dport {} -j {target}",
             if kind == FrontendKind::ClusterIp {
                 "KUBE-SERVICES"
             } else {
                 "KUBE-EXTERNAL-SERVICES"
             },
-            packet.destination,
+            host(packet.destination),
             frontend.port.port
         ),
     }
@@ -228,8 +243,8 @@ fn rules(frontend: &Frontend<'_>, packet: &Packet, nat: &Nat<'_>) -> Vec<String>
                 _ => ("loadbalancer IP", ext),
             };
             rules.push(format!(
-                "-A KUBE-SERVICES -d {}/32 -p {protocol} {} -m {protocol} --dport {} -j {chain}",
-                packet.destination,
+                "-A KUBE-SERVICES -d {} -p {protocol} {} -m {protocol} --dport {} -j {chain}",
+                host(packet.destination),
                 comment(&format!("{name} {label}")),
                 frontend.port.port
             ));
@@ -239,8 +254,8 @@ fn rules(frontend: &Frontend<'_>, packet: &Packet, nat: &Nat<'_>) -> Vec<String>
     if nat.mark.is_some() {
         rules.push(match frontend.kind {
             FrontendKind::ClusterIp => format!(
-                "-A {to} -d {}/32 -p {protocol} {} -m {protocol} --dport {} -j KUBE-MARK-MASQ",
-                packet.destination,
+                "-A {to} -d {} -p {protocol} {} -m {protocol} --dport {} -j KUBE-MARK-MASQ",
+                host(packet.destination),
                 comment(&format!("{name} cluster IP")),
                 frontend.port.port
             ),
@@ -257,30 +272,63 @@ fn rules(frontend: &Frontend<'_>, packet: &Packet, nat: &Nat<'_>) -> Vec<String>
     rules
 }
 
-/// The rules of the endpoint that was picked.
-pub(in crate::datapath) fn endpoint_rules(
-    frontend: &Frontend<'_>,
-    endpoint: &Endpoint,
-    of: usize,
-    hairpin: bool,
-) -> Vec<String> {
+/// An address as `iptables-save` prints it.
+fn host(address: IpAddr) -> IpNet {
+    IpNet::from(address)
+}
+
+/// The rules of the endpoint that was picked (`writeServiceToEndpointRules`).
+fn endpoint_rules(picked: &Picked<'_>) -> Vec<String> {
+    let Some(endpoint) = picked.endpoint() else { return Vec::new() };
+    let frontend = picked.frontend;
     let protocol = names::protocol(frontend.port.protocol);
     let name = names::service_port(frontend);
     let to = address_and_port(endpoint.ip, Some(endpoint.port));
     let sep = names::endpoint_chain(frontend, endpoint);
-    let svc = names::service_chain("KUBE-SVC-", frontend);
-    let random =
-        if of > 1 { format!(" -m statistic --mode random (1 in {of})") } else { String::new() };
-    let mut rules =
-        vec![format!("-A {svc} -m comment --comment \"{name} -> {to}\"{random} -j {sep}")];
-    if hairpin {
+    let chain = if picked.local { "KUBE-SVL-" } else { "KUBE-SVC-" };
+    let svc = names::service_chain(chain, frontend);
+    let comment = format!("-m comment --comment \"{name} -> {to}\"");
+    let mask = if endpoint.ip.is_ipv4() {
+        "255.255.255.255"
+    } else {
+        "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
+    };
+    let mut rules = Vec::new();
+    if let Some(seconds) = frontend.service.session_affinity {
         rules.push(format!(
-            "-A {sep} -s {}/32 -m comment --comment \"{name}\" -j KUBE-MARK-MASQ",
-            endpoint.ip
+            "-A {svc} {comment} -m recent --rcheck --seconds {seconds} --reap --name {sep} --mask {mask} --rsource -j {sep}"
         ));
     }
+    let left = picked.endpoints.len() - picked.chosen;
+    let random = if left > 1 {
+        format!(" -m statistic --mode random --probability {:.11}", probability(left))
+    } else {
+        String::new()
+    };
+    rules.push(format!("-A {svc} {comment}{random} -j {sep}"));
+    if picked.hairpin {
+        rules.push(format!(
+            "-A {sep} -s {} -m comment --comment \"{name}\" -j KUBE-MARK-MASQ",
+            host(endpoint.ip)
+        ));
+    }
+    let recent = match frontend.service.session_affinity {
+        Some(_) => format!(" -m recent --set --name {sep} --mask {mask} --rsource"),
+        None => String::new(),
+    };
     rules.push(format!(
-        "-A {sep} -p {protocol} -m comment --comment \"{name}\" -m {protocol} -j DNAT --to-destination {to}"
+        "-A {sep} -p {protocol} -m comment --comment \"{name}\"{recent} -m {protocol} -j DNAT --to-destination {to}"
     ));
     rules
+}
+
+/// One of so many, as the kernel keeps it and `iptables-save` prints it: in 31 bits
+/// (`libxt_statistic.c`).
+fn probability(of: usize) -> f64 {
+    const UNIT: f64 = 2_147_483_648.0;
+    #[expect(clippy::cast_precision_loss, reason = "endpoints are not that many")]
+    let exact = 1.0 / of as f64;
+    // kube-proxy writes ten digits.
+    let written = (exact * 1e10).round() / 1e10;
+    (written * UNIT).round() / UNIT
 }

@@ -4,8 +4,8 @@
 //! them, rewrites them and sends them out again through OUTPUT.
 
 use super::{
-    Frontend, FrontendKind, Nat, Place, Refusal, ServiceProxy, cluster_ip_mark, frontend, names,
-    usable,
+    Frontend, FrontendKind, Nat, Picked, Place, Refusal, ServiceProxy, cluster_ip_mark, frontend,
+    names, usable,
 };
 use crate::cluster::LocalDetector;
 use crate::datapath::flow::address_and_port;
@@ -28,7 +28,9 @@ impl ServiceProxy for Ipvs {
         let exposed = !frontend.service.external_ips.is_empty()
             || !frontend.service.ingress_ips.is_empty()
             || frontend.port.node_port.is_some();
+        let hint = usable.hint.map(|hint| Evidence::of(frontend.service.cite.clone(), &hint));
         nat.endpoints = if !frontend.local() {
+            nat.evidence.extend(hint);
             usable.cluster
         } else if !usable.local.is_empty() {
             nat.evidence.push(frontend.policy_evidence("endpoints on this node are used"));
@@ -42,7 +44,7 @@ impl ServiceProxy for Ipvs {
         } else {
             Vec::new()
         };
-        nat.rules = virtual_server(&frontend, packet, &nat);
+        nat.rules = virtual_server(place, &frontend, packet, &nat);
         nat.frontend = Some(frontend);
         nat
     }
@@ -76,6 +78,11 @@ impl ServiceProxy for Ipvs {
 
     fn takes_in_input(&self) -> bool {
         true
+    }
+
+    /// The virtual server lists them all.
+    fn endpoint_rules(&self, _: &Picked<'_>) -> Vec<String> {
+        Vec::new()
     }
 
     fn masquerade_rule(&self) -> &'static str {
@@ -148,8 +155,7 @@ fn refuse(place: Place<'_>, frontend: &Frontend<'_>, packet: &Packet) -> Option<
         && !ranges.is_empty()
         && !ranges.iter().any(|range| range.contains(&packet.source))
     {
-        let mut cite = frontend.service.cite.clone();
-        "spec.loadBalancerSourceRanges".clone_into(&mut cite.field);
+        let cite = frontend.service.field("spec.loadBalancerSourceRanges");
         let message =
             format!("{} is in none of the loadBalancerSourceRanges of {service}", packet.source);
         return Some(Refusal {
@@ -174,22 +180,32 @@ fn refuse(place: Place<'_>, frontend: &Frontend<'_>, packet: &Packet) -> Option<
             let evidence = frontend.policy_evidence("no endpoint is on this node");
             (CauseKind::NoLocalEndpoints, evidence.cite, "no endpoint on this node")
         } else {
-            (CauseKind::NoEndpoints, frontend.service.cite.clone(), "no endpoints")
+            (CauseKind::NoEndpoints, frontend.service.field("spec.selector"), "no endpoints")
         };
         let message = format!("{service} has {why}: the virtual server {address} is empty, and ip_vs answers with an ICMP port unreachable");
         Refusal {
             rule: Rule::NoEndpoints,
             evidence: vec![Evidence::of(cite.clone(), &message)],
             cause: Cause { kind, cite: Some(cite), message },
-            rules: virtual_server(frontend, packet, &Nat::default()),
+            rules: virtual_server(place, frontend, packet, &Nat::default()),
         }
     })
 }
 
 /// The virtual server as `ipvsadm -Ln` prints it.
-fn virtual_server(frontend: &Frontend<'_>, packet: &Packet, nat: &Nat<'_>) -> Vec<String> {
+fn virtual_server(
+    place: Place<'_>,
+    frontend: &Frontend<'_>,
+    packet: &Packet,
+    nat: &Nat<'_>,
+) -> Vec<String> {
+    let scheduler = &place.cluster.proxy.ipvs_scheduler.value;
+    let persistent = match frontend.service.session_affinity {
+        Some(seconds) => format!(" persistent {seconds}"),
+        None => String::new(),
+    };
     let mut lines = vec![format!(
-        "{}  {} rr",
+        "{}  {} {scheduler}{persistent}",
         names::protocol(frontend.port.protocol).to_uppercase(),
         address_and_port(packet.destination, packet.destination_port)
     )];

@@ -19,7 +19,6 @@ use crate::cluster::{
 };
 use crate::policy::Evidence;
 
-pub(super) use iptables::endpoint_rules;
 pub(in crate::datapath) use names::veth;
 
 /// The proxy of the cluster's mode.
@@ -60,8 +59,29 @@ pub(super) trait ServiceProxy: Sync {
         false
     }
 
+    /// The rules of the endpoint that was picked, as the mode's tool prints them.
+    fn endpoint_rules(&self, picked: &Picked<'_>) -> Vec<String>;
+
     /// The rule that masquerades marked packets, as the mode's tool prints it.
     fn masquerade_rule(&self) -> &'static str;
+}
+
+/// One endpoint of several, picked.
+#[derive(Debug)]
+pub(super) struct Picked<'a> {
+    pub(super) frontend: &'a Frontend<'a>,
+    pub(super) endpoints: &'a [&'a Endpoint],
+    pub(super) chosen: usize,
+    /// Whether only those of the node were asked.
+    pub(super) local: bool,
+    /// Whether the endpoint is the sender itself.
+    pub(super) hairpin: bool,
+}
+
+impl<'a> Picked<'a> {
+    pub(super) fn endpoint(&self) -> Option<&'a Endpoint> {
+        self.endpoints.get(self.chosen).copied()
+    }
 }
 
 /// What nat did.
@@ -70,6 +90,8 @@ pub(super) struct Nat<'a> {
     /// The endpoints of which one is picked, each as likely as the others; empty if the packet is
     /// not rewritten.
     pub(super) endpoints: Vec<&'a Endpoint>,
+    /// Whether only those of the node were asked.
+    pub(super) local: bool,
     /// The address that led to them.
     pub(super) frontend: Option<Frontend<'a>>,
     /// Marked for masquerade, and why.
@@ -219,6 +241,8 @@ pub(super) struct Usable<'a> {
     pub(super) local: Vec<&'a Endpoint>,
     /// Any ready or serving one anywhere: decides between reject and drop.
     pub(super) any: bool,
+    /// What their hints say, if that leaves some of the endpoints out.
+    pub(super) hint: Option<String>,
 }
 
 pub(super) fn usable<'a>(
@@ -231,13 +255,7 @@ pub(super) fn usable<'a>(
     let fallback = |endpoint: &&Endpoint| endpoint.serving && endpoint.terminating;
     let here = |endpoint: &&Endpoint| endpoint.node == Some(node);
     let ready: Vec<&Endpoint> = of_family().filter(|endpoint| endpoint.ready).collect();
-    let zone = cluster.node(node).and_then(|node| node.labels.get("topology.kubernetes.io/zone"));
-    let hinted = zone
-        .map(|zone| ready.iter().copied().filter(|e| e.zones.contains(zone)).collect::<Vec<_>>());
-    let mut everywhere = match hinted {
-        Some(hinted) if !hinted.is_empty() && ready.iter().all(|e| !e.zones.is_empty()) => hinted,
-        _ => ready.clone(),
-    };
+    let (mut everywhere, hint) = hinted(cluster, node, &ready);
     if everywhere.is_empty() {
         everywhere = of_family().filter(fallback).collect();
     }
@@ -245,7 +263,41 @@ pub(super) fn usable<'a>(
     if local.is_empty() {
         local = of_family().filter(here).filter(fallback).collect();
     }
-    Usable { any: of_family().any(|e| e.ready || fallback(&e)), cluster: everywhere, local }
+    let any = of_family().any(|e| e.ready || fallback(&e));
+    Usable { cluster: everywhere, local, any, hint }
+}
+
+/// The ready endpoints that are meant for the node, by its name or by its zone: hints count only
+/// if every endpoint has one, and one of them fits (`topologyModeFromHints`).
+fn hinted<'a>(
+    cluster: &Cluster,
+    node: NodeId,
+    ready: &[&'a Endpoint],
+) -> (Vec<&'a Endpoint>, Option<String>) {
+    let meant =
+        |hints: fn(&Endpoint) -> &Vec<String>, name: &String| -> Option<Vec<&'a Endpoint>> {
+            let fits: Vec<_> = ready.iter().copied().filter(|e| hints(e).contains(name)).collect();
+            let all = ready.iter().all(|endpoint| !hints(endpoint).is_empty());
+            (all && !fits.is_empty()).then_some(fits)
+        };
+    let here = cluster.node(node);
+    let zone = here.and_then(|node| node.labels.get("topology.kubernetes.io/zone"));
+    let host = here.map(|node| &node.name);
+    let by_node = host.and_then(|name| Some((meant(|e| &e.nodes, name)?, format!("node {name}"))));
+    let found = by_node.or_else(|| {
+        zone.and_then(|zone| Some((meant(|e| &e.zones, zone)?, format!("zone {zone}"))))
+    });
+    match found {
+        Some((fits, whom)) if fits.len() < ready.len() => {
+            let hint = format!(
+                "{} of {} ready endpoints are meant for {whom}, as their hints say",
+                fits.len(),
+                ready.len()
+            );
+            (fits, Some(hint))
+        }
+        _ => (ready.to_vec(), None),
+    }
 }
 
 /// What kube-proxy's local detector says of a packet.
@@ -293,9 +345,10 @@ pub(super) fn detect(place: Place<'_>, source: IpAddr) -> Detected {
 pub(super) fn cluster_ip_mark(place: Place<'_>, source: IpAddr) -> Option<Evidence> {
     let proxy = &place.cluster.proxy;
     if proxy.masquerade_all.value {
+        let nftables = proxy.mode.value == ProxyMode::Nftables;
         return Some(Evidence::of_proxy(
             &proxy.masquerade_all,
-            "iptables.masqueradeAll",
+            if nftables { "nftables.masqueradeAll" } else { "iptables.masqueradeAll" },
             "masqueradeAll masquerades everything that goes to a ClusterIP",
         ));
     }

@@ -42,6 +42,28 @@ pub(super) fn endpoint_chain(frontend: &Frontend<'_>, endpoint: &Endpoint) -> St
     format!("KUBE-SEP-{}", base32(&Sha256::digest(text), 16))
 }
 
+/// A chain of a service port in nftables mode: `service-`, `local-`, `external-` or `firewall-`,
+/// eight characters and the port's name (`nftables/proxier.go servicePortChainNameBase`).
+pub(super) fn nft_service_chain(prefix: &str, frontend: &Frontend<'_>) -> String {
+    hashed(prefix, &nft_name(frontend))
+}
+
+/// The chain of an endpoint in nftables mode (`nftables/proxier.go
+/// servicePortEndpointChainNameBase`).
+pub(super) fn nft_endpoint_chain(frontend: &Frontend<'_>, endpoint: &Endpoint) -> String {
+    let ip = endpoint.ip.to_string().replace(':', ".");
+    hashed("endpoint-", &format!("{}__{ip}/{}", nft_name(frontend), endpoint.port))
+}
+
+fn nft_name(frontend: &Frontend<'_>) -> String {
+    let Frontend { service, port, .. } = frontend;
+    format!("{}/{}/{}/{}", service.namespace, service.name, protocol(port.protocol), port.name)
+}
+
+fn hashed(prefix: &str, name: &str) -> String {
+    format!("{prefix}{}-{name}", base32(&Sha256::digest(name), 8))
+}
+
 /// The node's end of a pod's veth (`libcalico-go … VethNameForWorkload`).
 pub(crate) fn veth(namespace: &str, name: &str) -> String {
     let hash = Sha1::digest(format!("{namespace}.{name}"));
@@ -74,6 +96,39 @@ mod tests {
         assert_eq!(
             veth("tekton-pipelines", "tekton-dashboard-75c65d785b-xbgk6"),
             "cali73daeaf4b12"
+        );
+    }
+
+    /// The names that the comments and tests of kube-proxy's own source give.
+    #[test]
+    fn chains_are_named_as_kube_proxy_names_them() {
+        let text = "
+apiVersion: v1
+kind: Service
+metadata: {name: svc1, namespace: ns1}
+spec: {clusterIP: 172.30.0.41, ports: [{name: p80, port: 80}]}
+";
+        let cluster = crate::read(text).cluster;
+        let service = &cluster.services[0];
+        let kind = super::super::FrontendKind::ClusterIp;
+        let frontend = Frontend { service, port: &service.ports[0], kind };
+        let endpoint = Endpoint {
+            ip: "10.180.0.1".parse().unwrap(),
+            port: 80,
+            pod: None,
+            node: None,
+            ready: true,
+            serving: true,
+            terminating: false,
+            zones: Vec::new(),
+            nodes: Vec::new(),
+        };
+        assert_eq!(service_chain("KUBE-SVC-", &frontend), "KUBE-SVC-XPGD46QRK7WJZT7O");
+        assert_eq!(endpoint_chain(&frontend, &endpoint), "KUBE-SEP-SXIVWICOYRO3J4NJ");
+        assert_eq!(nft_service_chain("service-", &frontend), "service-ULMVA6XW-ns1/svc1/tcp/p80");
+        assert_eq!(
+            nft_endpoint_chain(&frontend, &endpoint),
+            "endpoint-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80"
         );
     }
 

@@ -2,8 +2,11 @@
 //! with its filter chains before Calico's.
 
 use super::iptables::{choose, refuse};
-use super::{FrontendKind, Nat, Place, Refusal, ServiceProxy, frontend, names};
-use crate::datapath::step::{Hook, Packet, Rule};
+use super::{Frontend, FrontendKind, Nat, Picked, Place, Refusal, ServiceProxy, frontend, names};
+use crate::cluster::LocalDetector;
+use crate::datapath::flow::address_and_port;
+use crate::datapath::step::{Cause, CauseKind, Hook, Packet, Rule};
+use crate::policy::Evidence;
 
 pub(super) struct Nftables;
 
@@ -11,27 +14,17 @@ impl ServiceProxy for Nftables {
     fn nat<'a>(&self, place: Place<'a>, packet: &Packet) -> Nat<'a> {
         let mut nat = choose(place, packet);
         if let Some(frontend) = &nat.frontend {
-            let protocol = names::protocol(packet.protocol);
-            nat.rules = vec![match frontend.kind {
-                FrontendKind::NodePort => format!(
-                    "map service-nodeports {{ {protocol} . {} : goto external-… }} # {}",
-                    frontend.port.node_port.unwrap_or_default(),
-                    names::service_port(frontend)
-                ),
-                _ => format!(
-                    "map service-ips {{ {} . {protocol} . {} : goto service-… }} # {}",
-                    packet.destination,
-                    frontend.port.port,
-                    names::service_port(frontend)
-                ),
-            }];
+            nat.rules = rules(place, frontend, packet, &nat);
         }
         nat
     }
 
     fn filter(&self, place: Place<'_>, hook: Hook, packet: &Packet) -> Option<Refusal> {
-        let frontend = frontend(place.cluster, place.node, packet)?;
-        let (refusal, kind) = refuse(place, &frontend, packet)?;
+        let Some(frontend) = frontend(place.cluster, place.node, packet) else {
+            return (hook != Hook::Input).then(|| no_such_port(place, packet)).flatten();
+        };
+        let (mut refusal, kind) = refuse(place, &frontend, packet)?;
+        refusal.rules = refusal_rules(&frontend, packet, &refusal);
         // no-endpoint-nodeports is in filter-input only, no-endpoint-services everywhere.
         (refusal.rule == Rule::SourceRange || kind != FrontendKind::NodePort || hook == Hook::Input)
             .then_some(refusal)
@@ -41,7 +34,163 @@ impl ServiceProxy for Nftables {
         true
     }
 
-    fn masquerade_rule(&self) -> &'static str {
-        "chain masquerading { … masquerade fully-random }"
+    fn endpoint_rules(&self, picked: &Picked<'_>) -> Vec<String> {
+        let Some(endpoint) = picked.endpoint() else { return Vec::new() };
+        let frontend = picked.frontend;
+        let ip = family(endpoint.ip);
+        let chain = if picked.local { "local-" } else { "service-" };
+        let chain = names::nft_service_chain(chain, frontend);
+        let own = names::nft_endpoint_chain(frontend, endpoint);
+        let mut rules = Vec::new();
+        let affinity = own.replacen("endpoint-", "affinity-", 1);
+        if frontend.service.session_affinity.is_some() {
+            rules.push(format!("chain {chain} {{ {ip} saddr @{affinity} goto {own} }}"));
+        }
+        let ways: Vec<String> = picked
+            .endpoints
+            .iter()
+            .enumerate()
+            .map(|(at, other)| {
+                format!("{at} : goto {}", names::nft_endpoint_chain(frontend, other))
+            })
+            .collect();
+        rules.push(format!(
+            "chain {chain} {{ numgen random mod {} vmap {{ {} }} }}",
+            ways.len(),
+            ways.join(", ")
+        ));
+        if picked.hairpin {
+            rules.push(format!(
+                "chain {own} {{ {ip} saddr {} jump mark-for-masquerade }}",
+                endpoint.ip
+            ));
+        }
+        if frontend.service.session_affinity.is_some() {
+            rules.push(format!("chain {own} {{ update @{affinity} {{ {ip} saddr }} }}"));
+        }
+        rules.push(format!(
+            "chain {own} {{ meta l4proto {} dnat to {} }}",
+            names::protocol(frontend.port.protocol),
+            address_and_port(endpoint.ip, Some(endpoint.port))
+        ));
+        rules
     }
+
+    fn masquerade_rule(&self) -> &'static str {
+        "chain masquerading { masquerade fully-random }"
+    }
+}
+
+fn family(address: std::net::IpAddr) -> &'static str {
+    if address.is_ipv4() { "ip" } else { "ip6" }
+}
+
+/// The key of a service's address in the maps.
+fn key(frontend: &Frontend<'_>, packet: &Packet) -> String {
+    let protocol = names::protocol(packet.protocol);
+    match frontend.kind {
+        FrontendKind::NodePort => {
+            format!("{protocol} . {}", frontend.port.node_port.unwrap_or_default())
+        }
+        _ => format!("{} . {protocol} . {}", packet.destination, frontend.port.port),
+    }
+}
+
+/// The rules that a packet hit on its way to the endpoints, as `nft list` prints them.
+fn rules(place: Place<'_>, frontend: &Frontend<'_>, packet: &Packet, nat: &Nat<'_>) -> Vec<String> {
+    let ip = family(packet.destination);
+    let external = names::nft_service_chain("external-", frontend);
+    let policy = if nat.local { "local-" } else { "service-" };
+    let policy = names::nft_service_chain(policy, frontend);
+    let (map, first) = match frontend.kind {
+        FrontendKind::NodePort => ("service-nodeports", &external),
+        FrontendKind::ClusterIp => ("service-ips", &policy),
+        FrontendKind::ExternalIp | FrontendKind::LoadBalancerIp => ("service-ips", &external),
+    };
+    let mut rules = vec![format!("map {map} {{ {} : goto {first} }}", key(frontend, packet))];
+    if frontend.kind == FrontendKind::ClusterIp {
+        if nat.mark.is_some() {
+            let unless = match &place.cluster.proxy.detect_local.value {
+                _ if place.cluster.proxy.masquerade_all.value => String::new(),
+                LocalDetector::ClusterCidr(ranges) => ranges
+                    .iter()
+                    .find(|range| range.addr().is_ipv4() == packet.source.is_ipv4())
+                    .map_or_else(String::new, |range| format!("{ip} saddr != {range} ")),
+                LocalDetector::BridgeInterface(bridge) => format!("iif != \"{bridge}\" "),
+                LocalDetector::InterfaceNamePrefix(prefix) => format!("iif != \"{prefix}*\" "),
+                LocalDetector::NodeCidr | LocalDetector::NoOp => String::new(),
+            };
+            rules.push(format!(
+                "chain {first} {{ {ip} daddr {} {} dport {} {unless}jump mark-for-masquerade }}",
+                packet.destination,
+                names::protocol(packet.protocol),
+                frontend.port.port
+            ));
+        }
+        return rules;
+    }
+    if !frontend.local() {
+        rules.push(format!("chain {external} {{ jump mark-for-masquerade }}"));
+    } else if nat.mark.is_some() {
+        rules.push(format!(
+            "chain {external} {{ fib saddr type local jump mark-for-masquerade comment \"masquerade local traffic\" }}"
+        ));
+        rules.push(format!(
+            "chain {external} {{ fib saddr type local goto {policy} comment \"short-circuit local traffic\" }}"
+        ));
+        return rules;
+    }
+    if !nat.endpoints.is_empty() {
+        rules.push(format!("chain {external} {{ goto {policy} }}"));
+    }
+    rules
+}
+
+fn refusal_rules(frontend: &Frontend<'_>, packet: &Packet, refusal: &Refusal) -> Vec<String> {
+    let key = key(frontend, packet);
+    let name = names::service_port(frontend);
+    if refusal.rule == Rule::SourceRange {
+        let chain = names::nft_service_chain("firewall-", frontend);
+        let ranges: Vec<String> =
+            frontend.service.source_ranges.iter().map(ToString::to_string).collect();
+        return vec![
+            format!("map firewall-ips {{ {key} comment \"{name}\" : goto {chain} }}"),
+            format!(
+                "chain {chain} {{ {} saddr != {{ {} }} drop }}",
+                family(packet.source),
+                ranges.join(", ")
+            ),
+        ];
+    }
+    let map = match frontend.kind {
+        FrontendKind::NodePort => "no-endpoint-nodeports",
+        _ => "no-endpoint-services",
+    };
+    let verdict = if refusal.rule == Rule::NoEndpoints { "goto reject-chain" } else { "drop" };
+    vec![format!("map {map} {{ {key} comment \"{name}\" : {verdict} }}")]
+}
+
+/// `cluster-ips-check`: a ClusterIP, but no port of it.
+fn no_such_port(place: Place<'_>, packet: &Packet) -> Option<Refusal> {
+    let services = place.cluster.service_by_address.get(&packet.destination)?;
+    let service = services
+        .iter()
+        .filter_map(|id| place.cluster.service(*id))
+        .find(|service| service.cluster_ips.contains(&packet.destination))?;
+    let message = format!(
+        "{} is the ClusterIP of {}, which has no port {}: kube-proxy rejects it",
+        packet.destination,
+        service.cite.object,
+        packet.destination_port.unwrap_or_default()
+    );
+    let cite = service.field("spec.ports");
+    Some(Refusal {
+        rule: Rule::NoEndpoints,
+        evidence: vec![Evidence::of(cite.clone(), &message)],
+        cause: Cause { kind: CauseKind::NoSuchPort, cite: Some(cite), message },
+        rules: vec![format!(
+            "chain cluster-ips-check {{ {} daddr @cluster-ips reject comment \"Reject traffic to invalid ports of ClusterIPs\" }}",
+            family(packet.destination)
+        )],
+    })
 }
