@@ -17,6 +17,11 @@ use crate::text::{Cite, Setting};
 /// Nodes with this label advertise no service addresses.
 const EXCLUDED: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 
+const UNTOLD_ROUTERS: &str = "the text has no BGPPeer with a router; nodes are taken to tell the routers what BGPConfiguration advertises";
+const ANNOUNCED: &str =
+    "the text does not say who leads the address to the nodes: every node is taken to announce it";
+const ANNOUNCED_LOCAL: &str = "the text does not say who leads the address to the nodes: under Local, those with a ready endpoint are taken to announce it";
+
 /// Who tells whom the routes, and which service addresses are advertised.
 #[derive(Clone, Debug)]
 pub struct Bgp {
@@ -189,11 +194,13 @@ pub(super) fn announce(cluster: &mut Cluster) {
         cluster.routes.iter().any(|route| route.to == *to)
             || cluster.balancers.iter().any(|balancer| to.contains(&balancer.ip))
     };
+    let routers = cluster.bgp.peers.iter().any(|peer| peer.router.is_some());
+    let assumed = (!routers).then_some(UNTOLD_ROUTERS);
     let mut found = Vec::new();
     for advertised in &cluster.bgp.advertised {
         if advertised.aggregate && !told(&advertised.range) {
             let (via, cite) = (advertising.clone(), advertised.cite.clone());
-            found.push(OutsideRoute { to: advertised.range, via, cite });
+            found.push(OutsideRoute { to: advertised.range, via, cite, assumed });
         }
         for service in &cluster.services {
             let local = service.external_traffic_policy.value == TrafficPolicy::Local;
@@ -205,7 +212,8 @@ pub(super) fn announce(cluster: &mut Cluster) {
                 let via =
                     if local { ready_nodes(service, &advertising) } else { advertising.clone() };
                 if !via.is_empty() && !told(&to) {
-                    found.push(OutsideRoute { to, via, cite: advertised.cite.clone() });
+                    let cite = advertised.cite.clone();
+                    found.push(OutsideRoute { to, via, cite, assumed });
                 }
             }
         }
@@ -221,7 +229,8 @@ pub(super) fn announce(cluster: &mut Cluster) {
             let via = if local { ready_nodes(service, &every) } else { every.clone() };
             let cite = service.field("status.loadBalancer.ingress");
             if !via.is_empty() {
-                found.push(OutsideRoute { to, via, cite });
+                let assumed = Some(if local { ANNOUNCED_LOCAL } else { ANNOUNCED });
+                found.push(OutsideRoute { to, via, cite, assumed });
             }
         }
     }

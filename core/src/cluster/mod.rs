@@ -411,4 +411,6 @@ pub struct OutsideRoute {
     pub via: Arc<[NodeId]>,
     /// What says so.
     pub cite: Cite,
+    /// Why it is not certain, if the text alone does not tell it.
+    pub assumed: Option<&'static str>,
 }

@@ -300,7 +300,7 @@ fn outside(cluster: &mut Cluster, objects: &[Object], problems: &mut Vec<Problem
             let cite = object.cite(&format!("spec.routes[{index}]"));
             if let (Ok(to), Some(via)) = (route.to.parse::<IpNet>(), via) {
                 let via = [NodeId(via)].into();
-                cluster.routes.push(OutsideRoute { to: to.trunc(), via, cite });
+                cluster.routes.push(OutsideRoute { to: to.trunc(), via, cite, assumed: None });
             } else if via.is_none() {
                 problems.push(Problem {
                     span: cite.span.unwrap_or(object.span),

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::flow::{Flow, Party, PortRef, Protocol, Target};
+use super::flow::{Flow, Party, PortRef, Protocol, Target, address_and_port};
 use super::proxy::veth;
 use super::route::{Device, source_for};
 use super::step::{Cause, CauseKind, Hook, Machine, Outcome, Packet, Rule, Step, Trace, Verdict};
@@ -42,6 +42,8 @@ struct Question<'a> {
     sender: Sender,
     packet: Packet,
     front: Option<Front<'a>>,
+    /// The endpoint that DNS gave the address of.
+    named: Option<String>,
     outside: Vec<IpAddr>,
 }
 
@@ -99,6 +101,7 @@ fn walk_all<'a>(
 
 fn walk_once<'a>(walk: &mut Walk<'a>, question: &Question<'a>) -> Outcome {
     walk.front = question.front;
+    walk.endpoint.clone_from(&question.named);
     walk.outside.clone_from(&question.outside);
     let packet = question.packet.clone();
     let end = send(walk, question, packet);
@@ -150,7 +153,13 @@ fn send(walk: &mut Walk<'_>, question: &Question<'_>, packet: Packet) -> End {
                 walk.source_at_pod = Some(packet.source);
                 return End::Pod(*pod, packet);
             }
-            let summary = format!("{name} sends to {}", packet.to());
+            let dns = match &question.named {
+                Some(endpoint) => {
+                    format!(", the address of {endpoint} that DNS gives for the headless service")
+                }
+                None => String::new(),
+            };
+            let summary = format!("{name} sends to {}{dns}", packet.to());
             walk.step(at, Rule::Send, &packet, &packet, summary).by(name);
             walk.receive(*node, packet, Device::Pod(*pod))
         }
@@ -265,7 +274,7 @@ fn questions<'a>(cluster: &'a Cluster, flow: &Flow) -> Result<Vec<Question<'a>>,
     let asked = destinations(cluster, flow, &own)?;
     asked
         .into_iter()
-        .map(|(destination, port, front)| {
+        .map(|(destination, port, front, named)| {
             let v4 = destination.is_ipv4();
             let source = match &sender.0 {
                 Sender::Host(node) => source_for(cluster, *node, destination),
@@ -291,7 +300,7 @@ fn questions<'a>(cluster: &'a Cluster, flow: &Flow) -> Result<Vec<Question<'a>>,
             if matches!(flow.to, Target::Ip(..)) && is_outside(cluster, destination) {
                 outside.push(destination);
             }
-            Ok(Question { sender: sender.0.clone(), packet, front, outside })
+            Ok(Question { sender: sender.0.clone(), packet, front, named, outside })
         })
         .collect()
 }
@@ -351,14 +360,15 @@ fn pod_sender(cluster: &Cluster, id: PodId) -> Result<(Sender, Option<IpAddr>), 
     Ok((Sender::Pod(id, pod.node), None))
 }
 
-type Destination<'a> = (IpAddr, u16, Option<Front<'a>>);
+/// Address, port, the balancer that is asked, and which endpoint DNS named, if it named one.
+type Destination<'a> = (IpAddr, u16, Option<Front<'a>>, Option<String>);
 
 fn destinations<'a>(
     cluster: &'a Cluster,
     flow: &Flow,
     own: &[IpAddr],
 ) -> Result<Vec<Destination<'a>>, String> {
-    let one = |ip: IpAddr, port: u16| Ok(vec![(ip, port, None)]);
+    let one = |ip: IpAddr, port: u16| Ok(vec![(ip, port, None, None)]);
     match &flow.to {
         Target::Service(namespace, name, port) => {
             let service = cluster.find_service(namespace, name)?;
@@ -370,7 +380,7 @@ fn destinations<'a>(
                 ));
             }
             if service.headless {
-                return headless(service, port, own);
+                return headless(cluster, service, port, own);
             }
             one(
                 family(&service.cluster_ips, own, &format!("Service {namespace}/{name}"))?,
@@ -412,7 +422,7 @@ fn destinations<'a>(
                 None => None,
             };
             let front = Front { balancer, service, port, node };
-            Ok(vec![(balancer.ip, port.port, Some(front))])
+            Ok(vec![(balancer.ip, port.port, Some(front), None)])
         }
         Target::ExternalIp(ip, port) | Target::Ip(ip, port) => one(*ip, *port),
         Target::Pod(namespace, name, port) => {
@@ -434,6 +444,7 @@ fn destinations<'a>(
 
 /// DNS gives the ready endpoints' own addresses.
 fn headless<'a>(
+    cluster: &Cluster,
     service: &Service,
     port: &ServicePort,
     own: &[IpAddr],
@@ -445,7 +456,13 @@ fn headless<'a>(
         .filter(|endpoint| {
             own.is_empty() || own.iter().any(|ip| ip.is_ipv4() == endpoint.ip.is_ipv4())
         })
-        .map(|endpoint| (endpoint.ip, endpoint.port, None))
+        .map(|endpoint| {
+            let named = match endpoint.pod {
+                Some(pod) => cluster.pod_name(pod),
+                None => address_and_port(endpoint.ip, Some(endpoint.port)),
+            };
+            (endpoint.ip, endpoint.port, None, Some(named))
+        })
         .collect();
     if found.is_empty() {
         return Err(format!(
@@ -479,7 +496,7 @@ fn pod_destination<'a>(
             })?,
     };
     let ip = family(&pod.addresses, own, &format!("pod {}/{}", pod.namespace, pod.name))?;
-    Ok(vec![(ip, number, None)])
+    Ok(vec![(ip, number, None, None)])
 }
 
 fn node_address(cluster: &Cluster, node: NodeId, own: &[IpAddr]) -> Result<IpAddr, String> {

@@ -104,9 +104,9 @@ impl<'a> Walk<'a> {
             _ => "kube-proxy",
         };
         format!(
-            "{who} rewrites the destination {}, a {} of Service {service}, to {picked}{mark}",
+            "{who} rewrites the destination {}, {} of Service {service}, to {picked}{mark}",
             packet.to(),
-            frontend.kind.label()
+            frontend.kind.a_label()
         )
     }
 

@@ -183,9 +183,9 @@ impl<'a> Walk<'a> {
             _ => "on the device",
         };
         let summary = format!(
-            "eBPF rewrites the destination {}, a {} of Service {}/{}, to {name} {place}; the source stays {}",
+            "eBPF rewrites the destination {}, {} of Service {}/{}, to {name} {place}; the source stays {}",
             packet.to(),
-            frontend.kind.label(),
+            frontend.kind.a_label(),
             frontend.service.namespace,
             frontend.service.name,
             packet.source
@@ -315,7 +315,7 @@ impl<'a> Walk<'a> {
         };
         let rule = if hairpin { Rule::Masquerade } else { Rule::NatOutgoing };
         let summary = format!("{why}: source {} becomes {source}", packet.source);
-        let device = self.device(found.device());
+        let device = self.device(found.device(), &packet);
         let on = self.node_name(node);
         self.step((self.node_machine(node), Hook::Postrouting), rule, &packet, &after, summary)
             .by(device)

@@ -66,7 +66,7 @@ impl Walk<'_> {
             return self.no_route(node, packet, "the node has no address for the tunnel");
         };
         let wrapped = packet.wrapped(Some(Outer { encapsulation, source, destination }));
-        let device = encapsulation.device();
+        let device = encapsulation.device(packet.source.is_ipv4());
         let peer = self.node_name(to);
         let told = told(self.cluster, node, to, Some(encapsulation));
         let how = told.as_ref().map_or_else(String::new, |t| t.phrase(self.cluster, to));

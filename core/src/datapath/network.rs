@@ -83,9 +83,17 @@ impl Walk<'_> {
         let said = best.iter().find(|known| known.via.contains(&via)).unwrap_or(first);
         let evidence = Evidence::of(said.cite.clone(), &format!("{} is behind {name}", said.to));
         let rule = format!("{} via {name}", said.to);
-        self.step((Machine::Router, Hook::Routing), Rule::RouterForward, &packet, &packet, summary)
-            .because([evidence])
-            .with_rules([rule]);
+        let uncertain = said.assumed.map(str::to_owned);
+        self.step(
+            (Machine::Router, Hook::Routing),
+            Rule::RouterForward,
+            &packet,
+            &packet,
+            summary,
+        )
+        .because([evidence])
+        .with_rules([rule])
+        .uncertain = uncertain;
         self.arrive(via, packet, Device::Ethernet)
     }
 
@@ -384,7 +392,7 @@ impl Walk<'_> {
     fn unwrap_reply(&mut self, node: NodeId, packet: &Packet) -> Packet {
         let inner = packet.wrapped(None);
         if let Some(outer) = packet.outer {
-            let device = outer.encapsulation.device().to_owned();
+            let device = outer.encapsulation.device(packet.source.is_ipv4()).to_owned();
             let at = (self.node_machine(node), Hook::Device);
             let summary = format!("{device} takes the {} header off", outer.encapsulation.label());
             self.step(at, Rule::Decapsulate, packet, &inner, summary).by(device);

@@ -106,7 +106,7 @@ impl<'a> Walk<'a> {
     /// The device, and the tunnel's end.
     pub(super) fn come_in(&mut self, node: NodeId, packet: Packet, from: Device) -> Packet {
         let at = (self.node_machine(node), Hook::Device);
-        let name = self.device(from);
+        let name = self.device(from, &packet);
         let on = self.node_name(node);
         match (from, packet.outer) {
             (Device::Tunnel(encapsulation), Some(outer)) => {
@@ -160,7 +160,8 @@ impl<'a> Walk<'a> {
         packet: &Packet,
         from: Device,
     ) -> Result<(), Box<End>> {
-        if !matches!(from, Device::Ethernet | Device::Tunnel(_)) {
+        // IPv6 has neither check.
+        if !matches!(from, Device::Ethernet | Device::Tunnel(_)) || !packet.source.is_ipv4() {
             return Ok(());
         }
         let at = (self.node_machine(node), Hook::Routing);
@@ -179,7 +180,7 @@ impl<'a> Walk<'a> {
         }
         let back = route(self.cluster, node, packet.source).device();
         if self.cluster.felix.strict_rp_filter.value && back != from {
-            let (came, back) = (self.device(from), self.device(back));
+            let (came, back) = (self.device(from, packet), self.device(back, packet));
             let message = format!(
                 "{} came in by {came}, but {name} would answer by {back}: the strict reverse path filter drops it",
                 packet.source
@@ -311,8 +312,8 @@ impl<'a> Walk<'a> {
     pub(super) fn local_socket(&mut self, node: NodeId, packet: Packet) -> End {
         let at = (self.node_machine(node), Hook::Socket);
         let on = self.node_name(node);
-        if let Some((who, evidence)) = self.listener(node, &packet) {
-            let summary = format!("{who} on {on} listens on {}", packet.to());
+        if let Some((who, what, evidence)) = self.listener(node, &packet) {
+            let summary = format!("{who} on {on} listens on {}{what}", packet.to());
             self.step(at, Rule::DeliverToHost, &packet, &packet, summary)
                 .because(evidence)
                 .see(&on, format!("ss -lnp 'sport = {}'", packet.destination_port.unwrap_or(0)));
@@ -329,9 +330,13 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// The process of the node that listens: the kubelet on TCP 10250, hostNetwork pods, and
+    /// The process of the node that listens, and what for: the kubelet on TCP 10250, hostNetwork pods, and
     /// kube-proxy for health checks (`pkg/proxy/healthcheck/service_health.go`).
-    fn listener(&self, node: NodeId, packet: &Packet) -> Option<(String, Option<Evidence>)> {
+    fn listener(
+        &self,
+        node: NodeId,
+        packet: &Packet,
+    ) -> Option<(String, String, Option<Evidence>)> {
         let port = packet.destination_port?;
         let tcp = packet.protocol == super::Protocol::Tcp;
         let pod = self.cluster.pods.iter().find(|pod| {
@@ -345,10 +350,10 @@ impl<'a> Walk<'a> {
         });
         if let Some(pod) = pod {
             let who = format!("pod/{}/{} (hostNetwork)", pod.namespace, pod.name);
-            return Some((who, None));
+            return Some((who, String::new(), None));
         }
         if tcp && port == 10250 && !packet.destination.is_loopback() {
-            return Some(("the kubelet".to_owned(), None));
+            return Some(("the kubelet".to_owned(), String::new(), None));
         }
         let checked = |service: &&Service| service.health_check_node_port == Some(port);
         let service = self.cluster.services.iter().filter(|_| tcp).find(checked)?;
@@ -362,13 +367,14 @@ impl<'a> Walk<'a> {
         ready.sort_unstable();
         ready.dedup();
         let code = if ready.is_empty() { 503 } else { 200 };
-        let who = format!(
-            "kube-proxy, which answers the health check of {} with {code}, because {} ready endpoints are on the node,",
+        let what = format!(
+            " for health checks of {}: it answers {code}, for the node has {} of its ready endpoints",
             service.cite.object,
             ready.len()
         );
         let cite = service.field("spec.healthCheckNodePort");
-        Some((who, Some(Evidence::of(cite, "kube-proxy answers health checks on this port"))))
+        let evidence = Evidence::of(cite, "balancers ask this port which nodes have endpoints");
+        Some(("kube-proxy".to_owned(), what, Some(evidence)))
     }
 }
 

@@ -11,6 +11,9 @@ use crate::cluster::{NodeId, Pool, ProxyMode};
 use crate::policy::Evidence;
 use crate::text::{ObjectRef, Origin};
 
+/// IPv4's choice is measured, IPv6's is `ipv6_dev_get_saddr`'s.
+const IPV6_SOURCE: &str = "IPv6's masquerade chooses its source by the rules of RFC 6724, over all of the node's addresses; this is the likely one";
+
 /// A rule of nat POSTROUTING that changes the source.
 struct SourceRule {
     rule: Rule,
@@ -19,7 +22,7 @@ struct SourceRule {
     line: String,
     why: &'static str,
     /// The command that shows it.
-    see: &'static str,
+    see: String,
 }
 
 impl<'a> Walk<'a> {
@@ -62,9 +65,10 @@ impl<'a> Walk<'a> {
             _ if fixed.is_some() => {
                 ("natOutgoingAddress".to_owned(), "Felix is told to use that address")
             }
-            Device::Tunnel(encapsulation) => {
-                (format!("{on}'s {}", encapsulation.device()), "it leaves by the tunnel")
-            }
+            Device::Tunnel(encapsulation) => (
+                format!("{on}'s {}", encapsulation.device(packet.source.is_ipv4())),
+                "it leaves by the tunnel",
+            ),
             Device::Pod(_) => {
                 (on.clone(), "the pod's veth has no address of its own, so the node's is taken")
             }
@@ -72,7 +76,7 @@ impl<'a> Walk<'a> {
         };
         let summary =
             format!("{why}: source {} becomes {source} ({owner}), because {out}", packet.source);
-        let name = self.device(device);
+        let name = self.device(device, &packet);
         let said = fixed.map(|address| {
             Evidence::of_felix(
                 address,
@@ -91,11 +95,15 @@ impl<'a> Walk<'a> {
             (device == Device::Tunnel(Encapsulation::Wireguard))
                 .then(|| WIREGUARD_SOURCE.to_owned())
         });
+        let uncertain = uncertain.or_else(|| {
+            let by_rule = !source.is_ipv4() && !matches!(device, Device::Tunnel(_));
+            (by_rule && fixed.is_none()).then(|| IPV6_SOURCE.to_owned())
+        });
         self.step((self.node_machine(node), Hook::Postrouting), rule, &packet, &after, summary)
             .by(name)
             .because(evidence.into_iter().chain(said))
             .with_rules([line])
-            .see(&on, see.to_owned())
+            .see(&on, see)
             .uncertain = uncertain;
         after
     }
@@ -120,8 +128,11 @@ impl<'a> Walk<'a> {
     ) -> Option<SourceRule> {
         let cluster = self.cluster;
         let marked = match cluster.proxy.mode.value {
-            ProxyMode::Nftables => "nft list chain ip kube-proxy masquerading",
-            _ => "iptables -t nat -vnL KUBE-POSTROUTING",
+            ProxyMode::Nftables if packet.source.is_ipv4() => {
+                "nft list chain ip kube-proxy masquerading".to_owned()
+            }
+            ProxyMode::Nftables => "nft list chain ip6 kube-proxy masquerading".to_owned(),
+            _ => tables(packet, "iptables -t nat -vnL KUBE-POSTROUTING"),
         };
         if let Some(mark) = &passage.mark {
             return Some(SourceRule {
@@ -150,9 +161,10 @@ impl<'a> Walk<'a> {
                     "spec.natOutgoing",
                     "natOutgoing translates what leaves the pools",
                 )],
-                line: "-A cali-nat-outgoing -m set --match-set cali40masq-ipam-pools src -m set ! --match-set cali40all-ipam-pools dst -j MASQUERADE --random-fully".to_owned(),
+                line: "-A cali-nat-outgoing -m set --match-set cali40masq-ipam-pools src -m set ! --match-set cali40all-ipam-pools dst -j MASQUERADE --random-fully"
+                    .replace("cali40", if packet.source.is_ipv4() { "cali40" } else { "cali60" }),
                 why: "Calico's natOutgoing masquerades what pods send out of the pools",
-                see: "iptables -t nat -vnL cali-nat-outgoing",
+                see: tables(packet, "iptables -t nat -vnL cali-nat-outgoing"),
             });
         }
         let Device::Tunnel(encapsulation) = found.device() else { return None };
@@ -164,9 +176,9 @@ impl<'a> Walk<'a> {
         wrong.then(|| SourceRule {
             rule: Rule::TunnelSource,
             evidence: Vec::new(),
-            line: format!("-A cali-POSTROUTING -o {} -m addrtype ! --src-type LOCAL --limit-iface-out -m addrtype --src-type LOCAL -j MASQUERADE --random-fully", encapsulation.device()),
+            line: format!("-A cali-POSTROUTING -o {} -m addrtype ! --src-type LOCAL --limit-iface-out -m addrtype --src-type LOCAL -j MASQUERADE --random-fully", encapsulation.device(packet.source.is_ipv4())),
             why: "Calico gives what the node itself sends into the tunnel the tunnel's address",
-            see: "iptables -t nat -vnL cali-POSTROUTING",
+            see: tables(packet, "iptables -t nat -vnL cali-POSTROUTING"),
         })
     }
 
@@ -179,5 +191,14 @@ impl<'a> Walk<'a> {
         let excluded = cluster.felix.nat_excludes_hosts.value
             && cluster.node_by_address.contains_key(&packet.destination);
         (!excluded && !cluster.pools.iter().any(inside)).then_some(pool)
+    }
+}
+
+/// The command for the packet's family.
+fn tables(packet: &Packet, command: &str) -> String {
+    if packet.source.is_ipv4() {
+        command.to_owned()
+    } else {
+        command.replacen("iptables", "ip6tables", 1)
     }
 }

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use super::step::Encapsulation;
 use super::told::told;
 use crate::cluster::{Cluster, EncapMode, Node, NodeId, PodId, Pool, ProxyMode};
+use crate::text::Setting;
 
 /// A device of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,23 +24,25 @@ pub(super) enum Device {
 
 impl Device {
     /// The device's name in steps; a pod's veth is named after the pod.
-    pub(super) fn name(self, cluster: &Cluster) -> String {
+    pub(super) fn name(self, cluster: &Cluster, v4: bool) -> String {
         match self {
             Self::Loopback => "lo".to_owned(),
             Self::Ethernet => "eth0".to_owned(),
-            Self::Tunnel(encapsulation) => encapsulation.device().to_owned(),
+            Self::Tunnel(encapsulation) => encapsulation.device(v4).to_owned(),
             Self::Pod(pod) => cluster.pod_name(pod),
         }
     }
 }
 
 impl Encapsulation {
-    /// The device that wraps and unwraps.
-    pub fn device(self) -> &'static str {
+    /// The device that wraps and unwraps packets of a family.
+    pub fn device(self, v4: bool) -> &'static str {
         match self {
             Self::Ipip => "tunl0",
-            Self::Vxlan => "vxlan.calico",
-            Self::Wireguard => "wireguard.cali",
+            Self::Vxlan if v4 => "vxlan.calico",
+            Self::Vxlan => "vxlan-v6.calico",
+            Self::Wireguard if v4 => "wireguard.cali",
+            Self::Wireguard => "wg-v6.cali",
         }
     }
 
@@ -277,6 +280,20 @@ impl Node {
             }
         }
         .filter(|own| own.is_ipv4() == v4)
+    }
+
+    /// The tunnel whose device has the address.
+    pub fn tunnel_of(&self, address: IpAddr) -> Option<Encapsulation> {
+        let has = |own: &Setting<IpAddr>| own.value == address;
+        if self.addresses.iter().any(|own| own.addr() == address) {
+            None
+        } else if self.ipip.iter().any(has) {
+            Some(Encapsulation::Ipip)
+        } else if self.vxlan.iter().any(has) {
+            Some(Encapsulation::Vxlan)
+        } else {
+            self.wireguard.iter().any(has).then_some(Encapsulation::Wireguard)
+        }
     }
 
     /// Every tunnel address that is configured, which it is while some pool uses the tunnel, or

@@ -256,8 +256,6 @@ pub enum Rule {
     NoLocalEndpoints,
     /// kube-proxy drops a source outside `loadBalancerSourceRanges`.
     SourceRange,
-    /// A route lookup that matters.
-    Route,
     /// No route, or a blackhole.
     NoRoute,
     /// A node's own address as source from outside.
@@ -302,6 +300,39 @@ pub enum Rule {
     ReplyDelivered,
     /// The reply is not what its asker waits for.
     ReplyLost,
-    /// The destination cannot be asked for.
-    NoSuchDestination,
+}
+
+impl Rule {
+    /// All of them, in the order in which a packet may meet them.
+    pub const ALL: [Self; 29] = [
+        Self::Send,
+        Self::DeviceIn,
+        Self::DeviceOut,
+        Self::Dnat,
+        Self::NoEndpoints,
+        Self::NoLocalEndpoints,
+        Self::SourceRange,
+        Self::NoRoute,
+        Self::Martian,
+        Self::RpFilter,
+        Self::EgressGate,
+        Self::IngressGate,
+        Self::GateSkipped,
+        Self::EndpointToHost,
+        Self::Masquerade,
+        Self::NatOutgoing,
+        Self::TunnelSource,
+        Self::Encapsulate,
+        Self::Decapsulate,
+        Self::BalancerForward,
+        Self::BalancerConnect,
+        Self::RouterForward,
+        Self::ServiceLoop,
+        Self::DeliverToPod,
+        Self::DeliverToHost,
+        Self::NoListener,
+        Self::UnNat,
+        Self::ReplyDelivered,
+        Self::ReplyLost,
+    ];
 }

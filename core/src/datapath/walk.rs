@@ -194,8 +194,9 @@ impl<'a> Walk<'a> {
         Machine::Node(self.node_name(node))
     }
 
-    pub(super) fn device(&self, device: Device) -> String {
-        device.name(self.cluster)
+    /// The name of a device that the packet uses.
+    pub(super) fn device(&self, device: Device, packet: &Packet) -> String {
+        device.name(self.cluster, packet.source.is_ipv4())
     }
 
     /// Leaves a step. The returned reference is for what only some steps have.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::cluster::{Cluster, Node};
+use crate::cluster::Cluster;
 
 /// The kinds of things that own addresses; one colour each, the same everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -67,7 +67,7 @@ pub fn owner_of(cluster: &Cluster, ip: IpAddr) -> Named {
         return named(Owner::Pod, format!("pod {}", pod.name));
     }
     if let Some(node) = cluster.node_by_address.get(&ip).and_then(|id| cluster.nodes.get(id.0)) {
-        return match tunnel_device(node, ip) {
+        return match node.tunnel_of(ip).map(|own| own.device(ip.is_ipv4())) {
             Some(device) => named(Owner::Tunnel, format!("{}'s {device}", node.name)),
             None => named(Owner::Node, node.name.clone()),
         };
@@ -97,18 +97,4 @@ pub fn owner_of(cluster: &Cluster, ip: IpAddr) -> Named {
         return named(Owner::Client, name);
     }
     named(Owner::Outside, if ip.is_loopback() { "loopback" } else { "outside" }.to_owned())
-}
-
-fn tunnel_device(node: &Node, ip: IpAddr) -> Option<&'static str> {
-    if node.addresses.iter().any(|net| net.addr() == ip) {
-        None
-    } else if node.ipip.as_ref().is_some_and(|tunnel| tunnel.value == ip) {
-        Some("tunl0")
-    } else if node.vxlan.iter().any(|tunnel| tunnel.value == ip) {
-        Some("vxlan.calico")
-    } else if node.wireguard.iter().any(|tunnel| tunnel.value == ip) {
-        Some("wireguard.cali")
-    } else {
-        None
-    }
 }

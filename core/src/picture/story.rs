@@ -300,10 +300,7 @@ fn merge(steps: &[Step]) -> Vec<(Range<usize>, usize)> {
                 let veth = step.device.as_ref().is_some_and(|device| device.starts_with("pod/"));
                 if unwraps || veth { Fate::WithNext } else { Fate::Own }
             }
-            Rule::Route | Rule::DeviceIn | Rule::DeviceOut if beside(previous) => {
-                Fate::WithPrevious
-            }
-            Rule::Route if beside(next) => Fate::WithNext,
+            Rule::DeviceIn | Rule::DeviceOut if beside(previous) => Fate::WithPrevious,
             Rule::RouterForward if !rewrites(step) => Fate::WithPrevious,
             _ => Fate::Own,
         }
@@ -465,10 +462,6 @@ fn words(cluster: &Cluster, step: &Step, sort: &Sort) -> (String, String) {
         Rule::SourceRange => {
             ("source range".into(), if ends { "kube-proxy drops" } else { "passes" }.into())
         }
-        Rule::Route => (
-            "route".into(),
-            step.device.as_ref().map_or_else(String::new, |_| format!("to {}", device())),
-        ),
         Rule::NoRoute => ("no route".into(), step.after.destination.to_string()),
         Rule::Martian => ("martian source".into(), "the node’s own address".into()),
         Rule::RpFilter => {
@@ -494,7 +487,6 @@ fn words(cluster: &Cluster, step: &Step, sort: &Sort) -> (String, String) {
         Rule::UnNat => ("un-NAT".into(), String::new()),
         Rule::ReplyDelivered => ("answered".into(), String::new()),
         Rule::ReplyLost => ("reply lost".into(), String::new()),
-        Rule::NoSuchDestination => ("no destination".into(), "nothing to ask".into()),
     };
     (title, note)
 }

@@ -268,7 +268,6 @@ fn path(names: &[String], moves: &[Move], six: bool) -> Outcome {
         Rule::IngressGate,
         Rule::EgressGate,
         Rule::GateSkipped,
-        Rule::Route,
         Rule::DeviceOut,
         Rule::BalancerConnect,
         Rule::NoRoute,
@@ -287,7 +286,7 @@ fn path(names: &[String], moves: &[Move], six: bool) -> Outcome {
         let last = index + 1 == moves.len();
         // Ends stand at the end.
         let rule = match rule {
-            Rule::DeliverToHost | Rule::DeliverToPod if !last => Rule::Route,
+            Rule::DeliverToHost | Rule::DeliverToPod if !last => Rule::DeviceOut,
             rule => rule,
         };
         let device = match rule {

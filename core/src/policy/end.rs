@@ -485,18 +485,13 @@ fn account_label<'a>(
 fn identity(cluster: &Cluster, ip: IpAddr) -> Option<String> {
     if let Some(id) = cluster.node_by_address.get(&ip) {
         let node = cluster.nodes.get(id.0)?;
-        let device = if node.ipip.as_ref().is_some_and(|s| s.value == ip) {
-            "tunl0"
-        } else if node.vxlan.iter().any(|s| s.value == ip) {
-            "vxlan.calico"
-        } else if node.wireguard.iter().any(|s| s.value == ip) {
-            "wireguard.cali"
-        } else {
+        let Some(tunnel) = node.tunnel_of(ip) else {
             return Some(format!(
                 "{}'s own address; pods with hostNetwork share it and are not selected",
                 node.name
             ));
         };
+        let device = tunnel.device(ip.is_ipv4());
         return Some(format!("{}'s {device} address", node.name));
     }
     if let Some(pod) = cluster.pods.iter().find(|p| p.finished && p.addresses.contains(&ip)) {

@@ -16,7 +16,6 @@ pub fn rule(rule: Rule) -> &'static str {
         Rule::NoEndpoints => "no endpoints",
         Rule::NoLocalEndpoints => "no local endpoints",
         Rule::SourceRange => "source ranges",
-        Rule::Route => "route",
         Rule::NoRoute => "no route",
         Rule::Martian => "martian source",
         Rule::RpFilter => "rp_filter",
@@ -37,7 +36,6 @@ pub fn rule(rule: Rule) -> &'static str {
         Rule::UnNat => "un-NAT",
         Rule::ReplyDelivered => "reply arrives",
         Rule::ReplyLost => "reply lost",
-        Rule::NoSuchDestination => "no such destination",
     }
 }
 
@@ -71,8 +69,7 @@ pub fn mark(step: &Step) -> Mark {
         | Rule::RpFilter
         | Rule::ServiceLoop
         | Rule::NoListener
-        | Rule::ReplyLost
-        | Rule::NoSuchDestination => Mark::Stops,
+        | Rule::ReplyLost => Mark::Stops,
         Rule::DeliverToPod | Rule::DeliverToHost | Rule::ReplyDelivered => Mark::Arrives,
         _ if rewritten(step) => Mark::Rewrites,
         _ => Mark::Passes,

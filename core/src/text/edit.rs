@@ -116,7 +116,7 @@ impl Writer<'_> {
     /// Writes a value over another.
     fn replace(&self, spot: Spot<'_>, value: &Value) -> Edit {
         let Spot { node: old, holder, flow } = spot;
-        let span = old.span;
+        let span = self.with_properties(old.span, holder);
         let written = self.slice(span.start, span.end);
         let quotes = match written.chars().next() {
             Some('\'') => Quotes::Single,
@@ -316,9 +316,35 @@ impl Writer<'_> {
         tag.map_or(start, |tag| start - (before.len() - before.trim_end().len()) - tag.len())
     }
 
+    /// An empty value with the anchor and the tag that stand on lines below its key.
+    fn with_properties(&self, span: Span, holder: Holder<'_>) -> Span {
+        let margin = match holder {
+            Holder::Key(entry, _) => self.margin(entry.key_span),
+            Holder::Item(list) => self.margin(list.span),
+            Holder::Root => return span,
+        };
+        let mut span = span;
+        while span.start == span.end
+            || self.slice(span.start, span.end).trim().starts_with(['&', '!'])
+        {
+            let rest = self.slice(span.end, self.text.len());
+            let word = rest.trim_start();
+            let start = self.text.len() - word.len();
+            let line = self.slice(0, start).rfind('\n').map_or(0, |at| at + 1);
+            if !word.starts_with(['&', '!']) || line > span.end && start - line <= margin {
+                break;
+            }
+            let length = word.find(char::is_whitespace).unwrap_or(word.len());
+            span = Span { end: start + length, ..span };
+        }
+        span
+    }
+
     /// A replacement that has a blank before it.
     fn spaced(&self, start: usize, end: usize, insert: String) -> Edit {
-        let glued = self.slice(0, start).ends_with([':', '-']) && start == end;
+        let old = self.slice(start, end);
+        let glued = self.slice(0, start).ends_with([':', '-'])
+            && (old.is_empty() || old.starts_with(char::is_whitespace));
         let insert = if glued { format!(" {insert}") } else { insert };
         Edit { start, end, insert }
     }

@@ -138,6 +138,16 @@ impl FrontendKind {
             Self::NodePort => "node port",
         }
     }
+
+    /// With its article.
+    pub(super) fn a_label(self) -> &'static str {
+        match self {
+            Self::ClusterIp => "a ClusterIP",
+            Self::ExternalIp => "an external IP",
+            Self::LoadBalancerIp => "a load balancer IP",
+            Self::NodePort => "a node port",
+        }
+    }
 }
 
 impl Frontend<'_> {
@@ -317,7 +327,7 @@ pub(super) fn detect(place: Place<'_>, source: IpAddr) -> Detected {
         Some(Device::Pod(pod)) => {
             place.cluster.pod(pod).is_some_and(|pod| matches(&veth(&pod.namespace, &pod.name)))
         }
-        Some(device) => matches(&device.name(place.cluster)),
+        Some(device) => matches(&device.name(place.cluster, source.is_ipv4())),
         None => false,
     };
     let is_pod = match &place.cluster.proxy.detect_local.value {

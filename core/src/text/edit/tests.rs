@@ -197,6 +197,18 @@ fn edits_are_made_wherever_they_stand_in_the_list() {
     assert_eq!(apply("äbc", &wrong), "Xbc");
 }
 
+#[test]
+fn an_empty_value_goes_with_the_anchor_below_its_key() {
+    for text in ["a: \n  &x ", "a:\n  &x\nb: 1\n", "a:\n  !!null &x\n"] {
+        let edit = set(text, &root(text), "a", &json!("v")).unwrap();
+        let edited = apply(text, &[edit]);
+        assert_eq!(root(&edited).at("a").and_then(Node::as_str), Some("v"), "{edited:?}");
+    }
+    let text = "a:\n&x b: 1\n";
+    let edit = set(text, &root(text), "a", &json!("v")).unwrap();
+    assert_eq!(apply(text, &[edit]), "a: v\n&x b: 1\n");
+}
+
 fn comments(text: &str) -> Vec<&str> {
     text.lines().filter_map(|line| line.split_once("# ").map(|(_, comment)| comment)).collect()
 }

@@ -1,0 +1,614 @@
+//! Services, settings and address families on the packet's path, one scenario each.
+//!
+//! Two nodes in one subnet; a pod `web1` on node1 and `web2` on node2 behind one service, a pod
+//! `cli` on node1, and two clients outside. IPIP, unless a test says otherwise.
+
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test: a broken scenario must stop it")]
+
+use std::collections::BTreeSet;
+
+use hopwise::datapath::{CauseKind, Outcome, Rule, Step, Trace, Verdict};
+use hopwise::{Flow, read, trace};
+
+const NODES: &str = "
+apiVersion: v1
+kind: Node
+metadata:
+  name: node1
+  labels: {topology.kubernetes.io/zone: a}
+  annotations: {projectcalico.org/IPv4Address: 192.168.1.11/24, projectcalico.org/IPv4IPIPTunnelAddr: 10.244.1.1}
+---
+apiVersion: v1
+kind: Node
+metadata:
+  name: node2
+  labels: {topology.kubernetes.io/zone: b}
+  annotations: {projectcalico.org/IPv4Address: 192.168.1.12/24, projectcalico.org/IPv4IPIPTunnelAddr: 10.244.2.1}
+---";
+const POOL: &str = "
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: pool}
+spec: {cidr: 10.244.0.0/16, ipipMode: Always, natOutgoing: true}
+---";
+const PODS: &str = "
+apiVersion: v1
+kind: Pod
+metadata: {name: web1, namespace: app, labels: {app: web}}
+spec: {nodeName: node1, containers: [{name: main, ports: [{name: http, containerPort: 8080}]}]}
+status: {podIP: 10.244.1.5}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web2, namespace: app, labels: {app: web}}
+spec: {nodeName: node2, containers: [{name: main, ports: [{name: http, containerPort: 8081}]}]}
+status: {podIP: 10.244.2.5}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: cli, namespace: app, labels: {app: cli}}
+spec: {nodeName: node1, containers: [{name: main}]}
+status: {podIP: 10.244.1.6}
+---";
+const SERVICE: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: app}
+spec:
+  type: LoadBalancer
+  clusterIP: 10.96.0.9
+  externalIPs: [198.51.100.7]
+  selector: {app: web}
+  ports: [{name: web, port: 80, targetPort: http, nodePort: 30080}]
+status: {loadBalancer: {ingress: [{ip: 192.0.2.10}]}}
+---";
+const OUTSIDE: &str = "
+apiVersion: hopwise.dev/v1
+kind: Scenario
+metadata: {name: test}
+spec:
+  clients: [{name: near, ip: 203.0.113.9}, {name: far, ip: 203.0.114.9}]
+";
+
+/// The scenario with edits, and objects of its own.
+fn scenario(edits: &[(&str, &str)], more: &[&str]) -> String {
+    let mut text = [NODES, POOL, PODS, SERVICE].concat();
+    for object in more {
+        text += object;
+        text += "\n---";
+    }
+    text += OUTSIDE;
+    for (from, to) in edits {
+        assert!(text.contains(from), "{from}");
+        text = text.replace(from, to);
+    }
+    text
+}
+
+fn ask(text: &str, flow: &str) -> Trace {
+    let reading = read(text);
+    let errors: Vec<_> = reading.problems.iter().map(|problem| &problem.message).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    trace(&reading.cluster, &flow.parse::<Flow>().unwrap())
+}
+
+fn only(traced: Trace) -> Outcome {
+    let count = traced.outcomes.len();
+    let [outcome] = <[Outcome; 1]>::try_from(traced.outcomes).unwrap_or_else(|_| panic!("{count}"));
+    outcome
+}
+
+fn step(outcome: &Outcome, rule: Rule) -> &Step {
+    outcome.steps.iter().find(|step| step.rule == rule).unwrap()
+}
+
+/// What the steps of a trace give as reasons, in one text.
+fn reasons(outcome: &Outcome) -> String {
+    let findings = outcome.steps.iter().flat_map(|step| &step.evidence);
+    findings.map(|found| found.finding.as_str()).collect::<Vec<_>>().join("\n")
+}
+
+fn endpoints(traced: &Trace) -> Vec<&str> {
+    traced.outcomes.iter().map(|outcome| outcome.endpoint.as_deref().unwrap_or("-")).collect()
+}
+
+const TO_SERVICE: &str = "pod/app/cli -> service/app/web:80";
+
+#[test]
+fn every_endpoint_is_as_likely_and_named_ports_are_each_pods_own() {
+    let traced = ask(&scenario(&[], &[]), TO_SERVICE);
+    assert_eq!(endpoints(&traced), ["pod/app/web1", "pod/app/web2"]);
+    let to: Vec<String> = traced.outcomes.iter().map(|o| step(o, Rule::Dnat).after.to()).collect();
+    assert_eq!(to, ["10.244.1.5:8080", "10.244.2.5:8081"]);
+    assert_eq!(
+        step(&traced.outcomes[0], Rule::Dnat).rules[1].split_once(" -m statistic").unwrap().1,
+        " --mode random --probability 0.50000000000 -j KUBE-SEP-TOFCBYNZ4Q7J6SVY"
+    );
+}
+
+#[test]
+fn session_affinity_is_said_with_its_rules() {
+    let affinity = ("  selector", "  sessionAffinity: ClientIP\n  selector");
+    let traced = ask(&scenario(&[affinity], &[]), TO_SERVICE);
+    assert!(reasons(&traced.outcomes[0]).contains("to the same endpoint for 10800 seconds"));
+    let rules = step(&traced.outcomes[0], Rule::Dnat).rules.join("\n");
+    assert!(rules.contains("-m recent --rcheck --seconds 10800 --reap"), "{rules}");
+}
+
+#[test]
+fn the_health_check_port_answers_by_the_nodes_own_ready_endpoints() {
+    let local =
+        ("  selector", "  externalTrafficPolicy: Local\n  healthCheckNodePort: 32100\n  selector");
+    let on_node1 = ("selector: {app: web}", "selector: {app: web, only: one}");
+    let labelled = (
+        "name: web1, namespace: app, labels: {",
+        "name: web1, namespace: app, labels: {only: one, ",
+    );
+    let text = scenario(&[local, on_node1, labelled], &[]);
+    for (node, answer) in [("node1", "it answers 200"), ("node2", "it answers 503")] {
+        let outcome = only(ask(&text, &format!("client/near -> node/{node}:32100")));
+        assert_eq!(outcome.verdict, Verdict::Delivered);
+        assert!(step(&outcome, Rule::DeliverToHost).summary.contains(answer));
+    }
+    let cluster = scenario(&[("  selector", "  healthCheckNodePort: 32100\n  selector")], &[]);
+    let reading = read(&cluster);
+    let flow: Flow = "client/near -> node/node1:32100".parse().unwrap();
+    let outcome = only(trace(&reading.cluster, &flow));
+    assert_eq!(outcome.cause.unwrap().kind, CauseKind::NoListener, "only Local has the port");
+}
+
+#[test]
+fn hints_keep_traffic_in_the_zone_or_on_the_node() {
+    let slice = |hints: [&str; 2]| {
+        format!(
+            "
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: web-1, namespace: app, labels: {{kubernetes.io/service-name: web}}}}
+addressType: IPv4
+ports: [{{name: web, port: 8080}}]
+endpoints:
+- {{addresses: [10.244.1.5], nodeName: node1{}}}
+- {{addresses: [10.244.2.5], nodeName: node2{}}}",
+            hints[0], hints[1]
+        )
+    };
+    let zones = slice([", hints: {forZones: [{name: a}]}", ", hints: {forZones: [{name: b}]}"]);
+    let nodes =
+        slice([", hints: {forNodes: [{name: node1}]}", ", hints: {forNodes: [{name: node2}]}"]);
+    let some = slice([", hints: {forZones: [{name: a}]}", ""]);
+    for hinted in [&zones, &nodes] {
+        let traced = ask(&scenario(&[], &[hinted]), TO_SERVICE);
+        assert_eq!(endpoints(&traced), ["pod/app/web1"]);
+        assert!(reasons(&traced.outcomes[0]).contains("as their hints say"));
+    }
+    let traced = ask(&scenario(&[], &[&some]), TO_SERVICE);
+    assert_eq!(endpoints(&traced).len(), 2, "hints count only if every endpoint has one");
+}
+
+#[test]
+fn endpoints_that_are_not_ready_are_left_out_unless_published() {
+    let unready = (
+        "status: {podIP: 10.244.1.5}",
+        "status: {podIP: 10.244.1.5, conditions: [{type: Ready, status: \"False\"}]}",
+    );
+    let traced = ask(&scenario(&[unready], &[]), TO_SERVICE);
+    assert_eq!(endpoints(&traced), ["pod/app/web2"]);
+    let published = ("  selector", "  publishNotReadyAddresses: true\n  selector");
+    let traced = ask(&scenario(&[unready, published], &[]), TO_SERVICE);
+    assert_eq!(endpoints(&traced).len(), 2);
+}
+
+#[test]
+fn a_headless_services_name_gives_its_endpoints_addresses() {
+    let headless = ("clusterIP: 10.96.0.9\n  externalIPs: [198.51.100.7]", "clusterIP: None");
+    let plain = ("type: LoadBalancer", "type: ClusterIP");
+    let port = (", nodePort: 30080", "");
+    let status = ("status: {loadBalancer: {ingress: [{ip: 192.0.2.10}]}}", "");
+    let traced = ask(&scenario(&[headless, plain, port, status], &[]), TO_SERVICE);
+    assert_eq!(endpoints(&traced), ["pod/app/web1", "pod/app/web2"]);
+    assert!(traced.outcomes.iter().all(|o| o.steps.iter().all(|step| step.rule != Rule::Dnat)));
+}
+
+#[test]
+fn an_external_name_is_only_a_name() {
+    let service = "
+apiVersion: v1
+kind: Service
+metadata: {name: there, namespace: app}
+spec: {type: ExternalName, externalName: example.org, ports: [{port: 80}]}";
+    let outcome = only(ask(&scenario(&[], &[service]), "pod/app/cli -> service/app/there:80"));
+    let cause = outcome.cause.unwrap();
+    assert_eq!(cause.kind, CauseKind::NoSuchDestination);
+    assert!(cause.message.contains("only a name in DNS for example.org"), "{}", cause.message);
+}
+
+#[test]
+fn source_ranges_are_for_the_balancers_address_only() {
+    let ranges = ("  selector", "  loadBalancerSourceRanges: [203.0.113.0/24]\n  selector");
+    let text = scenario(&[ranges], &[]);
+    let verdict = |flow: &str| {
+        let traced = ask(&text, flow);
+        (traced.verdict, traced.outcomes[0].cause.as_ref().map(|cause| cause.kind))
+    };
+    assert_eq!(verdict("client/near -> loadBalancer/app/web:80").0, Verdict::Delivered);
+    assert_eq!(
+        verdict("client/far -> loadBalancer/app/web:80"),
+        (Verdict::Dropped, Some(CauseKind::SourceRange))
+    );
+    assert_eq!(verdict("client/far -> nodePort/node1:30080").0, Verdict::Delivered);
+}
+
+#[test]
+fn a_balancers_address_that_proxies_is_left_to_the_balancer() {
+    let proxy = ("{ip: 192.0.2.10}", "{ip: 192.0.2.10, ipMode: Proxy}");
+    let outcome = only(ask(&scenario(&[proxy], &[]), "pod/app/cli -> loadBalancer/app/web:80"));
+    assert!(outcome.steps.iter().all(|step| step.rule != Rule::Dnat));
+    assert_eq!(outcome.verdict, Verdict::Unroutable, "nobody outside has the address");
+}
+
+#[test]
+fn node_port_addresses_say_where_node_ports_answer() {
+    let config = "
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+nodePortAddresses: [192.168.1.12/32]
+clusterCIDR: 10.244.0.0/16";
+    let text = scenario(&[], &[config]);
+    assert_eq!(ask(&text, "client/near -> nodePort/node2:30080").verdict, Verdict::Delivered);
+    let refused = only(ask(&text, "client/near -> nodePort/node1:30080"));
+    assert_eq!(refused.cause.unwrap().kind, CauseKind::NoListener);
+}
+
+#[test]
+fn ipvs_lets_node_ports_outside_the_range_past_the_policy() {
+    let config = "
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+mode: ipvs
+clusterCIDR: 10.244.0.0/16";
+    let felix = "
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {name: default}
+spec: {kubeNodePortRanges: [\"20000:21000\", 22000]}";
+    let asked = |port: &str, more: &[&str]| {
+        let text = scenario(&[("nodePort: 30080", &format!("nodePort: {port}"))], more);
+        let traced = ask(&text, &format!("client/near -> nodePort/node1:{port}"));
+        traced.outcomes[0].steps.iter().any(|step| step.rule == Rule::IngressGate)
+    };
+    assert!(asked("30080", &[config]));
+    assert!(!asked("20500", &[config]));
+    assert!(!asked("30080", &[config, felix]));
+    assert!(asked("20500", &[config, felix]));
+    assert!(asked("22000", &[config, felix]));
+}
+
+#[test]
+fn nat_outgoing_gives_the_address_that_felix_is_told() {
+    let felix = "
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {name: default}
+spec: {natOutgoingAddress: 192.168.1.77}";
+    let outcome = only(ask(&scenario(&[], &[felix]), "pod/app/cli -> ip/203.0.113.9:443"));
+    let translated = step(&outcome, Rule::NatOutgoing);
+    assert_eq!(translated.after.source.to_string(), "192.168.1.77");
+    assert!(translated.rules[0].contains("SNAT --to-source 192.168.1.77"));
+    assert_eq!(outcome.verdict, Verdict::Dropped, "no machine has the address: the answer is lost");
+}
+
+#[test]
+fn several_pools_are_wrapped_each_in_its_own_way() {
+    let pool = "
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: second}
+spec: {cidr: 10.245.0.0/16, vxlanMode: Always}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: other, namespace: app}
+spec: {nodeName: node2, containers: [{name: main}]}
+status: {podIP: 10.245.0.9}";
+    let loose = ("  clients", "  hosts: {rpFilter: Loose}\n  clients");
+    let text = scenario(&[loose], &[pool]);
+    let wrapped = |flow: &str| {
+        let outcome = only(ask(&text, flow));
+        assert_eq!(outcome.verdict, Verdict::Delivered);
+        step(&outcome, Rule::Encapsulate).device.clone().unwrap()
+    };
+    assert_eq!(wrapped("pod/app/cli -> pod/app/web2:8081"), "tunl0");
+    assert_eq!(wrapped("pod/app/cli -> pod/app/other:80"), "vxlan.calico");
+    // Between the pools request and answer take different tunnels.
+    let strict = only(ask(&scenario(&[], &[pool]), "pod/app/cli -> pod/app/other:80"));
+    assert_eq!(strict.cause.unwrap().kind, CauseKind::RpFilter);
+}
+
+const ADVERTISING: &str = "
+apiVersion: projectcalico.org/v3
+kind: BGPConfiguration
+metadata: {name: default}
+spec:
+  serviceClusterIPs: [{cidr: 10.96.0.0/16}]
+  serviceExternalIPs: [{cidr: 198.51.100.0/24}]";
+
+#[test]
+fn advertised_service_addresses_lead_to_every_node_or_under_local_to_those_with_endpoints() {
+    let text = scenario(&[], &[ADVERTISING]);
+    let ways = |text: &str, flow: &str| {
+        let mut ways: Vec<String> = ask(text, flow)
+            .outcomes
+            .iter()
+            .map(|outcome| {
+                let step = step(outcome, Rule::RouterForward);
+                step.rules[0].clone()
+            })
+            .collect();
+        ways.dedup();
+        ways
+    };
+    let to_external = "client/near -> externalIP/198.51.100.7:80";
+    assert_eq!(
+        ways(&text, to_external),
+        ["198.51.100.0/24 via node1", "198.51.100.0/24 via node2"]
+    );
+    let local = (
+        "  selector: {app: web}",
+        "  externalTrafficPolicy: Local\n  selector: {app: web, only: one}",
+    );
+    let labelled = (
+        "name: web2, namespace: app, labels: {",
+        "name: web2, namespace: app, labels: {only: one, ",
+    );
+    let local = scenario(&[local, labelled], &[ADVERTISING]);
+    assert_eq!(ways(&local, to_external), ["198.51.100.7/32 via node2"]);
+    assert_eq!(ways(&local, "client/near -> ip/10.96.0.9:80"), ["10.96.0.9/32 via node2"]);
+    // The routers' sessions are not in the text.
+    let untold = ask(&text, to_external);
+    assert!(step(&untold.outcomes[0], Rule::RouterForward).uncertain.is_some());
+    let peer = "
+apiVersion: projectcalico.org/v3
+kind: BGPPeer
+metadata: {name: tor}
+spec: {peerIP: 192.168.1.1, asNumber: 64513}";
+    let told = ask(&scenario(&[], &[ADVERTISING, peer]), to_external);
+    assert_eq!(step(&told.outcomes[0], Rule::RouterForward).uncertain, None);
+}
+
+#[test]
+fn an_advertised_address_that_no_service_has_is_stopped_before_it_loops() {
+    for (mode, verdict) in
+        [("Drop", Verdict::Dropped), ("Reject", Verdict::Rejected), ("Disabled", Verdict::Dropped)]
+    {
+        let felix = format!(
+            "
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {{name: default}}
+spec: {{serviceLoopPrevention: {mode}}}"
+        );
+        let traced = ask(&scenario(&[], &[ADVERTISING, &felix]), "client/near -> ip/10.96.7.7:80");
+        assert_eq!(traced.verdict, verdict, "{mode}");
+        let kind = traced.outcomes[0].cause.as_ref().unwrap().kind;
+        let expected = if mode == "Disabled" { CauseKind::NoRoute } else { CauseKind::ServiceLoop };
+        assert_eq!(kind, expected, "{mode}");
+    }
+}
+
+const WIREGUARD: &str = "
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {name: default}
+spec: {wireguardEnabled: true}";
+
+#[test]
+fn wireguard_wraps_instead_of_the_pools_tunnels() {
+    let text = scenario(&[], &[WIREGUARD]);
+    let outcome = only(ask(&text, "pod/app/cli -> pod/app/web2:8081"));
+    assert_eq!(step(&outcome, Rule::Encapsulate).device.as_deref(), Some("wireguard.cali"));
+    assert_eq!(outcome.source_seen_by_app.unwrap().to_string(), "10.244.1.6");
+    let sure = |outcome: &Outcome| outcome.steps.iter().all(|step| step.uncertain.is_none());
+    assert!(sure(&outcome), "a pod's own packet is not touched");
+    // What the node itself sends is not settled.
+    assert!(!sure(&only(ask(&text, "node/node1 -> pod/app/web2:8081"))));
+}
+
+const SIX: &str = "
+apiVersion: v1
+kind: Node
+metadata:
+  name: node1
+  annotations: {projectcalico.org/IPv4Address: 192.168.1.11/24, projectcalico.org/IPv6Address: \"2001:db8:1::11/64\"}
+---
+apiVersion: v1
+kind: Node
+metadata:
+  name: node2
+  annotations: {projectcalico.org/IPv4Address: 192.168.1.12/24, projectcalico.org/IPv6Address: \"2001:db8:1::12/64\", projectcalico.org/IPv6VXLANTunnelAddr: \"fd00:10:244:2::1\"}
+---
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: four}
+spec: {cidr: 10.244.0.0/16, ipipMode: Always, natOutgoing: true}
+---
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: six}
+spec: {cidr: \"fd00:10:244::/48\", vxlanMode: Always, natOutgoing: true}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: app, labels: {app: web}}
+spec: {nodeName: node1, containers: [{name: main, ports: [{containerPort: 8080}]}]}
+status: {podIP: 10.244.1.5, podIPs: [{ip: 10.244.1.5}, {ip: \"fd00:10:244:1::5\"}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: both, namespace: app}
+spec: {nodeName: node2, containers: [{name: main}]}
+status: {podIP: 10.244.2.5, podIPs: [{ip: 10.244.2.5}, {ip: \"fd00:10:244:2::5\"}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: old, namespace: app}
+spec: {nodeName: node2, containers: [{name: main}]}
+status: {podIP: 10.244.2.6}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: dual, namespace: app}
+spec:
+  type: NodePort
+  ipFamilyPolicy: RequireDualStack
+  clusterIP: \"fd00:10:96::9\"
+  clusterIPs: [\"fd00:10:96::9\", 10.96.0.9]
+  ipFamilies: [IPv6, IPv4]
+  selector: {app: web}
+  ports: [{port: 80, targetPort: 8080, nodePort: 30080}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: six, namespace: app}
+spec: {clusterIP: \"fd00:10:96::6\", selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web, namespace: app}
+spec:
+  podSelector: {matchLabels: {app: web}}
+  ingress:
+  - from: [{ipBlock: {cidr: \"fd00:10:244:2::/64\"}}, {ipBlock: {cidr: 10.0.0.0/8}}]
+---
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+clusterCIDR: \"10.244.0.0/16,fd00:10:244::/48\"
+---
+apiVersion: hopwise.dev/v1
+kind: Scenario
+metadata: {name: six}
+spec:
+  clients: [{name: six, ip: \"2001:db8:9::1\"}, {name: four, ip: 203.0.113.9}]
+";
+
+#[test]
+fn the_first_family_of_both_ends_is_used() {
+    let both = only(ask(SIX, "pod/app/both -> service/app/dual:80"));
+    assert_eq!(both.source_seen_by_app.unwrap().to_string(), "fd00:10:244:2::5");
+    assert_eq!(step(&both, Rule::Encapsulate).device.as_deref(), Some("vxlan-v6.calico"));
+    let rules = step(&both, Rule::Dnat).rules.join("\n");
+    assert!(rules.contains("-d fd00:10:96::9/128"), "{rules}");
+    assert!(step(&both, Rule::Dnat).inspect.as_ref().unwrap().command.starts_with("ip6tables"));
+    let old = only(ask(SIX, "pod/app/old -> service/app/dual:80"));
+    assert_eq!(old.source_seen_by_app.unwrap().to_string(), "10.244.2.6");
+}
+
+#[test]
+fn a_family_that_only_one_end_has_is_explained() {
+    let mismatch = only(ask(SIX, "pod/app/old -> service/app/six:80"));
+    assert_eq!(
+        mismatch.cause.unwrap().message,
+        "Service app/six has only IPv6 addresses, and the sender only IPv4"
+    );
+    let client = only(ask(SIX, "client/four -> ip/[fd00:10:96::6]:80"));
+    let message = client.cause.unwrap().message;
+    assert!(message.contains("has only IPv4 addresses"), "{message}");
+}
+
+#[test]
+fn an_ipv6_client_is_masqueraded_to_the_ipv6_tunnel() {
+    let outcome = only(ask(SIX, "client/six -> nodePort/node2:30080"));
+    let masqueraded = step(&outcome, Rule::Masquerade);
+    assert_eq!(masqueraded.after.source.to_string(), "fd00:10:244:2::1");
+    assert_eq!(outcome.verdict, Verdict::Delivered, "the policy lets the tunnel's range in");
+    let direct = only(ask(SIX, "client/six -> nodePort/node1:30080"));
+    assert_eq!(direct.verdict, Verdict::Dropped, "there it sees the client");
+}
+
+/// Every thing that a step can be is shown by some flow of the examples or of these scenarios.
+#[test]
+fn every_rule_is_reached_by_some_flow() {
+    let mut seen = BTreeSet::new();
+    let mut walk = |text: &str, flows: &[&str]| {
+        let reading = read(text);
+        let own = reading.scenario.flows.iter().map(|flow| flow.flow.clone());
+        let given = flows.iter().map(|flow| flow.parse::<Flow>().unwrap());
+        for flow in own.chain(given) {
+            for outcome in trace(&reading.cluster, &flow).outcomes {
+                seen.extend(outcome.steps.iter().chain(&outcome.reply).map(|step| step.rule));
+            }
+        }
+    };
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
+    for entry in std::fs::read_dir(examples).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            walk(&std::fs::read_to_string(path).unwrap(), &[]);
+        }
+    }
+    let ranges = ("  selector", "  loadBalancerSourceRanges: [203.0.113.0/24]\n  selector");
+    walk(&scenario(&[ranges], &[]), &["client/far -> loadBalancer/app/web:80"]);
+    walk(
+        &scenario(&[], &[ADVERTISING]),
+        &[
+            "client/near -> ip/10.96.7.7:80",
+            "pod/app/cli -> ip/10.244.1.9:80",
+            "node/node1 -> service/app/web:80",
+            "node/node1 -> node/node2:9",
+            "client/near -> node/node1:10250",
+        ],
+    );
+    let drop = "
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {name: default}
+spec: {defaultEndpointToHostAction: Drop}";
+    walk(&scenario(&[], &[drop]), &["pod/app/cli -> node/node1:10250"]);
+    let nobody = ("selector: {app: web}", "selector: {app: nobody}");
+    walk(&scenario(&[nobody], &[]), &[TO_SERVICE]);
+    // A pod's own packet that comes back through a balancer with its node's address as source.
+    let replace = (
+        "  clients:",
+        "  loadBalancers: [{name: lb, ip: 192.168.1.200, sourceAddress: Replace}]\n  clients:",
+    );
+    walk(&scenario(&[replace], &[]), &["client/near -> loadBalancer/app/web:80@lb/node1"]);
+    let preserve = (
+        "  clients:",
+        "  loadBalancers: [{name: lb, ip: 192.168.2.200, sourceAddress: Preserve, healthCheck: false}]\n  clients:",
+    );
+    walk(
+        &scenario(&[preserve], &[]),
+        &[
+            "pod/app/cli -> loadBalancer/app/web:80@lb/node1",
+            "client/near -> loadBalancer/app/web:80@lb/node2",
+        ],
+    );
+    // Untranslated to another node: its answer comes by the tunnel, the request did not.
+    let untranslated = ("natOutgoing: true", "natOutgoing: false");
+    walk(&scenario(&[untranslated], &[]), &["pod/app/cli -> nodePort/node2:30080"]);
+    let loose = (
+        "  clients:",
+        "  hosts: {rpFilter: Loose}\n  routes: [{to: 10.96.0.0/16, via: node1}]\n  clients:",
+    );
+    let unable = "
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+mode: iptables";
+    walk(&scenario(&[loose], &[unable]), &["client/near -> ip/10.96.0.9:80"]);
+    let ipvs = "
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+mode: ipvs
+clusterCIDR: 10.244.0.0/16";
+    let far = (
+        "  selector: {app: web}",
+        "  externalTrafficPolicy: Local\n  selector: {app: web, only: one}",
+    );
+    let labelled = (
+        "name: web2, namespace: app, labels: {",
+        "name: web2, namespace: app, labels: {only: one, ",
+    );
+    walk(&scenario(&[far, labelled], &[ipvs]), &["node/node1 -> loadBalancer/app/web:80"]);
+    let missing: Vec<Rule> = Rule::ALL.into_iter().filter(|rule| !seen.contains(rule)).collect();
+    assert_eq!(missing, []);
+}
