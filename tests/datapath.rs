@@ -396,6 +396,103 @@ spec: {{serviceLoopPrevention: {mode}}}"
     }
 }
 
+fn ebpf(more: &str) -> String {
+    format!(
+        "
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {{name: default}}
+spec: {{bpfEnabled: true{more}}}"
+    )
+}
+
+/// The machines that the answer passes, in order.
+fn way_back(outcome: &Outcome) -> Vec<&str> {
+    let mut way: Vec<&str> = outcome.reply.iter().map(|step| step.machine.label()).collect();
+    way.dedup();
+    way
+}
+
+#[test]
+fn ebpf_answers_through_the_node_that_was_asked_or_under_dsr_directly() {
+    let on_node2 = ("selector: {app: web}", "selector: {app: web, only: one}");
+    let labelled = (
+        "name: web2, namespace: app, labels: {",
+        "name: web2, namespace: app, labels: {only: one, ",
+    );
+    let asked = |felix: &str| {
+        let text = scenario(&[on_node2, labelled], &[felix]);
+        only(ask(&text, "client/near -> nodePort/node1:30080"))
+    };
+    let tunnel = asked(&ebpf(""));
+    assert_eq!(way_back(&tunnel), ["node2", "node1", "near"]);
+    let dsr = asked(&ebpf(", bpfExternalServiceMode: DSR"));
+    assert_eq!(way_back(&dsr), ["node2", "near"]);
+    for outcome in [tunnel, dsr] {
+        assert_eq!(outcome.verdict, Verdict::Delivered);
+        assert_eq!(outcome.source_seen_by_app.unwrap().to_string(), "203.0.113.9");
+        let answer = &outcome.reply.last().unwrap().before;
+        assert_eq!(answer.from(), "192.168.1.11:30080", "the client gets what it asked");
+        assert!(outcome.steps.iter().any(|step| step.uncertain.is_some()));
+    }
+}
+
+#[test]
+fn ebpf_rewrites_in_the_socket_call_what_it_is_told_to() {
+    use hopwise::datapath::Hook;
+    let both = (
+        "ports: [{name: web,",
+        "ports: [{name: udp, protocol: UDP, port: 80, targetPort: 8080}, {name: web,",
+    );
+    let hook = |felix: &str, flow: &str| {
+        let traced = ask(&scenario(&[both], &[felix]), flow);
+        step(&traced.outcomes[0], Rule::Dnat).hook
+    };
+    let udp = "pod/app/cli -> service/app/web:80/UDP";
+    assert_eq!(hook(&ebpf(""), TO_SERVICE), Hook::Socket);
+    assert_eq!(hook(&ebpf(""), udp), Hook::Device);
+    assert_eq!(hook(&ebpf(", bpfConnectTimeLoadBalancing: Enabled"), udp), Hook::Socket);
+    assert_eq!(hook(&ebpf(", bpfConnectTimeLoadBalancing: Disabled"), TO_SERVICE), Hook::Device);
+    let traced = ask(&scenario(&[both], &[&ebpf("")]), TO_SERVICE);
+    assert_eq!(
+        step(&traced.outcomes[0], Rule::Dnat).rules,
+        [
+            "10.96.0.9 port 80 proto 6 id N count 2 local 1",
+            "\tN:0\t 10.244.1.5:8080",
+            "\tN:1\t 10.244.2.5:8081",
+        ]
+    );
+}
+
+#[test]
+fn the_fallback_of_ipvs_depends_on_a_release_that_the_text_may_tell() {
+    let ipvs = "
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+mode: ipvs
+clusterCIDR: 10.244.0.0/16";
+    let far = (
+        "  selector: {app: web}",
+        "  externalTrafficPolicy: Local\n  selector: {app: web, only: one}",
+    );
+    let labelled = (
+        "name: web2, namespace: app, labels: {",
+        "name: web2, namespace: app, labels: {only: one, ",
+    );
+    let told = |version: &str| {
+        let info = format!("kind: Node\nstatus: {{nodeInfo: {{kubeletVersion: {version}}}}}\n");
+        let edits = [far, labelled, ("kind: Node\n", &info)];
+        only(ask(&scenario(&edits, &[ipvs]), "pod/app/cli -> nodePort/node1:30080"))
+    };
+    assert_eq!(told("v1.23.4").verdict, Verdict::Rejected);
+    let new = told("v1.33.1");
+    assert_eq!((new.verdict, &step(&new, Rule::Dnat).uncertain), (Verdict::Delivered, &None));
+    let untold =
+        only(ask(&scenario(&[far, labelled], &[ipvs]), "pod/app/cli -> nodePort/node1:30080"));
+    assert_eq!(untold.verdict, Verdict::Delivered);
+    assert!(step(&untold, Rule::Dnat).uncertain.as_ref().unwrap().contains("before about v1.24"));
+}
+
 const WIREGUARD: &str = "
 apiVersion: projectcalico.org/v3
 kind: FelixConfiguration

@@ -65,6 +65,24 @@ L12  node1   node3:np        timeout    =          =          tun1/tun1
 L13  tekton  node2:np        own/eth2   =          =          -/own
 ";
 
+/// externalTrafficPolicy Local with an IPVS kube-proxy before v1.24: column "IPVS older".
+const LOCAL_OLD_IPVS: &str = "
+row  from    to              ipvs
+L1   client  node2:np        cl/cl
+L2   client  node1:np        refused
+L4   client  lb>node2        lb/lb
+L5   bar1    node1:np        refused
+L5   bar1    vip1            refused
+L6   bar2    node2:np        own/own
+L7   bar1    node2:np        eth1/eth1
+L8   bar1    node3:np        refused
+L9   node1   node1:np        refused
+L9   node1   vip1            refused
+L10  node2   node2:np        -/eth2
+L10  node2   vip1            -/vip1
+L12  node1   node3:np        refused
+";
+
 /// ClusterIP, and pod addresses. Rows K1 to K7 and I1 to I5.
 const INSIDE: &str = "
 row  from    to              iptables   ipvs       nftables   ebpf
@@ -332,6 +350,13 @@ fn external_traffic_policy_cluster() {
 #[test]
 fn external_traffic_policy_local() {
     compare(LOCAL, &World { policy: "Local", ..World::default() });
+}
+
+#[test]
+fn external_traffic_policy_local_before_the_fallback() {
+    const OLD: Edit<'_> =
+        ("kind: Node\n", "kind: Node\nstatus: {nodeInfo: {kubeProxyVersion: v1.23.17}}\n");
+    compare(LOCAL_OLD_IPVS, &World { policy: "Local", edits: vec![OLD], ..World::default() });
 }
 
 #[test]

@@ -177,6 +177,8 @@ pub struct Node {
     pub blocks: Vec<IpNet>,
     /// `spec.podCIDRs`, which Calico's IPAM does not look at.
     pub pod_cidrs: Vec<IpNet>,
+    /// kube-proxy's version, major and minor: `status.nodeInfo`'s own or the kubelet's.
+    pub kube_proxy: Option<(u16, u16)>,
 }
 
 /// A pod.

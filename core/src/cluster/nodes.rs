@@ -101,7 +101,16 @@ fn read(object: &Object, node: &crate::manifest::kubernetes::Node) -> Node {
             .collect(),
         blocks: Vec::new(),
         pod_cidrs: cidrs.filter_map(|range| range.parse().ok()).collect(),
+        kube_proxy: version(&node.status.node_info),
     }
+}
+
+/// `v1.33.1`, `v1.24+k3s1`.
+fn version(info: &crate::manifest::kubernetes::NodeSystemInfo) -> Option<(u16, u16)> {
+    let own = info.kube_proxy_version.as_ref().filter(|version| !version.is_empty());
+    let text = own.or(info.kubelet_version.as_ref())?.trim_start_matches('v');
+    let mut parts = text.split(|c: char| !c.is_ascii_digit());
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 /// A node that something speaks of, or the article's, with an address that no other has.
@@ -128,6 +137,7 @@ pub(super) fn assumed(name: &str, index: usize, reason: &str, others: &[Node]) -
         wireguard: Vec::new(),
         blocks: Vec::new(),
         pod_cidrs: Vec::new(),
+        kube_proxy: None,
     }
 }
 

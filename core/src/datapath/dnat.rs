@@ -53,7 +53,8 @@ impl<'a> Walk<'a> {
         self.step((self.node_machine(passage.node), hook), Rule::Dnat, &packet, &after, summary)
             .because(evidence)
             .with_rules(rules)
-            .see(&on, see);
+            .see(&on, see)
+            .uncertain = passage.nat.uncertain.map(str::to_owned);
         after
     }
 
@@ -164,7 +165,7 @@ impl<'a> Walk<'a> {
         packet: &Packet,
         refusal: Refusal,
     ) -> End {
-        let Refusal { rule, cause, evidence, rules } = refusal;
+        let Refusal { rule, cause, evidence, rules, uncertain } = refusal;
         let on = self.node_name(passage.node);
         let see = match self.cluster.proxy.mode.value {
             ProxyMode::Ipvs => "ipvsadm -Ln".to_owned(),
@@ -180,7 +181,8 @@ impl<'a> Walk<'a> {
         self.step(at, rule, packet, packet, cause.message.clone())
             .because(evidence)
             .with_rules(rules)
-            .see(&on, see);
+            .see(&on, see)
+            .uncertain = uncertain.map(str::to_owned);
         let rejects = rule == Rule::NoEndpoints;
         End::Failed(Failure {
             verdict: if rejects { Verdict::Rejected } else { Verdict::Dropped },

@@ -7,6 +7,7 @@ use super::step::{Cause, CauseKind, Encapsulation, Hook, Machine, Packet, Rule, 
 use super::walk::{End, Failure, Walk};
 use crate::cluster::{NodeId, PodId, ProxyMode, Service};
 use crate::policy::{Direction, Evidence};
+use crate::text::Origin;
 
 /// A packet on its way through one node.
 pub(super) struct Passage<'a> {
@@ -195,7 +196,11 @@ impl<'a> Walk<'a> {
             self.step(at, Rule::RpFilter, packet, packet, message.clone())
                 .by(came.clone())
                 .because([evidence])
-                .see(&name, format!("sysctl net.ipv4.conf.all.rp_filter net.ipv4.conf.{came}.rp_filter; nstat -az TcpExtIPReversePathFilter"));
+                .see(&name, format!("sysctl net.ipv4.conf.all.rp_filter net.ipv4.conf.{came}.rp_filter; nstat -az TcpExtIPReversePathFilter"))
+                .uncertain = match &self.cluster.felix.strict_rp_filter.origin {
+                Origin::Written(_) => None,
+                _ => Some("distributions differ in rp_filter: where it is 2 (loose) or 0, the packet passes".to_owned()),
+            };
             let cause = Cause { kind: CauseKind::RpFilter, cite: Some(cite), message };
             return Err(Box::new(End::caused(Verdict::Dropped, cause)));
         }

@@ -438,10 +438,21 @@ pub struct NodeSpec {
 
 /// `Node.status`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct NodeStatus {
     pub addresses: Vec<NodeAddress>,
     pub conditions: Vec<Condition>,
+    pub node_info: NodeSystemInfo,
+}
+
+/// `status.nodeInfo`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct NodeSystemInfo {
+    /// `v1.33.1`.
+    pub kube_proxy_version: Option<String>,
+    /// `v1.33.1`.
+    pub kubelet_version: Option<String>,
 }
 
 /// `status.addresses[]`.

@@ -373,6 +373,11 @@ go! {
     NODE_STATUS "v1.NodeStatus" some {
         "addresses" List(&Struct(&NODE_ADDRESS)),
         "conditions" List(&Struct(&CONDITION)),
+        "nodeInfo" Struct(&NODE_INFO),
+    }
+    NODE_INFO "v1.NodeSystemInfo" some {
+        "kubeProxyVersion" String,
+        "kubeletVersion" String,
     }
     NODE_ADDRESS "v1.NodeAddress" all {
         "address" String,

@@ -133,6 +133,7 @@ pub(super) fn refuse(
         );
         return Some((
             Refusal {
+                uncertain: None,
                 rule: Rule::SourceRange,
                 evidence: vec![Evidence::of(cite.clone(), &message)],
                 cause: Cause { kind: CauseKind::SourceRange, cite: Some(cite), message },
@@ -153,6 +154,7 @@ pub(super) fn refuse(
         let message = format!("{service} has no endpoints, so kube-proxy rejects {address}");
         return Some((
             Refusal {
+                uncertain: None,
                 rule: Rule::NoEndpoints,
                 evidence: vec![Evidence::of(cite.clone(), &message)],
                 cause: Cause { kind: CauseKind::NoEndpoints, cite: Some(cite), message },
@@ -176,6 +178,7 @@ pub(super) fn refuse(
         let field = if kind == FrontendKind::ClusterIp { "internal" } else { "external" };
         return Some((
             Refusal {
+                uncertain: None,
                 rule: Rule::NoLocalEndpoints,
                 cause: Cause {
                     kind: CauseKind::NoLocalEndpoints,

@@ -13,6 +13,16 @@ use crate::datapath::route::{is_local_address, is_service_address};
 use crate::datapath::step::{Cause, CauseKind, Hook, Packet, Rule};
 use crate::policy::Evidence;
 
+/// Since when is not settled to the release.
+const FALLBACK: &str = "kube-proxy before about v1.24 does not do so, and refuses the connection; the text tells no version (Node.status.nodeInfo)";
+
+/// Whether an exposed service without local endpoints gets the other nodes' under `Local`
+/// (`syncEndpoint` since kubernetes/kubernetes#97081).
+fn falls_back(place: Place<'_>) -> bool {
+    let version = place.cluster.node(place.node).and_then(|node| node.kube_proxy);
+    version.is_none_or(|version| version >= (1, 24))
+}
+
 pub(super) struct Ipvs;
 
 impl ServiceProxy for Ipvs {
@@ -35,7 +45,10 @@ impl ServiceProxy for Ipvs {
         } else if !usable.local.is_empty() {
             nat.evidence.push(frontend.policy_evidence("endpoints on this node are used"));
             usable.local
-        } else if exposed {
+        } else if exposed && falls_back(place) {
+            if place.cluster.node(place.node).is_some_and(|node| node.kube_proxy.is_none()) {
+                nat.uncertain = Some(FALLBACK);
+            }
             // syncEndpoint falls back to all endpoints, so that pods of this node get through.
             nat.evidence.push(frontend.policy_evidence(
                 "no endpoint is on this node; IPVS mode then uses those of other nodes, without masquerade",
@@ -64,6 +77,9 @@ impl ServiceProxy for Ipvs {
                     address_and_port(packet.destination, packet.destination_port)
                 );
                 Some(Refusal {
+                    uncertain: Some(
+                        "older releases have no KUBE-IPVS-FILTER: there the packet reaches the node itself",
+                    ),
                     rule: Rule::NoEndpoints,
                     cause: Cause { kind: CauseKind::NoSuchPort, cite: None, message },
                     evidence: Vec::new(),
@@ -159,6 +175,7 @@ fn refuse(place: Place<'_>, frontend: &Frontend<'_>, packet: &Packet) -> Option<
         let message =
             format!("{} is in none of the loadBalancerSourceRanges of {service}", packet.source);
         return Some(Refusal {
+            uncertain: None,
             rule: Rule::SourceRange,
             evidence: vec![Evidence::of(cite.clone(), &message)],
             cause: Cause { kind: CauseKind::SourceRange, cite: Some(cite), message },
@@ -169,7 +186,7 @@ fn refuse(place: Place<'_>, frontend: &Frontend<'_>, packet: &Packet) -> Option<
     let exposed = !frontend.service.external_ips.is_empty()
         || !frontend.service.ingress_ips.is_empty()
         || frontend.port.node_port.is_some();
-    let empty = if frontend.local() && !exposed {
+    let empty = if frontend.local() && !(exposed && falls_back(place)) {
         usable.local.is_empty()
     } else {
         usable.cluster.is_empty() && usable.local.is_empty()
@@ -184,6 +201,7 @@ fn refuse(place: Place<'_>, frontend: &Frontend<'_>, packet: &Packet) -> Option<
         };
         let message = format!("{service} has {why}: the virtual server {address} is empty, and ip_vs answers with an ICMP port unreachable");
         Refusal {
+            uncertain: None,
             rule: Rule::NoEndpoints,
             evidence: vec![Evidence::of(cite.clone(), &message)],
             cause: Cause { kind, cite: Some(cite), message },

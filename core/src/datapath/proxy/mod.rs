@@ -100,6 +100,8 @@ pub(super) struct Nat<'a> {
     pub(super) evidence: Vec<Evidence>,
     /// The rules that were hit, without those of the endpoint.
     pub(super) rules: Vec<String>,
+    /// Why it is not certain, where it is not.
+    pub(super) uncertain: Option<&'static str>,
 }
 
 /// A refusal by the proxy.
@@ -110,6 +112,8 @@ pub(super) struct Refusal {
     pub(super) cause: Cause,
     pub(super) evidence: Vec<Evidence>,
     pub(super) rules: Vec<String>,
+    /// Why it is not certain, where it is not.
+    pub(super) uncertain: Option<&'static str>,
 }
 
 /// An address that leads to a service's port.

@@ -5,8 +5,12 @@ use super::iptables::{choose, refuse};
 use super::{Frontend, FrontendKind, Nat, Picked, Place, Refusal, ServiceProxy, frontend, names};
 use crate::cluster::LocalDetector;
 use crate::datapath::flow::address_and_port;
+use crate::datapath::route::Device;
 use crate::datapath::step::{Cause, CauseKind, Hook, Packet, Rule};
 use crate::policy::Evidence;
+
+/// The first releases registered these chains at Calico's own priority.
+const OLD_PRIORITY: &str = "kube-proxy's chains come before Calico's in current releases; in the first ones with nftables a pod's egress policy may be asked, and drop the packet, before";
 
 pub(super) struct Nftables;
 
@@ -25,6 +29,9 @@ impl ServiceProxy for Nftables {
         };
         let (mut refusal, kind) = refuse(place, &frontend, packet)?;
         refusal.rules = refusal_rules(&frontend, packet, &refusal);
+        if matches!(place.from, Some(Device::Pod(_))) {
+            refusal.uncertain = Some(OLD_PRIORITY);
+        }
         // no-endpoint-nodeports is in filter-input only, no-endpoint-services everywhere.
         (refusal.rule == Rule::SourceRange || kind != FrontendKind::NodePort || hook == Hook::Input)
             .then_some(refusal)
@@ -185,6 +192,7 @@ fn no_such_port(place: Place<'_>, packet: &Packet) -> Option<Refusal> {
     );
     let cite = service.field("spec.ports");
     Some(Refusal {
+        uncertain: None,
         rule: Rule::NoEndpoints,
         evidence: vec![Evidence::of(cite.clone(), &message)],
         cause: Cause { kind: CauseKind::NoSuchPort, cite: Some(cite), message },
