@@ -36,7 +36,7 @@ pub(crate) fn Matrix(props: &MatrixProps) -> Html {
     });
     let body = rows.filter_map(|at| Some((*at, reach.rows.get(*at)?))).map(|(at, row)| {
         let cells = columns.clone().filter_map(|column| {
-            let cell = reach.cells.get(at)?.get(*column)?;
+            let cell = reach.cell(at, *column);
             Some(show(row, reach.columns.get(*column)?, cell, &props.act))
         });
         html! { <tr><th scope="row">{ group_name(row) }</th>{ for cells }</tr> }
@@ -75,7 +75,7 @@ fn group_name(group: &Group) -> String {
     if group.pods > 1 { format!("{short} ×{}", group.pods) } else { short.to_owned() }
 }
 
-fn show(row: &Group, column: &Column, cell: &Cell, act: &Callback<Action>) -> Html {
+fn show(row: &Group, column: &Column, cell: Cell<'_>, act: &Callback<Action>) -> Html {
     let Cell::Ports(ports) = cell else {
         return html! { <td class="itself"><span aria-label="itself">{ "–" }</span></td> };
     };

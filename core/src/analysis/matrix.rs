@@ -4,25 +4,67 @@
 //! account and ports, and in the same blocks of every rule. So a thousand pods of forty
 //! deployments are forty rows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ipnet::IpNet;
-use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
 
-use crate::cluster::{Client, Cluster, ContainerPort, Labels, Pod, PodId};
+use crate::cluster::{Client, Cluster, ContainerPort, Labels, Pod, PodId, Service};
 use crate::datapath::{Party, Protocol};
 use crate::policy::form::{Rules, Side, Test};
-use crate::policy::{Peer, Point, Reach, polices};
+use crate::policy::{Peer, Point, Reach, own_profiles, polices};
 
 /// Who may reach whom.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Matrix {
     /// Who asks: outside clients first, then pods by namespace.
     pub rows: Vec<Group>,
     /// Who is asked: pods by namespace.
     pub columns: Vec<Column>,
-    /// One row for each of `rows`, in it a cell for each of `columns`.
-    pub cells: Vec<Vec<Cell>>,
+    reach: Reach,
+    /// Who asks for each row.
+    askers: Vec<Asker>,
+    /// For each column the position of its first port in `reach`.
+    starts: Vec<usize>,
+}
+
+impl Matrix {
+    /// What a row may reach of a column, both by their positions; nothing if there is no such.
+    pub fn cell(&self, row: usize, column: usize) -> Cell<'_> {
+        let asker = self.askers.get(row).map_or(Some(usize::MAX), |asker| asker.of(column));
+        let ports = self.columns.get(column).map_or(0, |column| column.ports.len());
+        let start = self.starts.get(column).copied().unwrap_or_default();
+        match asker {
+            None => Cell::Itself,
+            Some(asker) => Cell::Ports(Answers { reach: &self.reach, asker, start, ports }),
+        }
+    }
+
+    /// The cells of a row, one for each of `columns`.
+    pub fn cells(&self, row: usize) -> impl ExactSizeIterator<Item = Cell<'_>> {
+        (0..self.columns.len()).map(move |column| self.cell(row, column))
+    }
+}
+
+/// With `cells`: in a list for each of `rows` one for each of `columns`.
+impl Serialize for Matrix {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut matrix = serializer.serialize_struct("Matrix", 3)?;
+        matrix.serialize_field("rows", &self.rows)?;
+        matrix.serialize_field("columns", &self.columns)?;
+        matrix.serialize_field("cells", &Rows(self))?;
+        matrix.end()
+    }
+}
+
+struct Rows<'a>(&'a Matrix);
+
+impl Serialize for Rows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let rows = 0..self.0.rows.len();
+        serializer.collect_seq(rows.map(|row| self.0.cells(row).collect::<Vec<_>>()))
+    }
 }
 
 /// A client, or pods that no policy can tell apart.
@@ -56,41 +98,63 @@ pub struct Port {
 }
 
 /// What a row may reach of a column.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 #[serde(untagged)]
-pub enum Cell {
+pub enum Cell<'a> {
     /// A single pod and itself: nothing to ask.
     Itself,
     /// An answer for each of the column's ports.
-    Ports(Vec<bool>),
+    Ports(Answers<'a>),
 }
 
-impl Cell {
+impl Cell<'_> {
     /// How many ports it may reach, of how many.
     pub fn count(&self) -> (usize, usize) {
         match self {
             Self::Itself => (0, 0),
-            Self::Ports(ports) => (ports.iter().filter(|allowed| **allowed).count(), ports.len()),
+            Self::Ports(Answers { reach, asker, start, ports }) => {
+                (reach.count(*asker, *start, *ports), *ports)
+            }
         }
+    }
+}
+
+/// The answers of a cell, in the order of its column's ports.
+#[derive(Clone, Copy, Debug)]
+pub struct Answers<'a> {
+    reach: &'a Reach,
+    asker: usize,
+    start: usize,
+    ports: usize,
+}
+
+impl Answers<'_> {
+    /// Whether it may reach each port.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = bool> {
+        (self.start..self.start + self.ports).map(|point| self.reach.allows(self.asker, point))
+    }
+}
+
+impl Serialize for Answers<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
     }
 }
 
 /// Who may reach whom in `cluster`.
 pub fn matrix(cluster: &Cluster) -> Matrix {
     let groups = groups(cluster);
-    let columns: Vec<Column> = groups.iter().map(|ids| column(cluster, ids)).collect();
-    // One speaks for its group, and where it is asked about itself, another one asks.
-    let mut rows = Vec::new();
-    let mut from = Vec::new();
-    for client in &cluster.clients {
-        rows.push(Row { group: client_group(client), speaker: from.len(), own: None });
-        from.push(Peer::Address(client.ip));
-    }
-    for (i, ids) in groups.iter().enumerate() {
-        let speakers = ids.iter().take(2).map(|id| Peer::Pod(*id));
-        let second = (ids.len() > 1).then_some(from.len() + 1);
-        rows.push(Row { group: group(cluster, ids), speaker: from.len(), own: Some((i, second)) });
-        from.extend(speakers);
+    let columns = columns(cluster, &groups);
+    let mut rows: Vec<Group> = cluster.clients.iter().map(client_group).collect();
+    rows.extend(columns.iter().map(|column| column.group.clone()));
+    let mut from: Vec<Peer> = cluster.clients.iter().map(|c| Peer::Address(c.ip)).collect();
+    let mut askers: Vec<Asker> =
+        (0..from.len()).map(|first| Asker { first, own: None, second: None }).collect();
+    for (column, ids) in groups.iter().enumerate() {
+        let first = from.len();
+        let second = (ids.len() > 1).then_some(first + 1);
+        askers.push(Asker { first, own: Some(column), second });
+        from.extend(ids.iter().take(2).map(|id| Peer::Pod(*id)));
     }
     let mut to = Vec::new();
     let mut starts = Vec::new();
@@ -101,30 +165,22 @@ pub fn matrix(cluster: &Cluster) -> Matrix {
             column.ports.iter().map(move |p| Point { pod, protocol: p.protocol, port: p.port })
         }));
     }
-    let reach = Reach::new(cluster, &from, &to);
-    let cell = |row: &Row, i: usize, start: usize, ports: usize| {
-        let asker = match row.own {
-            Some((own, None)) if own == i => return Cell::Itself,
-            Some((own, Some(second))) if own == i => second,
-            _ => row.speaker,
-        };
-        Cell::Ports((start..start + ports).map(|point| reach.allows(asker, point)).collect())
-    };
-    let line = |row: &Row| {
-        let columns = columns.iter().zip(&starts).enumerate();
-        columns.map(|(i, (column, start))| cell(row, i, *start, column.ports.len())).collect()
-    };
-    let cells = rows.iter().map(line).collect();
-    Matrix { rows: rows.into_iter().map(|row| row.group).collect(), columns, cells }
+    Matrix { rows, columns, reach: Reach::new(cluster, &from, &to), askers, starts }
 }
 
-/// A row, while it is computed.
-struct Row {
-    group: Group,
-    /// The position of the one who asks.
-    speaker: usize,
-    /// The group's own column, and who asks there.
-    own: Option<(usize, Option<usize>)>,
+/// Who asks for a row: one speaks for its group, and where it is asked about itself, another one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Asker {
+    first: usize,
+    /// The group's own column.
+    own: Option<usize>,
+    second: Option<usize>,
+}
+
+impl Asker {
+    fn of(self, column: usize) -> Option<usize> {
+        if self.own == Some(column) { self.second } else { Some(self.first) }
+    }
 }
 
 fn client_group(client: &Client) -> Group {
@@ -132,19 +188,24 @@ fn client_group(client: &Client) -> Group {
     Group { namespace: String::new(), name, pods: 1 }
 }
 
-fn column(cluster: &Cluster, ids: &[PodId]) -> Column {
-    let mut ports: BTreeSet<Port> = BTreeSet::new();
-    if let Some(pod) = ids.first().and_then(|id| cluster.pods.get(id.0)) {
-        ports.extend(pod.ports.iter().map(declared));
+fn columns(cluster: &Cluster, groups: &[Vec<PodId>]) -> Vec<Column> {
+    let mut served: HashMap<PodId, Vec<Port>> = HashMap::new();
+    for (port, pod) in cluster.services.iter().flat_map(endpoints) {
+        served.entry(pod).or_default().push(port);
     }
-    for port in cluster.services.iter().flat_map(|service| &service.ports) {
-        let endpoints = port.endpoints.iter().filter(|e| e.pod.is_some_and(|p| ids.contains(&p)));
-        ports.extend(endpoints.map(|e| Port { port: Some(e.port), protocol: port.protocol }));
-    }
-    if ports.is_empty() {
-        ports.insert(Port { port: None, protocol: Protocol::Tcp });
-    }
-    Column { group: group(cluster, ids), ports: ports.into_iter().collect() }
+    let column = |ids: &Vec<PodId>| {
+        let first = ids.first().and_then(|id| cluster.pods.get(id.0));
+        let declared = first.into_iter().flat_map(|pod| pod.ports.iter().map(declared));
+        let served = ids.iter().filter_map(|id| served.get(id)).flatten().copied();
+        let mut ports: Vec<Port> = declared.chain(served).collect();
+        if ports.is_empty() {
+            ports.push(Port { port: None, protocol: Protocol::Tcp });
+        }
+        ports.sort_unstable();
+        ports.dedup();
+        Column { group: group(cluster, ids), ports }
+    };
+    groups.iter().map(column).collect()
 }
 
 fn declared(port: &ContainerPort) -> Port {
@@ -177,9 +238,9 @@ struct Look<'a> {
     /// Calico's profiles, where the text gives the pod its own.
     profiles: Option<&'a Vec<String>>,
     /// Which of the rules' blocks hold its addresses.
-    blocks: Vec<bool>,
-    /// Which services it stands behind.
-    services: Vec<usize>,
+    blocks: Vec<usize>,
+    /// Which services' ports it stands behind.
+    services: Option<&'a BTreeSet<(usize, Port)>>,
     /// Addresses' families.
     families: Vec<bool>,
 }
@@ -206,44 +267,52 @@ fn look<'a>(
     id: PodId,
     pod: &'a Pod,
     blocks: &BTreeSet<IpNet>,
-    services: &BTreeMap<PodId, BTreeSet<usize>>,
+    services: &'a HashMap<PodId, BTreeSet<(usize, Port)>>,
 ) -> Look<'a> {
     let mut ports: Vec<_> =
         pod.ports.iter().map(|p| (p.name.as_str(), p.port, p.protocol)).collect();
     ports.sort_unstable();
-    let within = |block: &IpNet| pod.addresses.iter().any(|ip| block.contains(ip));
+    let within = |(_, block): &(usize, &IpNet)| pod.addresses.iter().any(|ip| block.contains(ip));
     Look {
         namespace: &pod.namespace,
         owner: pod.owner.as_ref(),
         labels: &pod.labels,
         service_account: &pod.service_account,
         ports,
-        profiles: cluster.policies.pod_profiles.get(&(pod.namespace.clone(), pod.name.clone())),
-        blocks: blocks.iter().map(within).collect(),
-        services: services.get(&id).into_iter().flatten().copied().collect(),
+        profiles: own_profiles(cluster, pod),
+        blocks: blocks.iter().enumerate().filter(within).map(|(at, _)| at).collect(),
+        services: services.get(&id),
         families: pod.addresses.iter().map(std::net::IpAddr::is_ipv4).collect(),
     }
 }
 
-/// Which services each pod stands behind; Calico's rules can speak of services.
-fn services(cluster: &Cluster) -> BTreeMap<PodId, BTreeSet<usize>> {
-    let mut services: BTreeMap<PodId, BTreeSet<usize>> = BTreeMap::new();
+/// Behind which services' ports each pod stands; Calico's rules can speak of services.
+fn services(cluster: &Cluster) -> HashMap<PodId, BTreeSet<(usize, Port)>> {
+    let mut services: HashMap<PodId, BTreeSet<(usize, Port)>> = HashMap::new();
     for (i, service) in cluster.services.iter().enumerate() {
-        let endpoints = service.ports.iter().flat_map(|port| &port.endpoints);
-        for pod in endpoints.filter_map(|endpoint| endpoint.pod) {
-            services.entry(pod).or_default().insert(i);
+        for (port, endpoint) in endpoints(service) {
+            services.entry(endpoint).or_default().insert((i, port));
         }
     }
     services
 }
 
+/// The pods behind a service, each with the port that the service sends to.
+fn endpoints(service: &Service) -> impl Iterator<Item = (Port, PodId)> {
+    service.ports.iter().flat_map(|port| {
+        port.endpoints.iter().filter_map(|endpoint| {
+            Some((Port { port: Some(endpoint.port), protocol: port.protocol }, endpoint.pod?))
+        })
+    })
+}
+
 /// Every block of addresses that a rule speaks of.
 fn blocks(cluster: &Cluster) -> BTreeSet<IpNet> {
     let policies = cluster.policies.tiers.iter().flat_map(|tier| &tier.policies);
-    let rules = policies
-        .flat_map(|policy| [policy.ingress.as_ref(), policy.egress.as_ref()])
-        .flatten()
-        .flat_map(|Rules { rules, .. }| rules);
+    let of_policies = policies.flat_map(|p| [p.ingress.as_ref(), p.egress.as_ref()]).flatten();
+    let profiles = cluster.policies.profiles.values();
+    let of_profiles = profiles.flat_map(|profile| [&profile.ingress, &profile.egress]);
+    let rules = of_policies.chain(of_profiles).flat_map(|Rules { rules, .. }| rules);
     let sides = rules.flat_map(|rule| [&rule.source, &rule.destination]);
     let conditions = sides.flat_map(|Side { peers, .. }| peers).flat_map(|peer| &peer.conditions);
     conditions

@@ -208,13 +208,12 @@ fn run(command: Command, out: &mut impl Write) -> Result<u8, Stop> {
         Command::Matrix { files, format, ports } => {
             let (_, reading, status) = open(&files)?;
             let matrix = matrix(&reading.cluster);
-            let told = match format {
-                GridFormat::Text => grid::text(&matrix, ports),
-                GridFormat::Json => json::matrix_line(&matrix) + "\n",
-                GridFormat::Csv => grid::csv(&matrix, ports),
-                GridFormat::Markdown => grid::markdown(&matrix, ports),
-            };
-            out.write_all(told.as_bytes())?;
+            match format {
+                GridFormat::Text => write_all(out, grid::text(&matrix, ports))?,
+                GridFormat::Json => writeln!(out, "{}", json::matrix_line(&matrix))?,
+                GridFormat::Csv => write_all(out, grid::csv(&matrix, ports))?,
+                GridFormat::Markdown => write_all(out, grid::markdown(&matrix, ports))?,
+            }
             Ok(status)
         }
         Command::Check { files } => {
@@ -242,6 +241,10 @@ fn run(command: Command, out: &mut impl Write) -> Result<u8, Stop> {
             Ok(if status == 0 && failed > 0 { DIFFERS } else { status })
         }
     }
+}
+
+fn write_all(out: &mut impl Write, mut pieces: impl Iterator<Item = String>) -> io::Result<()> {
+    pieces.try_for_each(|piece| out.write_all(piece.as_bytes()))
 }
 
 /// Reads the files and says every problem; the status is 2 if one is an error. What could be read

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::form::{Clause, Endpoints, HostEndpoint, NetworkSet, Of, View};
 use super::labels::Lookup;
 use crate::cluster::{Cluster, Labels, Pod, PodId};
@@ -88,26 +90,24 @@ impl<'a> End<'a> {
             Known::Pod(_) => true,
             _ => view == View::Calico,
         });
-        let address = self.address;
         let sets = match (view, role) {
             (View::Calico, Role::Peer) => self.cluster.policies.network_sets.as_slice(),
             _ => &[],
         };
-        let holds = move |set: &&NetworkSet| {
-            address.is_some_and(|ip| set.nets.iter().any(|net| net.contains(&ip)))
-        };
+        let end = *self;
+        let holds = move |set: &&NetworkSet| end.is_in(&set.nets);
         endpoint.into_iter().chain(sets.iter().filter(holds).map(Known::Set))
+    }
+
+    /// Is its address in one of these?
+    pub(crate) fn is_in(&self, nets: &[IpNet]) -> bool {
+        self.address.is_some_and(|ip| nets.iter().any(|net| net.contains(&ip)))
     }
 
     /// Is it one of these?
     pub(crate) fn is_one_of(&self, endpoints: &Endpoints, role: Role) -> bool {
         let holds = |known| endpoints.clauses.iter().all(|c| self.holds(endpoints.view, c, known));
         self.known(endpoints.view, role).any(holds)
-    }
-
-    /// Is it an endpoint that a language knows?
-    pub(crate) fn is_endpoint_of(&self, view: View) -> bool {
-        self.known(view, Role::Subject).next().is_some()
     }
 
     /// Is it an endpoint of which a clause holds?
@@ -401,13 +401,21 @@ fn inherited<'a>(cluster: &'a Cluster, known: Known<'a>, key: &str) -> Option<&'
 /// The names of a pod's profiles: those of its namespace and its service account, unless the text
 /// says others.
 pub(crate) fn profiles(cluster: &Cluster, pod: &Pod) -> Vec<String> {
-    let written = cluster.policies.pod_profiles.get(&(pod.namespace.clone(), pod.name.clone()));
-    written.cloned().unwrap_or_else(|| {
+    own_profiles(cluster, pod).cloned().unwrap_or_else(|| {
         vec![
             format!("kns.{}", pod.namespace),
             format!("ksa.{}.{}", pod.namespace, pod.service_account),
         ]
     })
+}
+
+/// The profiles that the text says of a pod.
+pub(crate) fn own_profiles<'a>(cluster: &'a Cluster, pod: &Pod) -> Option<&'a Vec<String>> {
+    let written = &cluster.policies.pod_profiles;
+    if written.is_empty() {
+        return None;
+    }
+    written.get(&(pod.namespace.clone(), pod.name.clone()))
 }
 
 /// A namespace's labels in the eyes of a language.

@@ -47,7 +47,7 @@ pub struct Tier {
 }
 
 /// The end of a tier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TierDefault {
     /// Denied.
     Deny,

@@ -17,6 +17,7 @@ mod laws;
 mod reach;
 mod rule;
 mod selector;
+mod set;
 #[cfg(test)]
 mod specification;
 mod translate;
@@ -25,6 +26,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+pub(crate) use end::own_profiles;
 pub use evaluate::decide;
 pub use flows::{Evaluation, allowed, evaluate};
 pub use form::Policies;

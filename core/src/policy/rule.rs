@@ -248,7 +248,7 @@ impl Side {
         self.peers.iter().find(|p| p.matches(end, traffic)).map_or(PeerMatch::None, PeerMatch::Peer)
     }
 
-    fn ports_match(&self, protocol: u8, number: Option<u16>, end: &End<'_>) -> bool {
+    pub(crate) fn ports_match(&self, protocol: u8, number: Option<u16>, end: &End<'_>) -> bool {
         let holds = |p: &Port| p.holds(protocol, number, end);
         (self.ports.is_empty() || self.ports.iter().any(holds)) && !self.not_ports.iter().any(holds)
     }
@@ -299,14 +299,11 @@ impl Peer {
 
 impl Test {
     pub(crate) fn holds(&self, end: &End<'_>, traffic: Traffic) -> bool {
-        let within = |nets: &[ipnet::IpNet]| {
-            end.address.is_some_and(|ip| nets.iter().any(|net| net.contains(&ip)))
-        };
         match self {
             Self::Endpoints(endpoints) => end.is_one_of(endpoints, Role::Peer),
             Self::NotEndpoints(endpoints) => !end.is_one_of(endpoints, Role::Peer),
-            Self::Nets(nets) => within(nets),
-            Self::NotNets(nets) => !within(nets),
+            Self::Nets(nets) => end.is_in(nets),
+            Self::NotNets(nets) => !end.is_in(nets),
             Self::Nodes(selector) => node(end).is_some_and(|node| selector.matches(&node.labels)),
             Self::Service { namespace, name, with_port } => {
                 let services = end.cluster.services.iter();

@@ -1,4 +1,5 @@
-//! The matrix of who may reach whom, as text, CSV and Markdown.
+//! The matrix of who may reach whom, as text, CSV and Markdown. Each is told in pieces, about a row
+//! a piece, to be written one after another: the whole can be long.
 
 use std::fmt::Write as _;
 
@@ -6,111 +7,161 @@ use super::markdown;
 use crate::analysis::{Cell, Column, Group, Matrix, Port};
 
 /// As a table for a terminal: columns are numbered as the rows of the same pods are.
-pub fn text(matrix: &Matrix, ports: bool) -> String {
-    let mut out = String::new();
-    let names = rows(matrix);
+pub fn text(matrix: &Matrix, ports: bool) -> impl Iterator<Item = String> {
     let clients = matrix.rows.len().saturating_sub(matrix.columns.len());
+    let names: Vec<String> = matrix.rows.iter().map(label).collect();
     let name_width = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
-    let cells: Vec<Vec<String>> = matrix
-        .cells
-        .iter()
-        .map(|row| {
-            row.iter().zip(&matrix.columns).map(|(cell, to)| told(cell, to, ports)).collect()
-        })
-        .collect();
-    let widths: Vec<usize> = (0..matrix.columns.len())
-        .map(|i| {
-            let widest = cells.iter().filter_map(|row| row.get(i)).map(|c| c.chars().count()).max();
-            widest.unwrap_or(0).max((i + 1).to_string().len())
-        })
-        .collect();
     let number_width = matrix.columns.len().to_string().len();
+    let words = Words::new(matrix, ports);
+    let widths = words.widths(matrix);
     let mut head = format!("{:number_width$}  {:name_width$}", "", "from ↓   to →");
     for (i, width) in widths.iter().enumerate() {
         let _ = write!(head, "  {:>width$}", i + 1);
     }
-    line(&mut out, &head);
-    let mut namespace: Option<&str> = None;
-    for (i, (row, name)) in matrix.rows.iter().zip(&names).enumerate() {
-        if namespace != Some(&row.namespace) {
-            namespace = Some(&row.namespace);
-            let title = if row.namespace.is_empty() { "outside" } else { &row.namespace };
-            line(&mut out, title);
-        }
-        let number = i.checked_sub(clients).map_or(String::new(), |n| (n + 1).to_string());
-        let mut text = format!("{number:>number_width$}  {name:name_width$}");
-        for (cell, width) in cells.get(i).into_iter().flatten().zip(&widths) {
-            let _ = write!(text, "  {cell:>width$}");
-        }
-        line(&mut out, &text);
-    }
-    out.push_str(if ports {
+    let legend = if ports {
         "the ports that policies let through; ✗ none, · itself, any: where no port is declared\n"
     } else {
         "✓ every port, ✗ none, 1/2 some, · itself; by the policies alone\n"
+    };
+    let mut namespace: Option<&str> = None;
+    let mut cell = String::new();
+    let rows = matrix.rows.iter().zip(names).enumerate().map(move |(i, (row, name))| {
+        let mut out = String::new();
+        if namespace != Some(&row.namespace) {
+            namespace = Some(&row.namespace);
+            out.push_str(if row.namespace.is_empty() { "outside" } else { &row.namespace });
+            out.push('\n');
+        }
+        let number = i.checked_sub(clients).map_or(String::new(), |n| (n + 1).to_string());
+        let _ = write!(out, "{number:>number_width$}  {name:name_width$}");
+        for (column, (found, width)) in matrix.cells(i).zip(&widths).enumerate() {
+            let told = words.tell(column, found, &mut cell);
+            let blank = (width + 2).saturating_sub(told.chars().count());
+            out.extend(std::iter::repeat_n(' ', blank));
+            out.push_str(told);
+        }
+        ended(out)
     });
-    out
+    std::iter::once(ended(head)).chain(rows).chain(std::iter::once(legend.to_owned()))
 }
 
 /// A line for each pair; with `ports`, a line for each of their ports.
-pub fn csv(matrix: &Matrix, ports: bool) -> String {
-    let mut out = String::from(if ports {
-        "from,to,port,protocol,allowed\n"
-    } else {
-        "from,to,allowed,ports\n"
-    });
-    for (from, to, cell) in pairs(matrix) {
-        let (from, to_name) = (field(&from.name), field(&to.group.name));
-        let Cell::Ports(answers) = cell else { continue };
-        if ports {
-            for (port, allowed) in to.ports.iter().zip(answers) {
+pub fn csv(matrix: &Matrix, ports: bool) -> impl Iterator<Item = String> {
+    let head = if ports { "from,to,port,protocol,allowed\n" } else { "from,to,allowed,ports\n" };
+    let columns: Vec<(String, Vec<String>)> = matrix
+        .columns
+        .iter()
+        .map(|column| {
+            let port = |port: &Port| {
                 let number = port.port.map_or(String::new(), |n| n.to_string());
-                let _ = writeln!(out, "{from},{to_name},{number},{},{allowed}", port.protocol);
+                format!("{number},{}", port.protocol)
+            };
+            (field(&column.group.name), column.ports.iter().map(port).collect())
+        })
+        .collect();
+    let rows = matrix.rows.iter().enumerate().map(move |(i, row)| {
+        let mut out = String::new();
+        let from = field(&row.name);
+        for (cell, (to, names)) in matrix.cells(i).zip(&columns) {
+            let Cell::Ports(answers) = cell else { continue };
+            if ports {
+                for (port, allowed) in names.iter().zip(answers.iter()) {
+                    let allowed = if allowed { "true" } else { "false" };
+                    for part in [&from, ",", to, ",", port, ",", allowed, "\n"] {
+                        out.push_str(part);
+                    }
+                }
+            } else {
+                let (allowed, of) = cell.count();
+                let _ = writeln!(out, "{from},{to},{allowed},{of}");
             }
-        } else {
-            let (allowed, of) = cell.count();
-            let _ = writeln!(out, "{from},{to_name},{allowed},{of}");
         }
-    }
-    out
+        out
+    });
+    std::iter::once(head.to_owned()).chain(rows)
 }
 
 /// As a Markdown table.
-pub fn markdown(matrix: &Matrix, ports: bool) -> String {
-    let mut out = String::from("| from \\ to |");
+pub fn markdown(matrix: &Matrix, ports: bool) -> impl Iterator<Item = String> {
+    let words = Words::new(matrix, ports);
+    let mut head = String::from("| from \\ to |");
     for column in &matrix.columns {
-        let _ = write!(out, " {} |", markdown::escape(&label(&column.group)));
+        let _ = write!(head, " {} |", markdown::escape(&label(&column.group)));
     }
-    out.push_str("\n| --- |");
-    out.push_str(&" :-: |".repeat(matrix.columns.len()));
-    out.push('\n');
-    for (row, cells) in matrix.rows.iter().zip(&matrix.cells) {
-        let _ = write!(out, "| {} |", markdown::escape(&label(row)));
-        for (cell, column) in cells.iter().zip(&matrix.columns) {
-            let _ = write!(out, " {} |", told(cell, column, ports));
+    head.push_str("\n| --- |");
+    head.push_str(&" :-: |".repeat(matrix.columns.len()));
+    head.push('\n');
+    let mut told = String::new();
+    let rows = matrix.rows.iter().enumerate().map(move |(i, row)| {
+        let mut out = format!("| {} |", markdown::escape(&label(row)));
+        for (column, cell) in matrix.cells(i).enumerate() {
+            for part in [" ", words.tell(column, cell, &mut told), " |"] {
+                out.push_str(part);
+            }
         }
         out.push('\n');
-    }
-    out
+        out
+    });
+    std::iter::once(head).chain(rows)
 }
 
-fn pairs(matrix: &Matrix) -> impl Iterator<Item = (&Group, &Column, &Cell)> {
-    matrix.rows.iter().zip(&matrix.cells).flat_map(|(from, cells)| {
-        cells.iter().zip(&matrix.columns).map(move |(cell, to)| (from, to, cell))
-    })
+/// What cells are told as, by column.
+struct Words {
+    /// By how many ports may be reached.
+    counts: Vec<Vec<String>>,
+    /// Of the ports, if they are told.
+    ports: Option<Vec<Vec<String>>>,
 }
 
-fn told(cell: &Cell, to: &Column, ports: bool) -> String {
-    let Cell::Ports(answers) = cell else { return "·".to_owned() };
-    let (allowed, of) = cell.count();
-    if allowed == 0 {
-        return "✗".to_owned();
+impl Words {
+    fn new(matrix: &Matrix, ports: bool) -> Self {
+        let counts = |column: &Column| {
+            let of = column.ports.len();
+            let count = |allowed| match allowed {
+                0 => "✗".to_owned(),
+                all if all == of => "✓".to_owned(),
+                some => format!("{some}/{of}"),
+            };
+            (0..=of).map(count).collect()
+        };
+        let names = |column: &Column| column.ports.iter().map(|port| port_name(*port)).collect();
+        Self {
+            counts: matrix.columns.iter().map(counts).collect(),
+            ports: ports.then(|| matrix.columns.iter().map(names).collect()),
+        }
     }
-    if ports {
-        let open = to.ports.iter().zip(answers).filter(|(_, allowed)| **allowed);
-        return open.map(|(port, _)| port_name(*port)).collect::<Vec<_>>().join(" ");
+
+    /// The word for a cell, perhaps made in `made`.
+    fn tell<'a>(&'a self, column: usize, cell: Cell<'_>, made: &'a mut String) -> &'a str {
+        let Cell::Ports(answers) = cell else { return "·" };
+        let (allowed, _) = cell.count();
+        let names = self.ports.as_ref().filter(|_| allowed > 0).and_then(|all| all.get(column));
+        let Some(names) = names else {
+            let counts = self.counts.get(column);
+            return counts.and_then(|counts| counts.get(allowed)).map_or("", String::as_str);
+        };
+        made.clear();
+        for (name, _) in names.iter().zip(answers.iter()).filter(|(_, allowed)| *allowed) {
+            if !made.is_empty() {
+                made.push(' ');
+            }
+            made.push_str(name);
+        }
+        made
     }
-    if allowed == of { "✓".to_owned() } else { format!("{allowed}/{of}") }
+
+    /// How wide each column is: as its widest cell, or its number.
+    fn widths(&self, matrix: &Matrix) -> Vec<usize> {
+        let mut widths: Vec<usize> =
+            (1..=matrix.columns.len()).map(|number| number.to_string().len()).collect();
+        let mut made = String::new();
+        for row in 0..matrix.rows.len() {
+            for (column, (cell, width)) in matrix.cells(row).zip(&mut widths).enumerate() {
+                *width = self.tell(column, cell, &mut made).chars().count().max(*width);
+            }
+        }
+        widths
+    }
 }
 
 fn port_name(port: Port) -> String {
@@ -120,10 +171,6 @@ fn port_name(port: Port) -> String {
         (Some(number), Protocol::Tcp) => number.to_string(),
         (Some(number), protocol) => format!("{number}/{protocol}"),
     }
-}
-
-fn rows(matrix: &Matrix) -> Vec<String> {
-    matrix.rows.iter().map(label).collect()
 }
 
 fn label(group: &Group) -> String {
@@ -141,7 +188,9 @@ fn field(text: &str) -> String {
     }
 }
 
-fn line(out: &mut String, line: &str) {
-    out.push_str(line.trim_end());
-    out.push('\n');
+/// As a line, without blanks before its end.
+fn ended(mut line: String) -> String {
+    line.truncate(line.trim_end().len());
+    line.push('\n');
+    line
 }
