@@ -324,3 +324,52 @@ fn blocks(cluster: &Cluster) -> BTreeSet<IpNet> {
         .copied()
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Flow;
+    use crate::policy::allowed;
+    use crate::policy::random::{reading, texts};
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+
+        #[test]
+        fn a_cell_speaks_for_every_pod_of_its_row_and_column(text in texts()) {
+            let cluster = reading(&text).cluster;
+            let matrix = matrix(&cluster);
+            let groups = groups(&cluster);
+            let named = |id: &PodId| {
+                let pod = &cluster.pods[id.0];
+                format!("pod/{}/{}", pod.namespace, pod.name)
+            };
+            let mut rows: Vec<Vec<String>> =
+                cluster.clients.iter().map(|client| vec![format!("client/{}", client.name)]).collect();
+            rows.extend(groups.iter().map(|ids| ids.iter().map(named).collect()));
+            prop_assert_eq!(rows.len(), matrix.rows.len());
+            prop_assert_eq!(groups.len(), matrix.columns.len());
+            for (row, from) in rows.iter().enumerate() {
+                prop_assert_eq!(from.len(), matrix.rows[row].pods);
+                for (column, ids) in groups.iter().enumerate() {
+                    let pairs = from.iter().flat_map(|from| ids.iter().map(move |to| (from, named(to))));
+                    let cell = matrix.cell(row, column);
+                    for (from, to) in pairs.filter(|(from, to)| *from != to) {
+                        let Cell::Ports(answers) = cell else {
+                            return Err(TestCaseError::fail(format!("{from} -> {to} is not asked")));
+                        };
+                        let asked = matrix.columns[column].ports.iter().zip(answers.iter());
+                        for (port, found) in asked {
+                            let Some(number) = port.port else { continue };
+                            let flow = format!("{from} -> {to}:{number}/{}", port.protocol);
+                            let flow: Flow = flow.parse().unwrap();
+                            prop_assert_eq!(Some(found), allowed(&cluster, &flow), "{}\n{}", flow, text);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -14,6 +14,8 @@ mod kubernetes;
 mod labels;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+pub(crate) mod random;
 mod reach;
 mod rule;
 mod selector;

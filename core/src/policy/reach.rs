@@ -233,3 +233,56 @@ fn decide(rules: &[Rule], asks: &[Ask], direction: Direction, others: usize) -> 
     allowed.add(&undecided);
     allowed
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::allowed;
+    use super::super::random::{ADDRESSES, PODS, PORTS, reading, texts};
+    use super::*;
+    use crate::Flow;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+
+        #[test]
+        fn everybody_at_once_is_everybody_one_by_one(text in texts()) {
+            let cluster = reading(&text).cluster;
+            let pods = PODS.map(|name| {
+                let (namespace, name) = name.split_once('/').unwrap();
+                let named = |pod: &Pod| pod.namespace == namespace && pod.name == name;
+                PodId(cluster.pods.iter().position(named).unwrap())
+            });
+            let addresses = ADDRESSES.map(|ip| Peer::Address(ip.parse().unwrap()));
+            let from: Vec<_> = pods.map(Peer::Pod).into_iter().chain(addresses).collect();
+            let names: Vec<_> = PODS.map(|pod| format!("pod/{pod}")).into_iter()
+                .chain(ADDRESSES.map(|ip| format!("ip/{ip}"))).collect();
+            let mut to = Vec::new();
+            let mut targets = Vec::new();
+            for (pod, name) in pods.into_iter().zip(PODS) {
+                for port in PORTS {
+                    let flow: Flow = format!("ip/1.1.1.1 -> pod/{name}:{port}").parse().unwrap();
+                    let number = port.split('/').next().unwrap().parse().ok();
+                    to.push(Point { pod, protocol: flow.protocol, port: number });
+                    targets.push(format!("pod/{name}:{port}"));
+                }
+                to.push(Point { pod, protocol: Protocol::Tcp, port: None });
+                targets.push(String::new());
+            }
+            let reach = Reach::new(&cluster, &from, &to);
+            for (i, (peer, name)) in from.iter().zip(&names).enumerate() {
+                let alone = one_by_one(&cluster, *peer, &to);
+                for (j, (point, target)) in to.iter().zip(&targets).enumerate() {
+                    let found = reach.allows(i, j);
+                    let itself = *peer == Peer::Pod(point.pod);
+                    prop_assert_eq!(found, itself || alone.has(j), "{} -> {:?}\n{}", name, point, text);
+                    if point.port.is_some() {
+                        let flow: Flow = format!("{name} -> {target}").parse().unwrap();
+                        prop_assert_eq!(Some(found), allowed(&cluster, &flow), "{}\n{}", flow, text);
+                    }
+                }
+            }
+        }
+    }
+}
