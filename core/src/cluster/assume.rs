@@ -65,12 +65,19 @@ pub(super) fn service_pods(
     }
 }
 
-/// A pod for everyone that a policy's selectors speak of, in its namespace.
+/// A pod for everyone that a policy's selectors speak of, in its namespace. A text with pods of
+/// several namespaces is taken for a whole cluster: there, a selector that no pod has really
+/// matches nobody.
 pub(super) fn peer_pods(
     drafts: &mut Vec<Draft>,
     namespaces: &mut BTreeMap<String, Namespace>,
     objects: &[Object],
 ) {
+    let written = drafts.iter().filter(|draft| matches!(draft.pod.origin, Origin::Written(_)));
+    let populated: BTreeSet<&String> = written.map(|draft| &draft.pod.namespace).collect();
+    if populated.len() > 1 {
+        return;
+    }
     for object in objects {
         let Kind::NetworkPolicy(policy) = &object.kind else { continue };
         let own = &object.reference.namespace;
@@ -361,4 +368,44 @@ fn one_pod_a_namespace(cluster: &Cluster, wanted: impl Fn(PodId) -> bool) -> Vec
         .take(3)
         .map(|(_, pod)| Party::Pod(pod.namespace.clone(), pod.name.clone()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    /// A policy whose peers no pod and no namespace of the text has.
+    const POLICY: &str = "
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: np, namespace: shop}
+spec:
+  podSelector: {}
+  ingress:
+  - from:
+    - podSelector: {matchLabels: {app: cart}}
+    - namespaceSelector: {matchLabels: {team: red}}
+";
+
+    fn pods(namespaces: &[&str]) -> Vec<String> {
+        let mut text = POLICY.to_owned();
+        for namespace in namespaces {
+            text = format!(
+                "{text}---\n{{apiVersion: v1, kind: Pod, metadata: {{name: db, namespace: {namespace}}}}}\n"
+            );
+        }
+        let cluster = crate::read(&text).cluster;
+        cluster.pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name)).collect()
+    }
+
+    #[test]
+    fn peers_are_assumed_for_a_policy_and_its_pods() {
+        assert_eq!(pods(&[]), ["shop/pod", "shop/cart", "red/client"]);
+        assert_eq!(pods(&["shop"]), ["shop/db", "shop/cart", "red/client"]);
+        assert_eq!(pods(&["bank"]), ["bank/db", "shop/pod", "shop/cart", "red/client"]);
+    }
+
+    #[test]
+    fn pods_of_several_namespaces_are_a_whole_cluster() {
+        assert_eq!(pods(&["shop", "bank"]), ["shop/db", "bank/db"]);
+        assert_eq!(pods(&["bank", "dev"]), ["bank/db", "dev/db"]);
+    }
 }
