@@ -36,7 +36,7 @@ pub(crate) fn Matrix(props: &MatrixProps) -> Html {
     });
     let body = rows.filter_map(|at| Some((*at, reach.rows.get(*at)?))).map(|(at, row)| {
         let cells = columns.clone().filter_map(|column| {
-            let cell = reach.cell(at, *column);
+            let cell = reach.cell(at, *column)?;
             Some(show(row, reach.columns.get(*column)?, cell, &props.act))
         });
         html! { <tr><th scope="row">{ group_name(row) }</th>{ for cells }</tr> }

@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer};
 use crate::cluster::{Client, Cluster, ContainerPort, Labels, Pod, PodId, Service};
 use crate::datapath::{Party, Protocol};
 use crate::policy::form::{Rules, Side, Test};
-use crate::policy::{Peer, Point, Reach, own_profiles, polices};
+use crate::policy::{Peer, Point, Reach, Set, own_profiles, polices};
 
 /// Who may reach whom.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,25 +25,25 @@ pub struct Matrix {
     reach: Reach,
     /// Who asks for each row.
     askers: Vec<Asker>,
-    /// For each column the position of its first port in `reach`.
-    starts: Vec<usize>,
+    /// For each column the position of its first port in `reach`, and how many there are.
+    starts: Vec<(usize, usize)>,
 }
 
 impl Matrix {
-    /// What a row may reach of a column, both by their positions; nothing if there is no such.
-    pub fn cell(&self, row: usize, column: usize) -> Cell<'_> {
-        let asker = self.askers.get(row).map_or(Some(usize::MAX), |asker| asker.of(column));
-        let ports = self.columns.get(column).map_or(0, |column| column.ports.len());
-        let start = self.starts.get(column).copied().unwrap_or_default();
-        match asker {
-            None => Cell::Itself,
-            Some(asker) => Cell::Ports(Answers { reach: &self.reach, asker, start, ports }),
-        }
+    /// What a row may reach of a column, both by their positions; `None` if there is no such.
+    pub fn cell(&self, row: usize, column: usize) -> Option<Cell<'_>> {
+        let asker = self.askers.get(row)?;
+        let at = if asker.own == Some(column) { asker.second } else { Some(asker.first) };
+        let (start, ports) = *self.starts.get(column)?;
+        Some(
+            at.and_then(|at| self.reach.of(at))
+                .map_or(Cell::Itself, |reached| Cell::Ports(Answers { reached, start, ports })),
+        )
     }
 
-    /// The cells of a row, one for each of `columns`.
-    pub fn cells(&self, row: usize) -> impl ExactSizeIterator<Item = Cell<'_>> {
-        (0..self.columns.len()).map(move |column| self.cell(row, column))
+    /// The cells of a row, one for each of `columns`; none if there is no such row.
+    pub fn cells(&self, row: usize) -> impl Iterator<Item = Cell<'_>> {
+        (0..self.columns.len()).map_while(move |column| self.cell(row, column))
     }
 }
 
@@ -112,8 +112,8 @@ impl Cell<'_> {
     pub fn count(&self) -> (usize, usize) {
         match self {
             Self::Itself => (0, 0),
-            Self::Ports(Answers { reach, asker, start, ports }) => {
-                (reach.count(*asker, *start, *ports), *ports)
+            Self::Ports(Answers { reached, start, ports }) => {
+                (reached.count(*start, *ports), *ports)
             }
         }
     }
@@ -122,8 +122,7 @@ impl Cell<'_> {
 /// The answers of a cell, in the order of its column's ports.
 #[derive(Clone, Copy, Debug)]
 pub struct Answers<'a> {
-    reach: &'a Reach,
-    asker: usize,
+    reached: &'a Set,
     start: usize,
     ports: usize,
 }
@@ -131,7 +130,7 @@ pub struct Answers<'a> {
 impl Answers<'_> {
     /// Whether it may reach each port.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = bool> {
-        (self.start..self.start + self.ports).map(|point| self.reach.allows(self.asker, point))
+        (self.start..self.start + self.ports).map(|point| self.reached.has(point))
     }
 }
 
@@ -159,7 +158,7 @@ pub fn matrix(cluster: &Cluster) -> Matrix {
     let mut to = Vec::new();
     let mut starts = Vec::new();
     for (column, ids) in columns.iter().zip(&groups) {
-        starts.push(to.len());
+        starts.push((to.len(), column.ports.len()));
         let pod = ids.first().copied();
         to.extend(pod.into_iter().flat_map(|pod| {
             column.ports.iter().map(move |p| Point { pod, protocol: p.protocol, port: p.port })
@@ -175,12 +174,6 @@ struct Asker {
     /// The group's own column.
     own: Option<usize>,
     second: Option<usize>,
-}
-
-impl Asker {
-    fn of(self, column: usize) -> Option<usize> {
-        if self.own == Some(column) { self.second } else { Some(self.first) }
-    }
 }
 
 fn client_group(client: &Client) -> Group {
@@ -355,7 +348,7 @@ mod tests {
                 prop_assert_eq!(from.len(), matrix.rows[row].pods);
                 for (column, ids) in groups.iter().enumerate() {
                     let pairs = from.iter().flat_map(|from| ids.iter().map(move |to| (from, named(to))));
-                    let cell = matrix.cell(row, column);
+                    let cell = matrix.cell(row, column).unwrap();
                     for (from, to) in pairs.filter(|(from, to)| *from != to) {
                         let Cell::Ports(answers) = cell else {
                             return Err(TestCaseError::fail(format!("{from} -> {to} is not asked")));

@@ -35,6 +35,7 @@ pub use form::Policies;
 pub use labels::Selector;
 pub use reach::{Peer, Point, Reach, polices};
 pub use selector::SelectorError;
+pub(crate) use set::Set;
 
 use crate::text::{Cite, ObjectRef};
 

@@ -81,9 +81,9 @@ impl Reach {
         self.allowed.get(from).is_some_and(|reached| reached.has(to))
     }
 
-    /// How many of `count` points from position `to` on the asker may reach.
-    pub fn count(&self, from: usize, to: usize, count: usize) -> usize {
-        self.allowed.get(from).map_or(0, |reached| reached.count(to, count))
+    /// The points that the asker at this position may reach.
+    pub(crate) fn of(&self, from: usize) -> Option<&Set> {
+        self.allowed.get(from)
     }
 }
 

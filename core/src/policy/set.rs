@@ -24,15 +24,20 @@ impl Set {
 
     /// How many of `start..start + count` it has.
     pub(crate) fn count(&self, start: usize, count: usize) -> usize {
-        let end = start + count;
-        let mut found = 0;
-        for at in start / 64..end.div_ceil(64) {
-            let word = self.0.get(at).copied().unwrap_or_default();
-            let from = start.saturating_sub(at * 64);
-            let to = (end - at * 64).min(64);
-            found += (word & low_bits(to) & !low_bits(from)).count_ones() as usize;
+        let (mut start, mut left, mut found) = (start, count, 0);
+        while left > 64 {
+            found += self.bits(start).count_ones() as usize;
+            (start, left) = (start + 64, left - 64);
         }
-        found
+        found + (self.bits(start) & low_bits(left)).count_ones() as usize
+    }
+
+    /// Whether it has `start`, in the lowest bit, and each of the 63 numbers after it.
+    fn bits(&self, start: usize) -> u64 {
+        let word = |at: usize| self.0.get(at).copied().unwrap_or_default();
+        let (at, shift) = (start / 64, start % 64);
+        // In two steps, as no shift may be by 64.
+        word(at) >> shift | word(at + 1) << 1 << (63 - shift)
     }
 
     pub(crate) fn members(&self) -> impl Iterator<Item = usize> {

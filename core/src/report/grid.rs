@@ -12,8 +12,11 @@ pub fn text(matrix: &Matrix, ports: bool) -> impl Iterator<Item = String> {
     let names: Vec<String> = matrix.rows.iter().map(label).collect();
     let name_width = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
     let number_width = matrix.columns.len().to_string().len();
-    let words = Words::new(matrix, ports);
-    let widths = words.widths(matrix);
+    let mut columns: Vec<Words> = matrix.columns.iter().map(|to| Words::new(to, ports)).collect();
+    let widths = widths(matrix, &columns);
+    for (words, width) in columns.iter_mut().zip(&widths) {
+        words.pad(width + 2);
+    }
     let mut head = format!("{:number_width$}  {:name_width$}", "", "from ↓   to →");
     for (i, width) in widths.iter().enumerate() {
         let _ = write!(head, "  {:>width$}", i + 1);
@@ -24,7 +27,7 @@ pub fn text(matrix: &Matrix, ports: bool) -> impl Iterator<Item = String> {
         "✓ every port, ✗ none, 1/2 some, · itself; by the policies alone\n"
     };
     let mut namespace: Option<&str> = None;
-    let mut cell = String::new();
+    let mut made = String::new();
     let rows = matrix.rows.iter().zip(names).enumerate().map(move |(i, (row, name))| {
         let mut out = String::new();
         if namespace != Some(&row.namespace) {
@@ -34,11 +37,8 @@ pub fn text(matrix: &Matrix, ports: bool) -> impl Iterator<Item = String> {
         }
         let number = i.checked_sub(clients).map_or(String::new(), |n| (n + 1).to_string());
         let _ = write!(out, "{number:>number_width$}  {name:name_width$}");
-        for (column, (found, width)) in matrix.cells(i).zip(&widths).enumerate() {
-            let told = words.tell(column, found, &mut cell);
-            let blank = (width + 2).saturating_sub(told.chars().count());
-            out.extend(std::iter::repeat_n(' ', blank));
-            out.push_str(told);
+        for (cell, words) in matrix.cells(i).zip(&columns) {
+            out.push_str(words.tell(cell, &mut made));
         }
         ended(out)
     });
@@ -83,7 +83,7 @@ pub fn csv(matrix: &Matrix, ports: bool) -> impl Iterator<Item = String> {
 
 /// As a Markdown table.
 pub fn markdown(matrix: &Matrix, ports: bool) -> impl Iterator<Item = String> {
-    let words = Words::new(matrix, ports);
+    let columns: Vec<Words> = matrix.columns.iter().map(|to| Words::new(to, ports)).collect();
     let mut head = String::from("| from \\ to |");
     for column in &matrix.columns {
         let _ = write!(head, " {} |", markdown::escape(&label(&column.group)));
@@ -91,11 +91,11 @@ pub fn markdown(matrix: &Matrix, ports: bool) -> impl Iterator<Item = String> {
     head.push_str("\n| --- |");
     head.push_str(&" :-: |".repeat(matrix.columns.len()));
     head.push('\n');
-    let mut told = String::new();
+    let mut made = String::new();
     let rows = matrix.rows.iter().enumerate().map(move |(i, row)| {
         let mut out = format!("| {} |", markdown::escape(&label(row)));
-        for (column, cell) in matrix.cells(i).enumerate() {
-            for part in [" ", words.tell(column, cell, &mut told), " |"] {
+        for (cell, words) in matrix.cells(i).zip(&columns) {
+            for part in [" ", words.tell(cell, &mut made), " |"] {
                 out.push_str(part);
             }
         }
@@ -105,40 +105,43 @@ pub fn markdown(matrix: &Matrix, ports: bool) -> impl Iterator<Item = String> {
     std::iter::once(head).chain(rows)
 }
 
-/// What cells are told as, by column.
+/// What the cells of a column are told as.
 struct Words {
-    /// By how many ports may be reached.
-    counts: Vec<Vec<String>>,
-    /// Of the ports, if they are told.
-    ports: Option<Vec<Vec<String>>>,
+    itself: String,
+    /// By how many of its ports may be reached.
+    counts: Vec<String>,
+    /// Its ports, if they are told.
+    ports: Option<Vec<String>>,
+    /// Shorter words have blanks before them.
+    width: usize,
 }
 
 impl Words {
-    fn new(matrix: &Matrix, ports: bool) -> Self {
-        let counts = |column: &Column| {
-            let of = column.ports.len();
-            let count = |allowed| match allowed {
-                0 => "✗".to_owned(),
-                all if all == of => "✓".to_owned(),
-                some => format!("{some}/{of}"),
-            };
-            (0..=of).map(count).collect()
+    fn new(column: &Column, ports: bool) -> Self {
+        let of = column.ports.len();
+        let count = |allowed| match allowed {
+            0 => "✗".to_owned(),
+            all if all == of => "✓".to_owned(),
+            some => format!("{some}/{of}"),
         };
-        let names = |column: &Column| column.ports.iter().map(|port| port_name(*port)).collect();
-        Self {
-            counts: matrix.columns.iter().map(counts).collect(),
-            ports: ports.then(|| matrix.columns.iter().map(names).collect()),
+        let names = || column.ports.iter().map(|port| port_name(*port)).collect();
+        let counts = (0..=of).map(count).collect();
+        Self { itself: "·".to_owned(), counts, ports: ports.then(names), width: 0 }
+    }
+
+    fn pad(&mut self, width: usize) {
+        self.width = width;
+        for word in self.counts.iter_mut().chain([&mut self.itself]) {
+            *word = format!("{word:>width$}");
         }
     }
 
     /// The word for a cell, perhaps made in `made`.
-    fn tell<'a>(&'a self, column: usize, cell: Cell<'_>, made: &'a mut String) -> &'a str {
-        let Cell::Ports(answers) = cell else { return "·" };
+    fn tell<'a>(&'a self, cell: Cell<'_>, made: &'a mut String) -> &'a str {
+        let Cell::Ports(answers) = cell else { return &self.itself };
         let (allowed, _) = cell.count();
-        let names = self.ports.as_ref().filter(|_| allowed > 0).and_then(|all| all.get(column));
-        let Some(names) = names else {
-            let counts = self.counts.get(column);
-            return counts.and_then(|counts| counts.get(allowed)).map_or("", String::as_str);
+        let Some(names) = self.ports.as_ref().filter(|_| allowed > 0) else {
+            return self.counts.get(allowed).map_or("", String::as_str);
         };
         made.clear();
         for (name, _) in names.iter().zip(answers.iter()).filter(|(_, allowed)| *allowed) {
@@ -147,21 +150,34 @@ impl Words {
             }
             made.push_str(name);
         }
+        if made.len() < self.width {
+            made.insert_str(0, &" ".repeat(self.width - made.len()));
+        }
         made
     }
 
-    /// How wide each column is: as its widest cell, or its number.
-    fn widths(&self, matrix: &Matrix) -> Vec<usize> {
-        let mut widths: Vec<usize> =
-            (1..=matrix.columns.len()).map(|number| number.to_string().len()).collect();
-        let mut made = String::new();
-        for row in 0..matrix.rows.len() {
-            for (column, (cell, width)) in matrix.cells(row).zip(&mut widths).enumerate() {
-                *width = self.tell(column, cell, &mut made).chars().count().max(*width);
+    /// The widest that a word of the column can be.
+    fn widest(&self) -> usize {
+        let counts = self.counts.iter().map(|word| word.chars().count()).max().unwrap_or(0);
+        let all = self.ports.iter().flatten().map(|name| name.len() + 1).sum::<usize>();
+        all.saturating_sub(1).max(counts)
+    }
+}
+
+/// How wide each column is: as its widest cell, or its number.
+fn widths(matrix: &Matrix, columns: &[Words]) -> Vec<usize> {
+    let mut made = String::new();
+    let width = |(column, words): (usize, &Words)| {
+        let mut width = (column + 1).to_string().len();
+        if width < words.widest() {
+            let cells = (0..matrix.rows.len()).filter_map(|row| matrix.cell(row, column));
+            for cell in cells {
+                width = width.max(words.tell(cell, &mut made).chars().count());
             }
         }
-        widths
-    }
+        width
+    };
+    columns.iter().enumerate().map(width).collect()
 }
 
 fn port_name(port: Port) -> String {

@@ -235,6 +235,7 @@ struct Compiler<'a> {
     /// The points of each protocol.
     protocols: BTreeMap<u8, Set>,
     ends: Vec<Class<'a>>,
+    pods: Both,
     /// Pods by what a clause can ask of them: where they are, their own labels, or anything.
     namespaces: Vec<Class<'a>>,
     labels: Vec<Class<'a>>,
@@ -262,6 +263,7 @@ impl<'a> Compiler<'a> {
         end: impl Fn(Peer) -> End<'a>,
     ) -> Self {
         let ends = classes(from, to, end);
+        let size = (from.len(), to.len());
         let mut protocols = BTreeMap::new();
         for (at, point) in to.iter().enumerate() {
             let of = protocols.entry(point.protocol.number());
@@ -270,7 +272,7 @@ impl<'a> Compiler<'a> {
         let mut compiler = Self {
             cluster,
             rules: Vec::new(),
-            size: (from.len(), to.len()),
+            size,
             traffic: to.iter().map(|point| (point.protocol.number(), point.port)).collect(),
             protocols,
             namespaces: merged(&ends, |pod| &pod.namespace),
@@ -278,6 +280,7 @@ impl<'a> Compiler<'a> {
             identities: merged(&ends, |pod| {
                 (&pod.namespace, &pod.service_account, &pod.labels, own_profiles(cluster, pod))
             }),
+            pods: members(size, &ends, |end| end.as_pod().is_some()),
             ends,
             network_sets: Vec::new(),
             clauses: HashMap::new(),
@@ -439,7 +442,7 @@ impl<'a> Compiler<'a> {
 
     /// The ends that all clauses hold of.
     fn endpoints(&mut self, endpoints: &'a Endpoints, role: Role) -> Both {
-        let mut found = members(self.size, &self.namespaces, |_| true);
+        let mut found = self.pods.clone();
         for clause in &endpoints.clauses {
             found.intersect(self.clause(endpoints.view, clause));
         }
