@@ -42,7 +42,8 @@ pub fn read(text: &str) -> (Vec<Document>, Vec<Problem>) {
         let mut reader = Reader {
             text,
             source: text.get(chunk).unwrap_or_default(),
-            places: Places::starting(text, span),
+            chars: places.chars(span.start),
+            places: &mut places,
             span,
             budget: &mut budget,
             anchors: HashMap::new(),
@@ -87,20 +88,22 @@ struct Budget {
     written: usize,
 }
 
-struct Reader<'a> {
+struct Reader<'a, 'b> {
     text: &'a str,
     source: &'a str,
-    places: Places<'a>,
+    places: &'b mut Places<'a>,
     /// Of the chunk.
     span: Span,
-    budget: &'a mut Budget,
+    /// How many characters stand before the chunk.
+    chars: usize,
+    budget: &'b mut Budget,
     /// `None` while the anchored value is being read.
     anchors: HashMap<usize, Option<Anchored>>,
     stack: Vec<Frame>,
     /// Where the last event ended.
     last: usize,
-    documents: &'a mut Vec<Document>,
-    problems: &'a mut Vec<Problem>,
+    documents: &'b mut Vec<Document>,
+    problems: &'b mut Vec<Problem>,
 }
 
 struct Anchored {
@@ -129,7 +132,7 @@ enum Key {
 
 type Broken = Box<Problem>;
 
-impl<'a> Reader<'a> {
+impl<'a> Reader<'a, '_> {
     fn run(&mut self) -> Result<(), Broken> {
         self.refuse_control_characters()?;
         let mut parser = Parser::new(StrInput::new(self.source));
@@ -138,8 +141,8 @@ impl<'a> Reader<'a> {
                 None | Some(Ok((Event::StreamEnd, _))) => return Ok(()),
                 Some(Err(error)) => return Err(self.syntax(&error)),
                 Some(Ok((event, span))) => {
-                    let start = self.places.byte(span.start.index());
-                    let end = self.places.byte(span.end.index()).max(start);
+                    let start = self.places.byte(self.chars + span.start.index());
+                    let end = self.places.byte(self.chars + span.end.index()).max(start);
                     self.take(event, start, end)?;
                 }
             }
@@ -224,15 +227,16 @@ impl<'a> Reader<'a> {
     /// The first byte behind a quoted scalar: the parser counts a comment after it in.
     fn closing_quote(&self, start: usize, end: usize) -> usize {
         let written = self.slice(start..end);
-        let Some(quote) = written.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
+        let Some(quote) = written.bytes().next().filter(|b| matches!(b, b'"' | b'\'')) else {
             return end;
         };
-        let mut chars = written.char_indices().skip(1).peekable();
-        while let Some((at, c)) = chars.next() {
-            let doubled = c == '\'' && chars.peek().is_some_and(|(_, next)| *next == c);
-            if (quote == '"' && c == '\\') || (quote == c && doubled) {
-                chars.next();
-            } else if c == quote {
+        // Quotes and backslashes are single bytes, which no other character has in it.
+        let mut bytes = written.bytes().enumerate().skip(1).peekable();
+        while let Some((at, b)) = bytes.next() {
+            let doubled = b == b'\'' && bytes.peek().is_some_and(|(_, next)| *next == b);
+            if (quote == b'"' && b == b'\\') || (quote == b && doubled) {
+                bytes.next();
+            } else if b == quote {
                 return start + at + 1;
             }
         }
@@ -459,6 +463,11 @@ impl<'a> Reader<'a> {
             matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{7f}')
                 || matches!(c, '\u{80}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}')
         };
+        // Nearly every text is plain, and then the bytes say so at once.
+        let plain = |b: u8| matches!(b, b' '..=b'~' | b'\n' | b'\r' | b'\t');
+        if self.source.bytes().fold(true, |all, b| all & plain(b)) {
+            return Ok(());
+        }
         match self.source.char_indices().find(|(_, c)| refused(*c)) {
             None => Ok(()),
             Some((at, c)) => {
@@ -472,7 +481,7 @@ impl<'a> Reader<'a> {
 
     /// The parser's complaint, with what to do about it.
     fn syntax(&mut self, error: &ScanError) -> Broken {
-        let at = self.places.byte(error.marker().index()).min(self.span.end);
+        let at = self.places.byte(self.chars + error.marker().index()).min(self.span.end);
         let rest = self.slice(at..self.span.end);
         let line = rest.split(['\n', '\r']).next().unwrap_or_default();
         let first = rest.chars().next();
