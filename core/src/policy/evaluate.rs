@@ -241,7 +241,8 @@ fn after_tiers<'a, N: Note>(
     let mut last = None;
     for name in &names {
         let Some(profile) = policies.profiles.get(name) else {
-            if name.starts_with("kns.") {
+            // Both are Calico's own, and open.
+            if name.starts_with("kns.") || name == "projectcalico-default-allow" {
                 return None;
             }
             continue;
