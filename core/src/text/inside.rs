@@ -2,7 +2,7 @@
 //! folded lines lie between the two.
 
 use super::Span;
-use super::place::Places;
+use super::place;
 
 /// From the character at byte `at` of `value`, which the scalar at `scalar` was read as, to the
 /// scalar's last character. The whole scalar where the two do not fit, as behind an alias.
@@ -11,7 +11,7 @@ pub(crate) fn inside(text: &str, scalar: Span, value: &str, at: usize) -> Span {
     let (style, body) = Style::of(source);
     let Some(start) = find(source, style, body.start, value, at) else { return scalar };
     let end = body.end.max(start);
-    Places::starting(text, scalar).span(scalar.start + start..scalar.start + end)
+    place::behind(text, scalar, scalar.start + start..scalar.start + end)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
