@@ -8,7 +8,6 @@ mod ebpf;
 mod evidence;
 mod flow;
 mod gate;
-mod host;
 #[cfg(test)]
 mod laws;
 mod leave;

@@ -34,19 +34,9 @@ pub fn decide(cluster: &Cluster, direction: Direction, pod: PodId, packet: &Pack
 
 /// The decision with its reason and everything that was looked at.
 pub(super) fn explain(cluster: &Cluster, direction: Direction, q: &Question<'_>) -> Decision {
-    explain_chain(cluster, direction, q, Chain::Whole).0
-}
-
-/// The same of one chain, and whether a rule or the end of a tier in it decided.
-pub(super) fn explain_chain(
-    cluster: &Cluster,
-    direction: Direction,
-    q: &Question<'_>,
-    chain: Chain,
-) -> (Decision, bool) {
     let mut notes = Vec::new();
-    let say = Say::of(cluster, direction, direction.subject(q), chain);
-    let end = walk::<Found>(&say, cluster, direction, q, chain, &mut notes);
+    let say = Say::of(cluster, direction, direction.subject(q));
+    let end = walk::<Found>(&say, cluster, direction, q, &mut notes);
     let allow = end.allows();
     let (by, cite) = match end {
         Outcome::Open { .. } | Outcome::Failsafe => (By::NoPolicy, None),
@@ -66,56 +56,28 @@ pub(super) fn explain_chain(
             (By::Isolation(host.into_iter().collect()), None)
         }
     };
-    if chain == Chain::Whole && matches!(end, Outcome::Open { .. } | Outcome::Closed) {
+    if matches!(end, Outcome::Open { .. } | Outcome::Closed) {
         note_bystanders(cluster, direction, q, &mut notes);
     }
     let reason = reason(direction, q, &end, &notes);
     notes.sort_by_key(|n| (n.evidence.matched != allow, n.distance));
     let evidence = notes.into_iter().map(|n| n.evidence).collect();
-    let decided = !matches!(end, Outcome::Open { .. } | Outcome::Failsafe);
-    (Decision { allow, by, cite, reason, evidence }, decided)
+    Decision { allow, by, cite, reason, evidence }
 }
 
 /// The decision alone.
 pub(super) fn allows(cluster: &Cluster, direction: Direction, q: &Question<'_>) -> bool {
-    let say = Say::of(cluster, direction, direction.subject(q), Chain::Whole);
-    walk::<()>(&say, cluster, direction, q, Chain::Whole, &mut Vec::new()).allows()
+    let say = Say::of(cluster, direction, direction.subject(q));
+    walk::<()>(&say, cluster, direction, q, &mut Vec::new()).allows()
 }
 
 /// The policies that have a say in an endpoint's traffic in one direction, tier by tier.
 struct Say<'a>(Vec<(&'a Tier, Vec<&'a Policy>)>);
 
-/// Which of an endpoint's chains is asked (Felix `endpoints.go endpointIptablesChain`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Chain {
-    /// All that decide traffic of the endpoint itself, one after the other.
-    Whole,
-    /// Those of a host endpoint's policies of one stage.
-    Only(Stage),
-    /// Those of a host endpoint's policies that apply on forward.
-    Forward,
-}
-
-impl Chain {
-    /// Whether any policy is in it.
-    pub(super) fn is_used(self, cluster: &Cluster, direction: Direction, q: &Question<'_>) -> bool {
-        !Say::of(cluster, direction, direction.subject(q), self).0.is_empty()
-    }
-
-    fn has(self, policy: &Policy) -> bool {
-        match self {
-            Self::Whole => true,
-            Self::Only(stage) => policy.stage == stage,
-            Self::Forward => policy.stage == Stage::Normal && policy.apply_on_forward,
-        }
-    }
-}
-
 impl<'a> Say<'a> {
-    fn of(cluster: &'a Cluster, direction: Direction, subject: &End<'_>, chain: Chain) -> Self {
+    fn of(cluster: &'a Cluster, direction: Direction, subject: &End<'_>) -> Self {
         let asked = |policy: &&Policy| {
             !policy.staged
-                && chain.has(policy)
                 && (policy.stage == Stage::Normal || subject.as_host().is_some())
                 && policy.rules(direction).is_some()
                 && subject.is_one_of(&policy.subject, Role::Subject)
@@ -161,14 +123,10 @@ fn walk<'a, N: Note>(
     cluster: &'a Cluster,
     direction: Direction,
     q: &Question<'_>,
-    chain: Chain,
     notes: &mut Vec<N>,
 ) -> Outcome<'a> {
     let subject = direction.subject(q);
     let stages: &[Stage] = match (subject.endpoint, direction) {
-        (Some(Known::Host(_)), _) if chain != Chain::Whole => {
-            &[Stage::Untracked, Stage::PreDnat, Stage::Normal]
-        }
         (Some(Known::Host(_)), Direction::Ingress) => {
             &[Stage::Untracked, Stage::PreDnat, Stage::Normal]
         }
@@ -176,8 +134,7 @@ fn walk<'a, N: Note>(
         (Some(Known::Pod(_)), _) => &[Stage::Normal],
         (Some(Known::Set(_)) | None, _) => return Outcome::Open { passed: false },
     };
-    // Forwarded traffic has no failsafe ports.
-    if subject.as_host().is_some() && chain != Chain::Forward && is_failsafe(direction, q) {
+    if subject.as_host().is_some() && is_failsafe(direction, q) {
         return Outcome::Failsafe;
     }
     let mut passed = false;
@@ -213,13 +170,7 @@ fn walk<'a, N: Note>(
             }
         }
     }
-    // Profiles are in the last chain only.
-    match chain {
-        Chain::Whole | Chain::Only(Stage::Normal) => {
-            after_tiers(cluster, direction, q, notes).unwrap_or(Outcome::Open { passed })
-        }
-        _ => Outcome::Open { passed },
-    }
+    after_tiers(cluster, direction, q, notes).unwrap_or(Outcome::Open { passed })
 }
 
 /// What the endpoint's profiles say; pods whose namespace's profile is not in the text are open,
@@ -241,8 +192,7 @@ fn after_tiers<'a, N: Note>(
     let mut last = None;
     for name in &names {
         let Some(profile) = policies.profiles.get(name) else {
-            // Both are Calico's own, and open.
-            if name.starts_with("kns.") || name == "projectcalico-default-allow" {
+            if name.starts_with("kns.") {
                 return None;
             }
             continue;
@@ -312,14 +262,11 @@ impl Direction {
 fn reason(direction: Direction, q: &Question<'_>, end: &Outcome<'_>, notes: &[Found]) -> String {
     let subject = direction.subject(q);
     let peer = match (direction.peer(q), direction.peer(q).address) {
-        (end, Some(ip)) if end.endpoint.is_some() => format!("{end} ({ip})"),
+        (end, Some(ip)) if end.as_pod().is_some() => format!("{end} ({ip})"),
         (end, _) => end.to_string(),
     };
     let traffic = traffic_name(q);
     match end {
-        Outcome::Open { passed: true } if subject.as_host().is_some() => {
-            format!("no rule of {subject}'s policies here decides, and the packet goes on")
-        }
         Outcome::Open { passed: true } => {
             format!("the policies that select {subject} pass on the packet, and no other decides")
         }

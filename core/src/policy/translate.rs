@@ -44,7 +44,7 @@ impl Policies {
                     found.push(admin::translate(object, policy, &mut problems));
                 }
                 Kind::CalicoPolicy(policy) => {
-                    found.push(calico::policy(object, policy));
+                    found.extend(calico::policy(object, policy, &mut problems));
                 }
                 Kind::Tier(tier) => {
                     let tier = calico::tier(object, tier);
@@ -58,7 +58,7 @@ impl Policies {
                 }
                 Kind::Profile(profile) => {
                     let name = object.reference.name.clone();
-                    let profile = calico::profile(object, profile);
+                    let profile = calico::profile(object, profile, &mut problems);
                     policies.profiles.insert(name, profile);
                 }
                 Kind::WorkloadEndpoint(endpoint) => {
