@@ -264,6 +264,16 @@ fn every_error_is_told_and_the_rest_still_works() {
 }
 
 #[test]
+fn errors_are_shown_with_a_caret_at_their_character() {
+    let text = "apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata:\n  name: a\n\
+                spec:\n  selector: >-\n    app == 'web' &&\n    tier in {'a', b}\n";
+    let done = run(&["matrix", "-"], text.as_bytes()).ends_with_status(2).complains(
+        "-:8:19: error: spec.selector: Invalid value: \"app == 'web' && tier in {'a', b}\": expected }",
+    );
+    done.complains("\n  |     tier in {'a', b}\n  |                   ^\n");
+}
+
+#[test]
 fn what_is_no_scenario_is_told_so() {
     run(&["trace", "there-is-no-such-file.yaml"], b"")
         .ends_with_status(2)

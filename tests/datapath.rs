@@ -706,6 +706,12 @@ clusterCIDR: 10.244.0.0/16";
         "name: web2, namespace: app, labels: {only: one, ",
     );
     walk(&scenario(&[far, labelled], &[ipvs]), &["node/node1 -> loadBalancer/app/web:80"]);
+    let host = "
+apiVersion: projectcalico.org/v3
+kind: HostEndpoint
+metadata: {name: edge}
+spec: {node: node1, interfaceName: eth0}";
+    walk(&scenario(&[], &[host]), &["client/near -> node/node1:10250"]);
     let missing: Vec<Rule> = Rule::ALL.into_iter().filter(|rule| !seen.contains(rule)).collect();
     assert_eq!(missing, []);
 }

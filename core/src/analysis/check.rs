@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 
 use crate::cluster::{Reading, ScenarioFlow};
-use crate::datapath::{Outcome, Trace, trace};
-use crate::policy::Direction;
+use crate::datapath::{Outcome, Rule, Trace, trace};
 use crate::report::words;
 
 /// A flow's expectation and what came of it.
@@ -72,10 +71,11 @@ pub fn check(reading: &Reading) -> Vec<Check<'_>> {
 
 /// The source that the last ingress gate was asked about, or that reached the pod unasked.
 fn source(outcome: &Outcome) -> Option<IpAddr> {
-    let asked = outcome.steps.iter().rev().find_map(|step| {
-        let gate = step.gate.as_ref()?;
-        (gate.direction == Direction::Ingress).then_some(step.before.source)
-    });
+    let asked = outcome
+        .steps
+        .iter()
+        .rev()
+        .find_map(|step| (step.rule == Rule::IngressGate).then_some(step.before.source));
     asked.or(outcome.source_at_pod)
 }
 

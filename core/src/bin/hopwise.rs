@@ -265,6 +265,9 @@ fn open(files: &[PathBuf]) -> Result<(Sources, Reading, u8), Stop> {
         };
         let place = sources.place(problem.span);
         messages.push(format!("{place}: {severity}: {}", problem.message));
+        if problem.severity == Severity::Error {
+            messages.extend(sources.caret(problem.span));
+        }
     }
     complain(&messages);
     Ok((sources, reading, status))

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use super::settings::{default, either};
 use super::{Cluster, Node, NodeId, OutsideRoute, Service, TrafficPolicy};
 use crate::manifest::calico::{self, annotation};
+use crate::manifest::calico_policy::Expression;
 use crate::manifest::{Kind, Object};
 use crate::policy::Selector;
 use crate::text::{Cite, Setting};
@@ -85,7 +86,7 @@ impl Bgp {
                     bgp.mesh = either(mesh, object, "spec.nodeToNodeMeshEnabled", bgp.mesh);
                     bgp.advertised = advertised(object, &found.spec);
                 }
-                Kind::BgpPeer(peer) => bgp.peers.extend(resolve(object, &peer.spec, nodes)),
+                Kind::BgpPeer(peer) => bgp.peers.push(resolve(object, &peer.spec, nodes)),
                 Kind::Node(_)
                     if object
                         .metadata
@@ -140,24 +141,23 @@ fn advertised(object: &Object, spec: &calico::BgpConfigurationSpec) -> Vec<Adver
     found
 }
 
-/// Whom a `BGPPeer` is for and whom it names. Selectors that can't be read name nobody.
-fn resolve(object: &Object, spec: &calico::BgpPeerSpec, nodes: &[Node]) -> Option<BgpPeer> {
+/// Whom a `BGPPeer` is for and whom it names.
+fn resolve(object: &Object, spec: &calico::BgpPeerSpec, nodes: &[Node]) -> BgpPeer {
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-    let selected = |text: &str| -> Option<BTreeSet<NodeId>> {
-        let selector: Selector = text.parse().ok()?;
+    let selected = |selector: &Selector| -> BTreeSet<NodeId> {
         let matching = nodes.iter().enumerate().filter(|(_, node)| selector.matches(&node.labels));
-        Some(matching.map(|(index, _)| NodeId(index)).collect())
+        matching.map(|(index, _)| NodeId(index)).collect()
     };
     let all = || (0..nodes.len()).map(NodeId).collect();
-    let own = match (given(&spec.node), given(&spec.node_selector)) {
+    let own = match (given(&spec.node), Expression::given(spec.node_selector.as_ref())) {
         (Some(name), _) => {
             nodes.iter().position(|node| node.name == name).map(NodeId).into_iter().collect()
         }
-        (None, Some(selector)) => selected(&selector)?,
+        (None, Some(selector)) => selected(selector),
         (None, None) => all(),
     };
-    let mut with = match given(&spec.peer_selector) {
-        Some(selector) => selected(&selector)?,
+    let mut with = match Expression::given(spec.peer_selector.as_ref()) {
+        Some(selector) => selected(selector),
         None => BTreeSet::new(),
     };
     let address = given(&spec.peer_ip).and_then(|text| {
@@ -170,13 +170,13 @@ fn resolve(object: &Object, spec: &calico::BgpPeerSpec, nodes: &[Node]) -> Optio
     };
     let node = address.and_then(node_with);
     with.extend(node);
-    Some(BgpPeer {
+    BgpPeer {
         name: object.reference.name.clone(),
         cite: object.cite(""),
         nodes: own,
         with,
         router: address.filter(|_| node.is_none()),
-    })
+    }
 }
 
 /// What the routers outside learn of service addresses: what `BGPConfiguration` advertises, and

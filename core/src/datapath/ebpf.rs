@@ -33,6 +33,7 @@ impl<'a> Walk<'a> {
     /// A packet comes in by a device.
     pub(super) fn ebpf_receive(&mut self, node: NodeId, packet: Packet, from: Device) -> End {
         let packet = self.come_in(node, packet, from);
+        self.host_unwalked(node, &packet, from);
         if let Device::Pod(pod) = from {
             return self.ebpf_from_pod(node, pod, &packet);
         }

@@ -8,6 +8,7 @@ mod ebpf;
 mod evidence;
 mod flow;
 mod gate;
+mod host;
 #[cfg(test)]
 mod laws;
 mod leave;

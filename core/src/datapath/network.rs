@@ -353,6 +353,9 @@ impl Walk<'_> {
         {
             return *end;
         }
+        if !ebpf && let Err(end) = self.host_untracked_reply(node, &packet, from) {
+            return *end;
+        }
         let machine = self.node_machine(node);
         let known = self.recall(&machine, &packet).cloned();
         let after = match &known {

@@ -1,6 +1,7 @@
 //! A node, hook by hook, as the kernel asks the parts that sit there: kube-proxy's rules, Calico's
 //! gates (Felix `rules/static.go`), routes, `MASQUERADE`.
 
+use super::host::Accepted;
 use super::proxy::{self, Nat, Place, ServiceProxy};
 use super::route::{Device, Route, is_host_address, is_local_address, route};
 use super::step::{Cause, CauseKind, Encapsulation, Hook, Machine, Packet, Rule, Verdict};
@@ -20,6 +21,8 @@ pub(super) struct Passage<'a> {
     pub(super) mark: Option<Evidence>,
     /// What the proxy wants, as long as it is not done.
     pub(super) nat: Nat<'a>,
+    /// What host endpoints accepted before.
+    pub(super) accepted: Accepted,
 }
 
 impl<'a> Walk<'a> {
@@ -39,15 +42,23 @@ impl<'a> Walk<'a> {
         if self.cluster.proxy.mode.value == ProxyMode::Ebpf {
             return self.ebpf_receive(node, packet, from);
         }
+        if let Err(end) = self.host_outer(node, &packet) {
+            return *end;
+        }
         let packet = self.come_in(node, packet, from);
+        let accepted = match self.host_prerouting(node, &packet, from) {
+            Ok(accepted) => accepted,
+            Err(end) => return *end,
+        };
         // A rewrite before the routing decision would change nothing about these sources.
         if let Err(end) = self.check_source(node, &packet, from) {
             return *end;
         }
         let place = Place { cluster: self.cluster, node, from: Some(from) };
-        let nat = self.proxy().nat(place, &packet);
-        let mut passage =
-            Passage { node, from: Some(from), original: packet.clone(), mark: None, nat };
+        let nat =
+            if accepted.untracked { Nat::default() } else { self.proxy().nat(place, &packet) };
+        let original = packet.clone();
+        let mut passage = Passage { node, from: Some(from), original, mark: None, nat, accepted };
         passage.mark = passage.nat.mark.take();
         let packet = if self.proxy().takes_in_input() {
             packet
@@ -69,12 +80,25 @@ impl<'a> Walk<'a> {
         if self.cluster.proxy.mode.value == ProxyMode::Ebpf {
             return self.ebpf_from_host(node, packet);
         }
+        let untracked = match self.host_raw_output(node, &packet) {
+            Ok(untracked) => untracked,
+            Err(end) => return *end,
+        };
+        let accepted = Accepted { at_all: untracked, untracked };
         let place = Place { cluster: self.cluster, node, from: None };
-        let nat = self.proxy().nat(place, &packet);
-        let mut passage = Passage { node, from: None, original: packet.clone(), mark: None, nat };
+        let nat = if untracked { Nat::default() } else { self.proxy().nat(place, &packet) };
+        let original = packet.clone();
+        let mut passage = Passage { node, from: None, original, mark: None, nat, accepted };
         passage.mark = passage.nat.mark.take();
         let taken = !passage.nat.endpoints.is_empty();
         let packet = self.dnat(&mut passage, Hook::Output, packet);
+        if !untracked {
+            let found = route(self.cluster, node, packet.destination);
+            let hook = if taken { Hook::Postrouting } else { Hook::Output };
+            if let Err(end) = self.host_output(node, hook, &packet, &found) {
+                return *end;
+            }
+        }
         if !taken && let Some(refusal) = self.proxy().filter(place, Hook::Output, &packet) {
             return self.refuse(&passage, Hook::Output, &packet, refusal);
         }
@@ -218,6 +242,11 @@ impl<'a> Walk<'a> {
         let accepted_early = append
             && passage.mark.is_some()
             && self.cluster.proxy.mode.value == ProxyMode::Iptables;
+        if let (Some(from), false) = (passage.from, accepted_early)
+            && let Err(end) = self.host_forward(passage, Direction::Ingress, from, &packet)
+        {
+            return *end;
+        }
         for (direction, pod) in gates(passage.from, &found) {
             if accepted_early {
                 self.skip_gate(
@@ -232,6 +261,12 @@ impl<'a> Walk<'a> {
             {
                 return *end;
             }
+        }
+        let out = found.device();
+        if !accepted_early
+            && let Err(end) = self.host_forward(passage, Direction::Egress, out, &packet)
+        {
+            return *end;
         }
         if let Some(end) = self.prevent_service_loop(passage, &packet) {
             return end;
@@ -266,6 +301,11 @@ impl<'a> Walk<'a> {
                 return *end;
             }
             match self.endpoint_to_host(node, &packet) {
+                Ok(terminal) => accepted = terminal,
+                Err(end) => return *end,
+            }
+        } else if !forwarded {
+            match self.host_input(&passage, &packet) {
                 Ok(terminal) => accepted = terminal,
                 Err(end) => return *end,
             }

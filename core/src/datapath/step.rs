@@ -233,7 +233,7 @@ pub struct Inspect {
 pub struct Gate {
     /// Which question.
     pub direction: Direction,
-    /// Whose policies: `pod/NAMESPACE/NAME`.
+    /// Whose policies: `pod/NAMESPACE/NAME`, or `hostEndpoint/NAME`.
     pub pod: String,
     /// The answer.
     pub decision: Decision,
@@ -268,6 +268,8 @@ pub enum Rule {
     IngressGate,
     /// A pod's policy is not asked, and why.
     GateSkipped,
+    /// A host endpoint's policy is asked.
+    HostGate,
     /// `defaultEndpointToHostAction`.
     EndpointToHost,
     /// `MASQUERADE` by kube-proxy's mark.
@@ -304,7 +306,7 @@ pub enum Rule {
 
 impl Rule {
     /// All of them, in the order in which a packet may meet them.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Send,
         Self::DeviceIn,
         Self::DeviceOut,
@@ -318,6 +320,7 @@ impl Rule {
         Self::EgressGate,
         Self::IngressGate,
         Self::GateSkipped,
+        Self::HostGate,
         Self::EndpointToHost,
         Self::Masquerade,
         Self::NatOutgoing,

@@ -36,6 +36,8 @@ pub(super) struct Walk<'a> {
     /// picked: the eBPF dataplane only.
     pub(super) forwarded_by: Option<NodeId>,
     pub(super) picked: Option<usize>,
+    /// The nodes whose conntrack does not know the request (doNotTrack).
+    pub(super) untracked_on: Vec<NodeId>,
     /// Whether it is the reply that is under way.
     pub(super) replying: bool,
     machines: usize,
@@ -105,6 +107,7 @@ impl<'a> Walk<'a> {
             source_at_pod: None,
             forwarded_by: None,
             picked: None,
+            untracked_on: Vec::new(),
             replying: false,
             machines: 0,
         }

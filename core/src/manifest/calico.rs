@@ -3,6 +3,8 @@
 
 use serde::Deserialize;
 
+use super::calico_policy::Expression;
+
 /// Annotations of a `Node` in which calico-node keeps what it knows about its host.
 pub mod annotation {
     /// The host's address with the prefix length of its subnet: `10.0.0.1/24`.
@@ -44,8 +46,8 @@ pub struct IpPoolSpec {
     /// `Never`, `Always` or `CrossSubnet`.
     pub vxlan_mode: Option<String>,
     pub nat_outgoing: Option<bool>,
-    pub node_selector: Option<String>,
-    pub namespace_selector: Option<String>,
+    pub node_selector: Option<Expression>,
+    pub namespace_selector: Option<Expression>,
     pub disabled: Option<bool>,
     #[serde(rename = "disableBGPExport")]
     pub disable_bgp_export: Option<bool>,
@@ -107,9 +109,9 @@ pub struct BgpPeer {
 pub struct BgpPeerSpec {
     /// The one node that peers; all nodes if this and `nodeSelector` are left out.
     pub node: Option<String>,
-    pub node_selector: Option<String>,
+    pub node_selector: Option<Expression>,
     /// The nodes that are peered with.
-    pub peer_selector: Option<String>,
+    pub peer_selector: Option<Expression>,
     #[serde(rename = "peerIP")]
     pub peer_ip: Option<String>,
     pub as_number: Option<AsNumber>,

@@ -3,9 +3,35 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::kubernetes::IntOrString;
+use crate::policy::{Selector, SelectorError};
+
+/// A selector of Calico's language, read where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expression {
+    /// As it was written.
+    pub text: String,
+    /// What it selects, or what is wrong with it.
+    pub read: Result<Selector, SelectorError>,
+}
+
+impl Expression {
+    /// The selector of a field that may be left out; none too if it is empty or wrong.
+    pub fn given(field: Option<&Self>) -> Option<&Selector> {
+        let field = field.filter(|field| !field.text.is_empty())?;
+        field.read.as_ref().ok()
+    }
+}
+
+impl<'de> Deserialize<'de> for Expression {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let read = text.parse();
+        Ok(Self { text, read })
+    }
+}
 
 /// `NetworkPolicy`, `GlobalNetworkPolicy` and their staged forms; each has some of the fields.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -23,10 +49,10 @@ pub struct CalicoPolicySpec {
     /// Lower first; last if left out.
     pub order: Option<f64>,
     /// Of endpoints; all of them if left out or blank.
-    pub selector: Option<String>,
+    pub selector: Option<Expression>,
     /// Of global policies: limits them to pods of these namespaces.
-    pub namespace_selector: Option<String>,
-    pub service_account_selector: Option<String>,
+    pub namespace_selector: Option<Expression>,
+    pub service_account_selector: Option<Expression>,
     /// Empty: by the rules that there are; `Ingress` without any.
     pub types: Vec<String>,
     pub ingress: Vec<CalicoRule>,
@@ -35,8 +61,6 @@ pub struct CalicoPolicySpec {
     #[serde(rename = "preDNAT")]
     pub pre_dnat: bool,
     pub apply_on_forward: bool,
-    /// Of staged policies: `Set` (the default), `Delete`, `Learn`, `Ignore`.
-    pub staged_action: Option<String>,
 }
 
 /// `ingress[]`, `egress[]`.
@@ -55,6 +79,24 @@ pub struct CalicoRule {
     pub not_icmp: Option<Icmp>,
     pub source: EntityRule,
     pub destination: EntityRule,
+    /// Only Calico's application layer policy looks at it; the kernel does not.
+    pub http: Option<Http>,
+}
+
+/// `http`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Http {
+    pub methods: Vec<String>,
+    pub paths: Vec<HttpPath>,
+}
+
+/// `http.paths[]`: exactly one field is set.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct HttpPath {
+    pub exact: Option<String>,
+    pub prefix: Option<String>,
 }
 
 /// `icmp`, `notICMP`.
@@ -72,9 +114,9 @@ pub struct Icmp {
 pub struct EntityRule {
     pub nets: Vec<String>,
     pub not_nets: Vec<String>,
-    pub selector: Option<String>,
-    pub not_selector: Option<String>,
-    pub namespace_selector: Option<String>,
+    pub selector: Option<Expression>,
+    pub not_selector: Option<Expression>,
+    pub namespace_selector: Option<Expression>,
     /// Numbers, ranges (`a:b`) and names.
     pub ports: Vec<IntOrString>,
     pub not_ports: Vec<IntOrString>,
@@ -87,7 +129,7 @@ pub struct EntityRule {
 #[serde(default)]
 pub struct ServiceAccountMatch {
     pub names: Vec<String>,
-    pub selector: Option<String>,
+    pub selector: Option<Expression>,
 }
 
 /// `services`.

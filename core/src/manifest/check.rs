@@ -1,5 +1,7 @@
 //! Whether a document has the fields and types of its kind.
 
+use std::collections::HashSet;
+
 use super::fault::{Fault, Refusal, quoted};
 use super::kinds::suggest;
 use super::schema::{Fields, Type, Words};
@@ -45,19 +47,33 @@ impl At<'_> {
 impl Check {
     fn value(&mut self, node: &Node, expected: &Type, at: &At<'_>) {
         match (expected, &node.value) {
-            (_, Value::Null)
-            | (Type::Any, _)
+            (_, Value::Null) if self.words != Words::OpenApi => {}
+            (Type::Any, _)
             | (Type::Bool, Value::Bool(_))
             | (Type::Int64, Value::Int(_))
+            | (Type::Number, Value::Int(_) | Value::Float(_))
             | (Type::String | Type::Named(_) | Type::IntOrString, Value::String(_)) => {}
             (Type::Int32 | Type::IntOrString, Value::Int(number))
                 if i32::try_from(*number).is_ok() => {}
             (Type::Int32 | Type::Int64 | Type::IntOrString, Value::Float(number))
                 if number.fract() == 0.0 && number.abs() < f64::from(i32::MAX) => {}
-            (Type::List(item), Value::List(items)) => {
+            (Type::Range(..) | Type::OneNumber(_), Value::Int(number)) => {
+                self.number(*number, expected, at);
+            }
+            (Type::Range(..) | Type::OneNumber(_), Value::Float(number))
+                if number.fract() == 0.0 && number.abs() < f64::from(i32::MAX) =>
+            {
+                #[expect(clippy::cast_possible_truncation, reason = "it is whole and small")]
+                self.number(*number as i64, expected, at);
+            }
+            (Type::Short(_) | Type::OneOf(_) | Type::AnyCase(_), Value::String(text)) => {
+                self.text(text, expected, at);
+            }
+            (Type::List(item) | Type::Items(item, ..) | Type::Set(item), Value::List(items)) => {
                 for (index, node) in items.iter().enumerate() {
                     self.value(node, item, &at.item(index));
                 }
+                self.list(items, expected, at);
             }
             (Type::Map(item), Value::Map(_)) => {
                 for entry in by_name(node) {
@@ -79,6 +95,136 @@ impl Check {
                 None => self.unknown(entry, fields, at),
             }
         }
+        for name in fields.required.iter().filter(|name| node.get(name).is_none()) {
+            self.refuse(&at.field("", name).path, "Required value");
+        }
+        for name in fields.missed.iter().filter(|name| node.get(name).is_none()) {
+            let path = at.field("", name).path;
+            self.refuse(&path, "Required value");
+            if let Some(fault) = self.faults.last_mut() {
+                fault.refusal = Refusal::Warning;
+                fault.hint =
+                    Some("left out, it is read as `{}`, which selects everything".to_owned());
+            }
+        }
+        self.count(node, fields, &at.path);
+    }
+
+    /// How many fields there are. One that is not known is dropped before they are counted; but it
+    /// says that the text was made for another version, so that there is something.
+    fn count(&mut self, node: &Node, fields: &Fields, path: &str) {
+        let (least, most) = fields.count;
+        let names = || fields.known.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>();
+        let known = |entry: &&Entry| fields.known.iter().any(|(name, _)| *name == entry.key);
+        let given = node.entries().iter().filter(known).count();
+        let hint = if node.entries().len() < least {
+            self.refuse(
+                path,
+                &format!(
+                    "Invalid value: 0: {path} in body should have at least {least} properties"
+                ),
+            );
+            "write"
+        } else if given > most {
+            self.refuse(
+                path,
+                &format!("Too many: {given}: must have at most {most} {}", items(most)),
+            );
+            "keep"
+        } else {
+            return;
+        };
+        let one = if fields.known.len() > 1 { "one of " } else { "" };
+        let hint = format!("{hint} {one}{}", names().join(", "));
+        if let Some(fault) = self.faults.last_mut() {
+            fault.hint = Some(hint);
+        }
+    }
+
+    fn list(&mut self, items: &[Node], expected: &Type, at: &At<'_>) {
+        let path = &at.path;
+        let count = items.len();
+        match expected {
+            Type::Items(_, least, _) if count < *least => self.refuse(
+                path,
+                &format!(
+                    "Invalid value: {count}: {path} in body should have at least {least} items"
+                ),
+            ),
+            Type::Items(_, _, most) if count > *most => {
+                let items = self::items(*most);
+                self.refuse(path, &format!("Too many: {count}: must have at most {most} {items}"));
+            }
+            Type::Set(_) => {
+                let mut seen = HashSet::new();
+                for (index, text) in items.iter().enumerate() {
+                    let Some(text) = text.as_str().filter(|text| !seen.insert(*text)) else {
+                        continue;
+                    };
+                    let path = at.item(index).path;
+                    self.refuse(&path, &format!("Duplicate value: {}", quoted(text)));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn number(&mut self, number: i64, expected: &Type, at: &At<'_>) {
+        let path = &at.path;
+        let wrong = match expected {
+            Type::Range(least, _) if number < *least => {
+                format!(
+                    "Invalid value: {number}: {path} in body should be greater than or equal to {least}"
+                )
+            }
+            Type::Range(_, most) if number > *most => {
+                format!(
+                    "Invalid value: {number}: {path} in body should be less than or equal to {most}"
+                )
+            }
+            Type::OneNumber(numbers) if !numbers.contains(&number) => {
+                let numbers: Vec<_> = numbers.iter().map(|n| format!("\"{n}\"")).collect();
+                format!("Unsupported value: {number}: supported values: {}", numbers.join(", "))
+            }
+            _ => return,
+        };
+        self.refuse(path, &wrong);
+    }
+
+    fn text(&mut self, text: &str, expected: &Type, at: &At<'_>) {
+        let value = quoted(text);
+        let (wrong, words) = match expected {
+            Type::Short(most) if text.len() > *most => {
+                (format!("Too long: may not be more than {most} bytes"), None)
+            }
+            // Most of Calico's words may be left empty
+            Type::OneOf(words)
+                if !(words.contains(&text) || text.is_empty() && self.words == Words::Lenient) =>
+            {
+                let list: Vec<_> = words.iter().map(|word| quoted(word)).collect();
+                let list = list.join(", ");
+                (format!("Unsupported value: {value}: supported values: {list}"), Some(words))
+            }
+            Type::AnyCase(words)
+                if !text.is_empty()
+                    && !words.iter().any(|word| word.eq_ignore_ascii_case(text)) =>
+            {
+                let path = &at.path;
+                let pattern = words.join("|");
+                let detail = format!("{path} in body should match '^(?i)({pattern})?$'");
+                (format!("Invalid value: {value}: {detail}"), Some(words))
+            }
+            _ => return,
+        };
+        self.refuse(&at.path, &wrong);
+        let meant = words.and_then(|words| suggest(text, words.iter().copied()));
+        if let (Some(meant), Some(fault)) = (meant, self.faults.last_mut()) {
+            fault.hint = Some(format!("did you mean `{meant}`?"));
+        }
+    }
+
+    fn refuse(&mut self, path: &str, wrong: &str) {
+        self.faults.push(Fault::new(path, format!("{path}: {wrong}")));
     }
 
     fn unknown(&mut self, entry: &Entry, fields: &Fields, at: &At<'_>) {
@@ -94,10 +240,13 @@ impl Check {
         }
         let path = at.field("", &entry.key).path;
         let span = entry.key_span;
+        let gone = fields.gone.iter().find(|(name, _)| *name == entry.key);
         self.faults.push(Fault {
             refusal: Refusal::Unknown,
             span: Some(span),
-            hint: meant.map(|name| format!("did you mean `{name}`?")),
+            hint: gone
+                .map(|(_, now)| (*now).to_owned())
+                .or_else(|| meant.map(|name| format!("did you mean `{name}`?"))),
             fix: meant.map(|name| Edit {
                 start: span.start,
                 end: span.end,
@@ -118,7 +267,7 @@ impl Check {
                     go_type(expected)
                 )
             }
-            Words::OpenApi => {
+            Words::OpenApi | Words::Lenient => {
                 let value = match &node.value {
                     Value::Int(number) => number.to_string(),
                     Value::Float(number) => json_number(*number),
@@ -175,7 +324,13 @@ fn go_type(expected: &Type) -> String {
         Type::List(item) => format!("[]{}", go_type(item)),
         Type::Map(item) => format!("map[string]{}", go_type(item)),
         Type::Struct(fields) => fields.go.to_owned(),
+        // no built-in kind has these
+        other => open_api_type(other).to_owned(),
     }
+}
+
+fn items(count: usize) -> &'static str {
+    if count == 1 { "item" } else { "items" }
 }
 
 fn open_api_value(value: &Value) -> &'static str {
@@ -194,10 +349,13 @@ fn open_api_type(expected: &Type) -> &'static str {
     match expected {
         Type::Any => "any",
         Type::Bool => "boolean",
-        Type::Int32 | Type::Int64 => "integer",
+        Type::Int32 | Type::Int64 | Type::Range(..) | Type::OneNumber(_) => "integer",
+        Type::Number => "number",
         Type::IntOrString => "integer or string",
-        Type::String | Type::Named(_) => "string",
-        Type::List(_) => "array",
+        Type::String | Type::Named(_) | Type::Short(_) | Type::OneOf(_) | Type::AnyCase(_) => {
+            "string"
+        }
+        Type::List(_) | Type::Items(..) | Type::Set(_) => "array",
         Type::Map(_) | Type::Struct(_) => "object",
     }
 }

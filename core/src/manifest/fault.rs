@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::text::{Edit, Node, ObjectRef, Problem, Severity, Span};
+use crate::text::{Edit, Node, ObjectRef, Problem, Severity, Span, inside};
 
 /// At which stage kube-apiserver refuses an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub(super) struct Fault {
     pub(super) message: String,
     /// Where it is underlined, if not at the path.
     pub(super) span: Option<Span>,
+    /// The byte of the string there at which it goes wrong.
+    pub(super) at: Option<usize>,
     /// What kube-apiserver does not say.
     pub(super) hint: Option<String>,
     pub(super) fix: Option<Edit>,
@@ -40,13 +42,17 @@ impl Fault {
             path: path.to_owned(),
             message,
             span: None,
+            at: None,
             hint: None,
             fix: None,
         }
     }
 
-    pub(super) fn into_problem(self, node: &Node, object: &ObjectRef) -> Problem {
+    pub(super) fn into_problem(self, text: &str, node: &Node, object: &ObjectRef) -> Problem {
         let value = node.at(&self.path).filter(|value| value.span.start < value.span.end);
+        let inside = self.at.zip(value).and_then(|(at, value)| {
+            value.as_str().map(|string| inside(text, value.span, string, at))
+        });
         let severity = match self.refusal {
             Refusal::Type | Refusal::Invalid => Severity::Error,
             Refusal::Unknown | Refusal::Warning => Severity::Warning,
@@ -54,6 +60,7 @@ impl Fault {
         Problem {
             span: self
                 .span
+                .or(inside)
                 .or(value.map(|value| value.span))
                 .unwrap_or_else(|| node.span_at(&self.path)),
             severity,
@@ -81,13 +88,24 @@ impl Faults {
         self.invalid(path, &quoted(value), detail);
     }
 
+    /// A rule that the object at `path` breaks, by what stands at `at`. kube-apiserver does not
+    /// print objects.
+    pub(super) fn invalid_at(&mut self, path: &str, at: &str, detail: &str) {
+        self.0.push(Fault::new(at, format!("{path}: Invalid value: {detail}")));
+    }
+
+    /// Something that the object at `path` may not have, but has at `at`.
+    pub(super) fn forbidden_at(&mut self, path: &str, at: &str, detail: &str) {
+        self.0.push(Fault::new(at, format!("{path}: Forbidden: {detail}")));
+    }
+
     pub(super) fn required(&mut self, path: &str, detail: &str) {
         let separator = if detail.is_empty() { "" } else { ": " };
         self.0.push(Fault::new(path, format!("{path}: Required value{separator}{detail}")));
     }
 
     pub(super) fn forbidden(&mut self, path: &str, detail: &str) {
-        self.0.push(Fault::new(path, format!("{path}: Forbidden: {detail}")));
+        self.forbidden_at(path, path, detail);
     }
 
     pub(super) fn duplicate(&mut self, path: &str, value: &str) {
@@ -113,6 +131,13 @@ impl Faults {
             refusal: Refusal::Warning,
             ..Fault::new(path, format!("{path}: {detail}"))
         });
+    }
+
+    /// Says what else there is to know about what was last found.
+    pub(super) fn hint(&mut self, hint: &str) {
+        if let Some(fault) = self.0.last_mut() {
+            fault.hint = Some(hint.to_owned());
+        }
     }
 
     /// What was found from there on is refused by kube-apiserver, but keeps nobody from

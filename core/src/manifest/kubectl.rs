@@ -5,6 +5,7 @@ use serde::de::IgnoredAny;
 use super::fault::{Fault, Refusal, quoted};
 use super::kinds::{self, Found};
 use super::objects::{Examined, examine};
+use super::schema::{self, Words};
 use crate::text::{self, Node, ObjectRef, Severity};
 
 /// kubectl's complaints about the documents of `text`, one a refused document, in their order.
@@ -58,6 +59,8 @@ fn complaint(
 ) -> Option<String> {
     let of = |refusal: Refusal| faults.iter().filter(move |fault| fault.refusal == refusal);
     let kind = &object.kind;
+    // what is added to the API server by a definition is decoded as it is, and then checked
+    let custom = schema::of(api_version, kind).is_some_and(|(_, words)| words != Words::Go);
     let version = api_version.rsplit('/').next().unwrap_or_default();
     let bad_request = |detail: &str| {
         format!(
@@ -65,7 +68,7 @@ fn complaint(
              \"{version}\" cannot be handled as a {kind}: {detail}"
         )
     };
-    if let Some(fault) = of(Refusal::Type).next() {
+    if let Some(fault) = of(Refusal::Type).next().filter(|_| !custom) {
         return Some(bad_request(&fault.message));
     }
     let unknown: Vec<_> = of(Refusal::Unknown).map(|fault| fault.message.as_str()).collect();
@@ -73,7 +76,7 @@ fn complaint(
         return Some(bad_request(&format!("strict decoding error: {}", unknown.join(", "))));
     }
     let mut causes: Vec<&str> = Vec::new();
-    for fault in of(Refusal::Invalid) {
+    for fault in of(Refusal::Type).chain(of(Refusal::Invalid)) {
         if !causes.contains(&fault.message.as_str()) {
             causes.push(&fault.message);
         }

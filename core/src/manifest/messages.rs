@@ -4,7 +4,7 @@ use super::*;
 use crate::text::{Severity, edit};
 
 /// `severity line:column message` with the underlined text, and what stays.
-fn said(text: &str) -> (Vec<String>, usize) {
+pub(super) fn said(text: &str) -> (Vec<String>, usize) {
     let manifest = read(text);
     let lines = manifest
         .problems
@@ -70,11 +70,12 @@ fn wrong_types_are_said_as_the_api_server_says_them() {
 }
 
 #[test]
-fn a_wrong_type_in_a_kind_without_a_schema_is_said_with_its_path() {
+fn a_wrong_type_in_a_custom_kind_is_said_with_its_path() {
     check(
         "apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: a}\nspec:\n  \
          ingress:\n  - action: [Allow]\n",
-        "error 6:13 spec.ingress[0].action: invalid type: sequence, expected a string `[Allow]`",
+        "error 6:13 spec.ingress[0].action: Invalid value: \"array\": spec.ingress[0].action in body \
+         must be of type string: \"array\" `[Allow]`",
         false,
     );
 }

@@ -7,6 +7,7 @@
 pub mod calico;
 pub mod calico_policy;
 mod check;
+mod custom;
 mod fault;
 mod kinds;
 pub mod kube_proxy;
@@ -115,6 +116,14 @@ impl Object {
         }
     }
 
+    /// What a staged policy would do: `Set` (the default), `Delete`, `Learn` or `Ignore`. `None`
+    /// for policies that are enforced.
+    pub fn staged_action(&self) -> Option<&str> {
+        let word =
+            self.node.at("spec.stagedAction").and_then(Node::as_str).filter(|w| !w.is_empty());
+        self.reference.kind.starts_with("Staged").then_some(word.unwrap_or("Set"))
+    }
+
     /// Whether the text writes the field.
     pub fn has(&self, path: &str) -> bool {
         self.node.at(path).is_some()
@@ -122,4 +131,8 @@ impl Object {
 }
 
 #[cfg(test)]
+mod calico_messages;
+#[cfg(test)]
 mod messages;
+#[cfg(test)]
+mod policy_api_messages;

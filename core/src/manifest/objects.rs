@@ -15,7 +15,7 @@ pub fn read(text: &str) -> Manifest {
     let (documents, problems) = text::read(text);
     let mut manifest = Manifest { problems, ..Manifest::default() };
     for document in documents {
-        manifest.add(document.node, None);
+        manifest.add(text, document.node, None);
     }
     manifest.keep_the_last();
     manifest.problems.sort_by_key(|problem| (problem.span.start, problem.span.end));
@@ -24,7 +24,7 @@ pub fn read(text: &str) -> Manifest {
 
 impl Manifest {
     /// Adds a document or an item of a list; items of typed lists have the list's type.
-    fn add(&mut self, mut node: Node, typed: Option<(&str, &str)>) {
+    fn add(&mut self, text: &str, mut node: Node, typed: Option<(&str, &str)>) {
         if !matches!(node.value, Value::Map(_)) {
             let message = "this is no Kubernetes object: it has no `apiVersion` and `kind`";
             return self.report(node.span, Severity::Error, message.to_owned(), None);
@@ -45,19 +45,19 @@ impl Manifest {
         if let (Some(item), Some(items)) = (kind.strip_suffix("List"), take(&mut node, "items")) {
             let typed = (!item.is_empty()).then_some((api_version.as_str(), item));
             for item in items {
-                self.add(item, typed);
+                self.add(text, item, typed);
             }
             return;
         }
         match kinds::find(&api_version, &kind) {
-            Found::Known(known) => self.add_object(known, api_version, node),
+            Found::Known(known) => self.add_object(text, known, api_version, node),
             found => self.ignore(&found, &kind, api_version, &node),
         }
     }
 
-    fn add_object(&mut self, known: &KnownKind, api_version: String, node: Node) {
+    fn add_object(&mut self, text: &str, known: &KnownKind, api_version: String, node: Node) {
         let Examined { object, node, reference, faults } = examine(known, api_version, node);
-        let problems = faults.into_iter().map(|fault| fault.into_problem(&node, &reference));
+        let problems = faults.into_iter().map(|fault| fault.into_problem(text, &node, &reference));
         self.problems.extend(problems);
         self.objects.extend(object.map(|object| Object { node, ..object }));
     }

@@ -325,7 +325,7 @@ fn sort(cluster: &Cluster, step: &Step, first: bool, ends: bool) -> Sort {
             Sort::End(actor(cluster, step, step.after.destination))
         }
         Rule::GateSkipped => Sort::Skipped,
-        Rule::EgressGate | Rule::IngressGate => match &step.gate {
+        Rule::EgressGate | Rule::IngressGate | Rule::HostGate => match &step.gate {
             Some(gate) if gate.decision.by != By::NoPolicy => Sort::Open,
             _ => Sort::Free,
         },
@@ -467,7 +467,7 @@ fn words(cluster: &Cluster, step: &Step, sort: &Sort) -> (String, String) {
         Rule::RpFilter => {
             ("rp_filter".into(), if ends { "wrong device: drops" } else { "passes" }.into())
         }
-        Rule::EgressGate | Rule::IngressGate | Rule::GateSkipped => gate(step),
+        Rule::EgressGate | Rule::IngressGate | Rule::GateSkipped | Rule::HostGate => gate(step),
         Rule::EndpointToHost => {
             ("pod to host".into(), if ends { "drops" } else { "accepts" }.into())
         }
@@ -516,9 +516,10 @@ fn dnat(cluster: &Cluster, step: &Step) -> String {
 
 fn gate(step: &Step) -> (String, String) {
     let Some(gate) = &step.gate else { return ("not policed".into(), String::new()) };
-    let question = match gate.direction {
-        Direction::Egress => "egress policy",
-        Direction::Ingress => "ingress policy",
+    let question = match (step.rule, gate.direction) {
+        (Rule::HostGate, _) => "host policy",
+        (_, Direction::Egress) => "egress policy",
+        (_, Direction::Ingress) => "ingress policy",
     };
     if step.rule == Rule::GateSkipped {
         return (format!("{question} not asked"), String::new());

@@ -17,36 +17,28 @@ use super::kubernetes::cidr;
 use super::labels::Selector;
 use crate::cluster::endpoint_port;
 use crate::manifest::Object;
-use crate::manifest::calico_policy::{self, CalicoPolicy, CalicoRule, EntityRule};
+use crate::manifest::calico_policy::{self, CalicoPolicy, CalicoRule, EntityRule, Expression};
 use crate::manifest::kubernetes::IntOrString;
-use crate::text::{Problem, Severity};
 
-/// The tier that a policy belongs to, and the policy; nothing if a selector cannot be read.
-pub(super) fn policy(
-    object: &Object,
-    policy: &CalicoPolicy,
-    problems: &mut Vec<Problem>,
-) -> Option<(String, Policy)> {
+/// The tier that a policy belongs to, and the policy.
+pub(super) fn policy(object: &Object, policy: &CalicoPolicy) -> (String, Policy) {
     let spec = &policy.spec;
-    let before = problems.len();
-    let mut reader = Reader { object, problems };
+    let reader = Reader { object };
     let global = object.reference.kind.contains("Global");
     let mut clauses = Vec::new();
     if !global {
         let cite = object.cite("metadata.namespace");
         clauses.push(Clause { cite, of: Of::Namespace(object.reference.namespace.clone()) });
     }
-    let selector = reader.selector("spec.selector", spec.selector.as_deref());
-    clauses.extend(reader.clause(
-        "spec.namespaceSelector",
-        spec.namespace_selector.as_deref(),
-        Of::Namespaces,
-    ));
+    // Namespaced policies have neither this field nor the flags below.
+    let namespaces = spec.namespace_selector.as_ref().filter(|_| global);
+    clauses.extend(reader.clause("spec.namespaceSelector", namespaces, Of::Namespaces));
     clauses.extend(reader.clause(
         "spec.serviceAccountSelector",
-        spec.service_account_selector.as_deref(),
+        spec.service_account_selector.as_ref(),
         Of::ServiceAccounts,
     ));
+    let selector = Expression::given(spec.selector.as_ref()).cloned();
     clauses.push(Clause {
         cite: object.cite("spec.selector"),
         of: Of::Labels(selector.unwrap_or_else(Selector::everything)),
@@ -60,28 +52,23 @@ pub(super) fn policy(
         .then(|| reader.rules("spec.ingress", &spec.ingress, Direction::Ingress, namespace));
     let egress = (typed("Egress") || (defaulted && !spec.egress.is_empty()))
         .then(|| reader.rules("spec.egress", &spec.egress, Direction::Egress, namespace));
-    if problems.len() > before {
-        return None;
-    }
     let policy = Policy {
         object: object.reference.clone(),
         cite: object.cite(""),
         order: spec.order,
         staged: object.reference.kind.starts_with("Staged"),
-        stage: if spec.do_not_track {
-            Stage::Untracked
-        } else if spec.pre_dnat {
-            Stage::PreDnat
-        } else {
-            Stage::Normal
+        stage: match (global, spec.do_not_track, spec.pre_dnat) {
+            (true, true, _) => Stage::Untracked,
+            (true, false, true) => Stage::PreDnat,
+            _ => Stage::Normal,
         },
-        apply_on_forward: spec.apply_on_forward,
+        apply_on_forward: global && spec.apply_on_forward,
         subject: Endpoints { view: View::Calico, clauses },
         ingress,
         egress,
     };
     let tier = spec.tier.as_deref().filter(|t| !t.is_empty()).unwrap_or("default");
-    Some((tier.to_owned(), policy))
+    (tier.to_owned(), policy)
 }
 
 /// `Tier`.
@@ -121,13 +108,9 @@ pub(super) fn host_endpoint(object: &Object, host: &calico_policy::HostEndpoint)
 }
 
 /// `Profile`.
-pub(super) fn profile(
-    object: &Object,
-    profile: &calico_policy::Profile,
-    problems: &mut Vec<Problem>,
-) -> Profile {
+pub(super) fn profile(object: &Object, profile: &calico_policy::Profile) -> Profile {
     let spec = &profile.spec;
-    let mut reader = Reader { object, problems };
+    let reader = Reader { object };
     Profile {
         object: object.reference.clone(),
         ingress: reader.rules("spec.ingress", &spec.ingress, Direction::Ingress, None),
@@ -136,15 +119,14 @@ pub(super) fn profile(
     }
 }
 
-/// Reads the fields of one object, and collects what is wrong with them.
+/// Reads the fields of one object.
 struct Reader<'a> {
     object: &'a Object,
-    problems: &'a mut Vec<Problem>,
 }
 
 impl Reader<'_> {
     fn rules(
-        &mut self,
+        &self,
         at: &str,
         rules: &[CalicoRule],
         direction: Direction,
@@ -164,7 +146,7 @@ impl Reader<'_> {
     }
 
     fn rule(
-        &mut self,
+        &self,
         at: &str,
         rule: &CalicoRule,
         direction: Direction,
@@ -194,7 +176,7 @@ impl Reader<'_> {
 
     /// `with_port`: a service here stands for its endpoints' ports too.
     fn side(
-        &mut self,
+        &self,
         at: &str,
         entity: &EntityRule,
         with_port: bool,
@@ -212,7 +194,7 @@ impl Reader<'_> {
     }
 
     fn conditions(
-        &mut self,
+        &self,
         at: &str,
         entity: &EntityRule,
         with_port: bool,
@@ -234,7 +216,7 @@ impl Reader<'_> {
             conditions.push(Condition { cite: cite("selector"), test });
         }
         let not =
-            self.clause(&format!("{at}.notSelector"), entity.not_selector.as_deref(), Of::Labels);
+            self.clause(&format!("{at}.notSelector"), entity.not_selector.as_ref(), Of::Labels);
         if let Some(clause) = not {
             let test = Test::NotEndpoints(Endpoints { view: View::Calico, clauses: vec![clause] });
             conditions.push(Condition { cite: cite("notSelector"), test });
@@ -252,7 +234,7 @@ impl Reader<'_> {
     }
 
     /// Which endpoints the positive selectors speak of; none of them, no clauses.
-    fn clauses(&mut self, at: &str, entity: &EntityRule, namespace: Option<&str>) -> Vec<Clause> {
+    fn clauses(&self, at: &str, entity: &EntityRule, namespace: Option<&str>) -> Vec<Clause> {
         let mut clauses = Vec::new();
         if let Some(accounts) = &entity.service_accounts {
             if !accounts.names.is_empty() {
@@ -262,21 +244,21 @@ impl Reader<'_> {
             }
             clauses.extend(self.clause(
                 &format!("{at}.serviceAccounts.selector"),
-                accounts.selector.as_deref(),
+                accounts.selector.as_ref(),
                 Of::ServiceAccounts,
             ));
         }
         clauses.extend(self.clause(
             &format!("{at}.selector"),
-            entity.selector.as_deref(),
+            entity.selector.as_ref(),
             Of::Labels,
         ));
         let namespaces = self.clause(
             &format!("{at}.namespaceSelector"),
-            entity.namespace_selector.as_deref(),
+            entity.namespace_selector.as_ref(),
             Of::Namespaces,
         );
-        let negative = entity.not_selector.as_deref().is_some_and(|s| !s.is_empty());
+        let negative = Expression::given(entity.not_selector.as_ref()).is_some();
         match (namespaces, namespace) {
             (Some(clause), _) => clauses.insert(0, clause),
             // Any selector, the negative one too, limits the rule to its own namespace.
@@ -289,32 +271,14 @@ impl Reader<'_> {
         clauses
     }
 
-    fn clause(&mut self, at: &str, text: Option<&str>, of: fn(Selector) -> Of) -> Option<Clause> {
-        let text = text.filter(|text| !text.is_empty());
-        let selector = self.selector(at, text)?;
+    fn clause(
+        &self,
+        at: &str,
+        field: Option<&Expression>,
+        of: fn(Selector) -> Of,
+    ) -> Option<Clause> {
+        let selector = Expression::given(field)?.clone();
         Some(Clause { cite: self.object.cite(at), of: of(selector) })
-    }
-
-    /// The selector in a field; nothing if it is left out or wrong.
-    fn selector(&mut self, at: &str, text: Option<&str>) -> Option<Selector> {
-        let text = text?;
-        match text.parse::<Selector>() {
-            Ok(selector) => Some(selector),
-            Err(error) => {
-                let cite = self.object.cite(at);
-                self.problems.push(Problem {
-                    span: cite.span.unwrap_or(self.object.span),
-                    severity: Severity::Error,
-                    message: format!(
-                        "{at}: {error}, at character {} of the selector `{text}`",
-                        text.get(..error.at).map_or(error.at, |s| s.chars().count()) + 1
-                    ),
-                    object: Some(self.object.reference.clone()),
-                    fix: None,
-                });
-                None
-            }
-        }
     }
 
     fn ports(&self, at: &str, ports: &[IntOrString]) -> Vec<Port> {

@@ -34,9 +34,19 @@ pub fn decide(cluster: &Cluster, direction: Direction, pod: PodId, packet: &Pack
 
 /// The decision with its reason and everything that was looked at.
 pub(super) fn explain(cluster: &Cluster, direction: Direction, q: &Question<'_>) -> Decision {
+    explain_chain(cluster, direction, q, Chain::Whole).0
+}
+
+/// The same of one chain, and whether a rule or the end of a tier in it decided.
+pub(super) fn explain_chain(
+    cluster: &Cluster,
+    direction: Direction,
+    q: &Question<'_>,
+    chain: Chain,
+) -> (Decision, bool) {
     let mut notes = Vec::new();
-    let say = Say::of(cluster, direction, direction.subject(q));
-    let end = walk::<Found>(&say, cluster, direction, q, &mut notes);
+    let say = Say::of(cluster, direction, direction.subject(q), chain);
+    let end = walk::<Found>(&say, cluster, direction, q, chain, &mut notes);
     let allow = end.allows();
     let (by, cite) = match end {
         Outcome::Open { .. } | Outcome::Failsafe => (By::NoPolicy, None),
@@ -56,28 +66,56 @@ pub(super) fn explain(cluster: &Cluster, direction: Direction, q: &Question<'_>)
             (By::Isolation(host.into_iter().collect()), None)
         }
     };
-    if matches!(end, Outcome::Open { .. } | Outcome::Closed) {
+    if chain == Chain::Whole && matches!(end, Outcome::Open { .. } | Outcome::Closed) {
         note_bystanders(cluster, direction, q, &mut notes);
     }
     let reason = reason(direction, q, &end, &notes);
     notes.sort_by_key(|n| (n.evidence.matched != allow, n.distance));
     let evidence = notes.into_iter().map(|n| n.evidence).collect();
-    Decision { allow, by, cite, reason, evidence }
+    let decided = !matches!(end, Outcome::Open { .. } | Outcome::Failsafe);
+    (Decision { allow, by, cite, reason, evidence }, decided)
 }
 
 /// The decision alone.
 pub(super) fn allows(cluster: &Cluster, direction: Direction, q: &Question<'_>) -> bool {
-    let say = Say::of(cluster, direction, direction.subject(q));
-    walk::<()>(&say, cluster, direction, q, &mut Vec::new()).allows()
+    let say = Say::of(cluster, direction, direction.subject(q), Chain::Whole);
+    walk::<()>(&say, cluster, direction, q, Chain::Whole, &mut Vec::new()).allows()
 }
 
 /// The policies that have a say in an endpoint's traffic in one direction, tier by tier.
 struct Say<'a>(Vec<(&'a Tier, Vec<&'a Policy>)>);
 
+/// Which of an endpoint's chains is asked (Felix `endpoints.go endpointIptablesChain`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Chain {
+    /// All that decide traffic of the endpoint itself, one after the other.
+    Whole,
+    /// Those of a host endpoint's policies of one stage.
+    Only(Stage),
+    /// Those of a host endpoint's policies that apply on forward.
+    Forward,
+}
+
+impl Chain {
+    /// Whether any policy is in it.
+    pub(super) fn is_used(self, cluster: &Cluster, direction: Direction, q: &Question<'_>) -> bool {
+        !Say::of(cluster, direction, direction.subject(q), self).0.is_empty()
+    }
+
+    fn has(self, policy: &Policy) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Only(stage) => policy.stage == stage,
+            Self::Forward => policy.stage == Stage::Normal && policy.apply_on_forward,
+        }
+    }
+}
+
 impl<'a> Say<'a> {
-    fn of(cluster: &'a Cluster, direction: Direction, subject: &End<'_>) -> Self {
+    fn of(cluster: &'a Cluster, direction: Direction, subject: &End<'_>, chain: Chain) -> Self {
         let asked = |policy: &&Policy| {
             !policy.staged
+                && chain.has(policy)
                 && (policy.stage == Stage::Normal || subject.as_host().is_some())
                 && policy.rules(direction).is_some()
                 && subject.is_one_of(&policy.subject, Role::Subject)
@@ -123,10 +161,14 @@ fn walk<'a, N: Note>(
     cluster: &'a Cluster,
     direction: Direction,
     q: &Question<'_>,
+    chain: Chain,
     notes: &mut Vec<N>,
 ) -> Outcome<'a> {
     let subject = direction.subject(q);
     let stages: &[Stage] = match (subject.endpoint, direction) {
+        (Some(Known::Host(_)), _) if chain != Chain::Whole => {
+            &[Stage::Untracked, Stage::PreDnat, Stage::Normal]
+        }
         (Some(Known::Host(_)), Direction::Ingress) => {
             &[Stage::Untracked, Stage::PreDnat, Stage::Normal]
         }
@@ -134,7 +176,8 @@ fn walk<'a, N: Note>(
         (Some(Known::Pod(_)), _) => &[Stage::Normal],
         (Some(Known::Set(_)) | None, _) => return Outcome::Open { passed: false },
     };
-    if subject.as_host().is_some() && is_failsafe(direction, q) {
+    // Forwarded traffic has no failsafe ports.
+    if subject.as_host().is_some() && chain != Chain::Forward && is_failsafe(direction, q) {
         return Outcome::Failsafe;
     }
     let mut passed = false;
@@ -170,7 +213,13 @@ fn walk<'a, N: Note>(
             }
         }
     }
-    after_tiers(cluster, direction, q, notes).unwrap_or(Outcome::Open { passed })
+    // Profiles are in the last chain only.
+    match chain {
+        Chain::Whole | Chain::Only(Stage::Normal) => {
+            after_tiers(cluster, direction, q, notes).unwrap_or(Outcome::Open { passed })
+        }
+        _ => Outcome::Open { passed },
+    }
 }
 
 /// What the endpoint's profiles say; pods whose namespace's profile is not in the text are open,
@@ -192,7 +241,8 @@ fn after_tiers<'a, N: Note>(
     let mut last = None;
     for name in &names {
         let Some(profile) = policies.profiles.get(name) else {
-            if name.starts_with("kns.") {
+            // Both are Calico's own, and open.
+            if name.starts_with("kns.") || name == "projectcalico-default-allow" {
                 return None;
             }
             continue;
@@ -262,11 +312,14 @@ impl Direction {
 fn reason(direction: Direction, q: &Question<'_>, end: &Outcome<'_>, notes: &[Found]) -> String {
     let subject = direction.subject(q);
     let peer = match (direction.peer(q), direction.peer(q).address) {
-        (end, Some(ip)) if end.as_pod().is_some() => format!("{end} ({ip})"),
+        (end, Some(ip)) if end.endpoint.is_some() => format!("{end} ({ip})"),
         (end, _) => end.to_string(),
     };
     let traffic = traffic_name(q);
     match end {
+        Outcome::Open { passed: true } if subject.as_host().is_some() => {
+            format!("no rule of {subject}'s policies here decides, and the packet goes on")
+        }
         Outcome::Open { passed: true } => {
             format!("the policies that select {subject} pass on the packet, and no other decides")
         }

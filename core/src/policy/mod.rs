@@ -10,6 +10,7 @@ mod end;
 mod evaluate;
 mod flows;
 pub mod form;
+mod host;
 mod kubernetes;
 mod labels;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub(crate) use end::own_profiles;
 pub use evaluate::decide;
 pub use flows::{Evaluation, allowed, evaluate};
 pub use form::Policies;
+pub use host::{HostChain, HostDecision, HostPacket, decide_host};
 pub use labels::Selector;
 pub use reach::{Peer, Point, Reach, polices};
 pub use selector::SelectorError;

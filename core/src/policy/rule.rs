@@ -387,9 +387,9 @@ fn containing(nets: &[ipnet::IpNet], ip: IpAddr) -> Option<&ipnet::IpNet> {
     nets.iter().find(|net| net.contains(&ip))
 }
 
-/// The address, with the pod that has it.
+/// The address, with the endpoint that has it.
 fn address(end: &End<'_>) -> String {
-    match (end.as_pod(), end.address) {
+    match (end.endpoint, end.address) {
         (Some(_), Some(ip)) => format!("{ip} ({end})"),
         _ => end.to_string(),
     }

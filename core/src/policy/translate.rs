@@ -44,7 +44,7 @@ impl Policies {
                     found.push(admin::translate(object, policy, &mut problems));
                 }
                 Kind::CalicoPolicy(policy) => {
-                    found.extend(calico::policy(object, policy, &mut problems));
+                    found.push(calico::policy(object, policy));
                 }
                 Kind::Tier(tier) => {
                     let tier = calico::tier(object, tier);
@@ -58,7 +58,7 @@ impl Policies {
                 }
                 Kind::Profile(profile) => {
                     let name = object.reference.name.clone();
-                    let profile = calico::profile(object, profile, &mut problems);
+                    let profile = calico::profile(object, profile);
                     policies.profiles.insert(name, profile);
                 }
                 Kind::WorkloadEndpoint(endpoint) => {

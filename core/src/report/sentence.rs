@@ -197,9 +197,16 @@ impl Words<'_> {
         let asked = |direction| {
             outcome.steps.iter().rev().find(move |step| {
                 step.gate.as_ref().is_some_and(|gate| gate.direction == direction)
-                    && step.rule != Rule::GateSkipped
+                    && !matches!(step.rule, Rule::GateSkipped | Rule::HostGate)
             })
         };
+        let host = outcome.steps.iter().find(|step| {
+            let by = step.gate.as_ref().map(|gate| &gate.decision.by);
+            step.rule == Rule::HostGate && matches!(by, Some(By::Policy(_)))
+        });
+        if let Some(step) = host {
+            self.allowed(outcome, step);
+        }
         let skipped = outcome.steps.iter().rev().find(|step| step.rule == Rule::GateSkipped);
         let ingress = asked(Direction::Ingress);
         let mut seen = None;
@@ -209,7 +216,7 @@ impl Words<'_> {
                 self.allowed(outcome, step);
             }
             (None, Some(step)) => self.allowed(outcome, step),
-            (None, None) if skipped.is_none() => {
+            (None, None) if skipped.is_none() && host.is_none() => {
                 self.text("No pod’s policy is asked on this way. ");
             }
             (None, None) => {}
@@ -300,6 +307,13 @@ impl Words<'_> {
         let source = step.before.source;
         let first = outcome.steps.first().unwrap_or(step);
         let cite = gate.decision.cite.as_ref();
+        // A host endpoint that nothing opens.
+        let nobody = |policies: &[ObjectRef]| policies.iter().all(|p| p.kind == "HostEndpoint");
+        if matches!(&gate.decision.by, By::Isolation(policies) if nobody(policies)) {
+            self.prose(&capital(&gate.decision.reason), None);
+            self.text(".");
+            return;
+        }
         let rewrite = rewritten(outcome, source)
             .filter(|_| source != first.before.source && gate.direction == Direction::Ingress);
         if let Some(rewrite) = rewrite {
@@ -483,6 +497,11 @@ impl Words<'_> {
 
     /// A pod by its `pod/NAMESPACE/NAME`.
     fn pod(&mut self, name: &str) {
+        if let Some(host) = name.strip_prefix("hostEndpoint/") {
+            self.text("host endpoint ");
+            self.pieces.push(Piece::Code(host.to_owned(), None));
+            return;
+        }
         self.text("pod ");
         let name = name.strip_prefix("pod/").unwrap_or(name);
         let object = name.split_once('/').map(|(ns, name)| ObjectRef::new("Pod", ns, name));

@@ -21,6 +21,7 @@ pub fn rule(rule: Rule) -> &'static str {
         Rule::RpFilter => "rp_filter",
         Rule::EgressGate => "egress policy",
         Rule::IngressGate => "ingress policy",
+        Rule::HostGate => "host policy",
         Rule::GateSkipped => "policy not asked",
         Rule::EndpointToHost => "endpoint to host",
         Rule::Masquerade => "SNAT, masquerade",
@@ -57,7 +58,7 @@ pub enum Mark {
 /// How a step stands out.
 pub fn mark(step: &Step) -> Mark {
     match step.rule {
-        Rule::EgressGate | Rule::IngressGate => {
+        Rule::EgressGate | Rule::IngressGate | Rule::HostGate => {
             let allowed = step.gate.as_ref().is_none_or(|gate| gate.decision.allow);
             if allowed { Mark::Opens } else { Mark::Stops }
         }

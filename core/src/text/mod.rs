@@ -4,7 +4,7 @@ mod de;
 pub mod edit;
 #[cfg(test)]
 mod generated;
-mod json;
+mod inside;
 mod node;
 mod place;
 mod reader;
@@ -13,6 +13,7 @@ mod span;
 mod write;
 
 pub use de::Mismatch;
+pub(crate) use inside::inside;
 pub use node::{Entry, Node, Segment, Value, segments};
 pub(crate) use reader::chunks;
 pub use reader::{Document, read};

@@ -39,6 +39,17 @@ impl Place {
     }
 }
 
+/// A stretch of bytes that begins at a known place or not far behind it.
+pub(super) fn behind(text: &str, known: Span, range: Range<usize>) -> Span {
+    let mut here = Place { byte: known.start, chars: 0, line: known.line, column: known.column };
+    let mut chars = text.get(known.start..).unwrap_or_default().chars().peekable();
+    while let Some(c) = chars.next().filter(|_| here.byte < range.start) {
+        here.pass(c, chars.peek().copied());
+    }
+    let Place { byte, line, column, .. } = here;
+    Span { start: byte, end: range.end.max(byte), line, column }
+}
+
 impl<'a> Places<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         let mut here = Place { byte: 0, chars: 0, line: 1, column: 1 };

@@ -8,10 +8,10 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, Tag};
 
 use super::place::Places;
 use super::scalar::{json_number, resolve, resolve_tagged};
-use super::{Edit, Entry, Node, Problem, Severity, Span, Value, json};
+use super::{Edit, Entry, Node, Problem, Severity, Span, Value};
 
 /// Deeper nesting is refused: recursion over a tree then needs no care.
-pub(super) const DEPTH: usize = 64;
+const DEPTH: usize = 64;
 /// How many values aliases may add to a text; a few lines of them can stand for billions.
 const ALIASED: usize = 100_000;
 /// How many values may be written out.
@@ -26,28 +26,8 @@ pub struct Document {
     pub span: Span,
 }
 
-/// A document's root, and how many values it has.
-#[derive(Debug)]
-pub(super) struct Counted {
-    pub(super) node: Node,
-    pub(super) values: usize,
-}
-
 /// All documents of a text, and what is wrong with the others. Empty documents are left out.
 pub fn read(text: &str) -> (Vec<Document>, Vec<Problem>) {
-    read_with(text, json::read)
-}
-
-/// [`read`], JSON too by the YAML reader.
-#[cfg(test)]
-pub(super) fn read_as_yaml(text: &str) -> (Vec<Document>, Vec<Problem>) {
-    read_with(text, |_, _, _| None)
-}
-
-fn read_with(
-    text: &str,
-    json: fn(&mut Places<'_>, &str, Range<usize>) -> Option<Counted>,
-) -> (Vec<Document>, Vec<Problem>) {
     let mut problems = Vec::new();
     if let Some(at) = text.find('\0') {
         problems
@@ -59,7 +39,6 @@ fn read_with(
     let mut places = Places::new(text);
     for chunk in chunks(text) {
         let span = places.span(chunk.clone());
-        let json = json(&mut places, text, chunk.clone());
         let mut reader = Reader {
             text,
             source: text.get(chunk).unwrap_or_default(),
@@ -73,7 +52,7 @@ fn read_with(
             documents: &mut documents,
             problems: &mut problems,
         };
-        if let Err(broken) = reader.run(json) {
+        if let Err(broken) = reader.run() {
             problems.push(*broken);
         }
     }
@@ -154,16 +133,8 @@ enum Key {
 type Broken = Box<Problem>;
 
 impl<'a> Reader<'a, '_> {
-    /// Reads the chunk, of which `json` is what it is if it is JSON.
-    fn run(&mut self, json: Option<Counted>) -> Result<(), Broken> {
+    fn run(&mut self) -> Result<(), Broken> {
         self.refuse_control_characters()?;
-        if let Some(Counted { node, values }) = json
-            && let Some(rest) = self.budget.written.checked_sub(values)
-        {
-            self.budget.written = rest;
-            self.documents.push(Document { node, span: self.span });
-            return Ok(());
-        }
         let mut parser = Parser::new(StrInput::new(self.source));
         loop {
             match parser.next_event() {

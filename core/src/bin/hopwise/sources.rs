@@ -54,6 +54,19 @@ impl Sources {
         let (name, first) = file.map_or((STDIN, 1), |(name, first)| (name, *first));
         format!("{name}:{}:{}", line - first + 1, span.column.max(1))
     }
+
+    /// The line that the span starts in, and a caret under its first character.
+    pub(crate) fn caret(&self, span: Span) -> Option<String> {
+        let start = self.text.get(..span.start)?.rfind('\n').map_or(0, |end| end + 1);
+        let line = self.text.get(start..)?.lines().next()?;
+        let before = self.text.get(start..span.start)?;
+        // A window on long lines, such as JSON's.
+        let skipped = before.chars().count().saturating_sub(60);
+        let shown: String = line.chars().skip(skipped).take(100).collect();
+        let blank = |c: char| if c == '\t' { '\t' } else { ' ' };
+        let indent: String = before.chars().skip(skipped).map(blank).collect();
+        (!line.trim().is_empty()).then(|| format!("  | {shown}\n  | {indent}^"))
+    }
 }
 
 /// A file's lines, for lists of flows.

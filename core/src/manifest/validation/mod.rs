@@ -1,6 +1,8 @@
 //! Which values kube-apiserver allows, object by object.
 
 mod calico;
+mod calico_policy;
+mod calico_rule;
 mod kube_proxy;
 mod metadata;
 mod names;
@@ -8,6 +10,7 @@ mod network;
 mod network_policy;
 mod node;
 mod pod;
+mod policy_api;
 mod scenario;
 mod selector;
 mod service;
@@ -35,7 +38,16 @@ pub(super) fn validate(object: &Object) -> Faults {
         Kind::FelixConfiguration(felix) => calico::validate_felix(&mut faults, felix),
         Kind::KubeProxyConfiguration(proxy) => kube_proxy::validate(&mut faults, proxy),
         Kind::Scenario(scenario) => scenario::validate(&mut faults, scenario),
-        _ => {}
+        Kind::CalicoPolicy(policy) => calico_policy::validate(&mut faults, object, policy),
+        Kind::StagedKubernetesNetworkPolicy(policy) => {
+            calico_policy::validate_staged(&mut faults, object, policy);
+        }
+        Kind::Tier(tier) => calico_policy::validate_tier(&mut faults, object, tier),
+        Kind::NetworkSet(set) => calico_policy::validate_set(&mut faults, object, set),
+        Kind::HostEndpoint(host) => calico_policy::validate_host_endpoint(&mut faults, host),
+        Kind::Profile(profile) => calico_policy::validate_profile(&mut faults, profile),
+        Kind::AdminPolicy(policy) => policy_api::validate(&mut faults, object, policy),
+        Kind::Namespace | Kind::ServiceAccount | Kind::WorkloadEndpoint(_) => {}
     }
     faults
 }

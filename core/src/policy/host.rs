@@ -1,0 +1,82 @@
+//! Host endpoints: what each of their chains says of a packet, where it sits on the packet's way
+//! (Felix `rules/static.go`, `rules/endpoints.go`).
+
+use std::net::IpAddr;
+
+use super::end::End;
+use super::evaluate::{Chain, explain_chain};
+use super::form::{HostEndpoint, Stage};
+use super::rule::Question;
+use super::{Decision, Direction};
+use crate::cluster::Cluster;
+
+/// A chain of a host endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostChain {
+    /// `doNotTrack` policies, in raw.
+    Untracked,
+    /// `preDNAT` policies, in mangle PREROUTING.
+    PreDnat,
+    /// Policies for what comes to or from the host itself, in filter.
+    Normal,
+    /// Policies with `applyOnForward`, in filter FORWARD.
+    Forward,
+}
+
+/// The headers that a host endpoint's policies look at; of a tunnel, the outer ones.
+#[derive(Clone, Copy, Debug)]
+pub struct HostPacket {
+    /// Source address.
+    pub source: IpAddr,
+    /// Destination address.
+    pub destination: IpAddr,
+    /// IP protocol number.
+    pub protocol: u8,
+    /// Source port.
+    pub source_port: Option<u16>,
+    /// Destination port.
+    pub destination_port: Option<u16>,
+}
+
+/// What a chain says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostDecision {
+    /// The decision; a chain that does not decide allows.
+    pub decision: Decision,
+    /// Whether a rule decided: what it allows is accepted for good.
+    pub decided: bool,
+}
+
+/// What a chain of `host` says of a packet that comes in (ingress) or goes out (egress) by it.
+/// `None` if no policy is in the chain, and it is not the one that is always there: the normal one.
+pub fn decide_host(
+    cluster: &Cluster,
+    direction: Direction,
+    host: &HostEndpoint,
+    chain: HostChain,
+    packet: &HostPacket,
+) -> Option<HostDecision> {
+    let own = |address| End::host(cluster, host, Some(address));
+    let (source, destination) = match direction {
+        Direction::Ingress => (End::at(cluster, packet.source), own(packet.destination)),
+        Direction::Egress => (own(packet.source), End::at(cluster, packet.destination)),
+    };
+    let question = Question {
+        source,
+        destination,
+        protocol: packet.protocol,
+        source_port: packet.source_port,
+        destination_port: packet.destination_port,
+    };
+    let of = match chain {
+        HostChain::Untracked => Chain::Only(Stage::Untracked),
+        HostChain::PreDnat => Chain::Only(Stage::PreDnat),
+        HostChain::Normal => Chain::Only(Stage::Normal),
+        HostChain::Forward => Chain::Forward,
+    };
+    if chain != HostChain::Normal && !of.is_used(cluster, direction, &question) {
+        return None;
+    }
+    let (decision, decided) = explain_chain(cluster, direction, &question, of);
+    Some(HostDecision { decision, decided })
+}
