@@ -228,6 +228,10 @@ fn an_embedded_page_has_no_editor_and_tells_its_height() {
             "performance.getEntriesByType('resource').some((it) => it.name.includes('/editor/'))";
         assert_eq!(page.eval(loaded), false, "the editor is not loaded");
         assert_eq!(page.eval("localStorage.length + document.cookie.length"), 0);
+        // Without an editor the rule is shown below.
+        page.see_no(".excerpt");
+        page.click(".verdict-actions .link");
+        page.see_text(".excerpt .marked", "ingress:");
         // In a frame of its own page it posts its height, again when that changes.
         let height = page.eval_async(
             "new Promise((done) => {

@@ -12,7 +12,7 @@ use crate::browser::{self, Query};
 use crate::crash;
 use crate::drop::use_dropped_files;
 use crate::editor::{Editor, Mark};
-use crate::embed::{EmbedHeader, use_posted_height};
+use crate::embed::{EmbedHeader, Excerpt, use_posted_height};
 use crate::engine::{Answer, Shared};
 use crate::examples::Gallery;
 use crate::export::Export;
@@ -89,7 +89,12 @@ pub(crate) fn App() -> Html {
             <div class="embed">
                 <EmbedHeader {address} {title} />
                 { notice }
-                <main>{ answers }</main>
+                <main>
+                    { answers }
+                    if let Some(place) = session.place {
+                        <Excerpt text={session.text.clone()} span={place.span} />
+                    }
+                </main>
             </div>
         };
     }

@@ -1,6 +1,9 @@
 //! A picture in somebody's page: no editor, no storage, as high as its content.
 
+use std::rc::Rc;
+
 use gloo::utils::document;
+use hopwise::Span;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::ResizeObserver;
@@ -47,5 +50,44 @@ pub(crate) fn EmbedHeader(props: &OpenLinkProps) -> Html {
                 { "open in Hopwise" }<span aria-hidden="true">{ " ↗" }</span>
             </a>
         </header>
+    }
+}
+
+#[derive(PartialEq, Properties)]
+pub(crate) struct ExcerptProps {
+    /// The scenario.
+    pub(crate) text: Rc<str>,
+    /// The place that was asked for.
+    pub(crate) span: Span,
+}
+
+/// The lines around a place of the text, where there is no editor to show them in.
+#[component]
+pub(crate) fn Excerpt(props: &ExcerptProps) -> Html {
+    /// Lines before and behind the place.
+    const AROUND: u32 = 4;
+    let node = use_node_ref();
+    use_effect_with((props.span, node.clone()), |(_, node)| {
+        if let Some(element) = node.cast::<web_sys::Element>() {
+            element.scroll_into_view();
+        }
+    });
+    let at = props.span.line;
+    let lines =
+        props.text.lines().zip(1_u32..).filter(|(_, number)| number.abs_diff(at) <= AROUND).map(
+            |(line, number)| {
+                let marked = (number == at).then_some("marked");
+                html! {
+                    <li value={number.to_string()} class={classes!(marked)}>
+                        <code>{ line.to_owned() }</code>
+                    </li>
+                }
+            },
+        );
+    html! {
+        <figure class="excerpt" ref={node}>
+            <figcaption>{ format!("Line {at} of the scenario") }</figcaption>
+            <ol tabindex="0" aria-label="Lines of the scenario">{ for lines }</ol>
+        </figure>
     }
 }
