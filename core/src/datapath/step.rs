@@ -304,6 +304,24 @@ pub enum Rule {
     ReplyLost,
 }
 
+impl Step {
+    /// The headers that a policy is asked about: of a tunnel's packet that a host endpoint sees, the
+    /// outer ones.
+    pub fn asked(&self) -> Packet {
+        match self.before.outer.filter(|_| self.rule == Rule::HostGate) {
+            Some(outer) => Packet {
+                protocol: self.before.protocol,
+                source: outer.source,
+                source_port: None,
+                destination: outer.destination,
+                destination_port: None,
+                outer: None,
+            },
+            None => self.before.clone(),
+        }
+    }
+}
+
 impl Rule {
     /// All of them, in the order in which a packet may meet them.
     pub const ALL: [Self; 30] = [

@@ -28,7 +28,7 @@ pub(crate) use story::machine_name;
 pub use svg::svg;
 
 use crate::cluster::Cluster;
-use crate::datapath::{Machine, Outcome, Step, Verdict, address_and_port};
+use crate::datapath::{Machine, Outcome, Rule, Step, Verdict, address_and_port};
 use crate::policy::{By, Direction};
 use story::{Beat, Mark, Sort, Story};
 
@@ -403,7 +403,7 @@ impl Question {
         if matches!(beat.sort, Sort::Skipped) {
             return None;
         }
-        let packet = &beat.step.before;
+        let packet = beat.step.asked();
         let what = match gate.direction {
             Direction::Ingress => packet.source.to_string(),
             Direction::Egress => address_and_port(packet.destination, packet.destination_port),
@@ -418,8 +418,9 @@ impl Question {
 }
 
 /// The ribbon of the address that a policy is asked about.
-fn asked(direction: Direction) -> Row {
+fn asked(step: &Step, direction: Direction) -> Row {
     match direction {
+        _ if step.rule == Rule::HostGate && step.before.outer.is_some() => Row::Outer,
         Direction::Ingress => Row::Source,
         Direction::Egress => Row::Destination,
     }

@@ -250,7 +250,7 @@ impl Plan<'_, '_> {
         for (index, beat) in self.story.beats.iter().enumerate() {
             let (Some(_), Some(gate)) = (Question::of(beat), &beat.step.gate) else { continue };
             let y = self.y(index);
-            let row = asked(gate.direction);
+            let row = asked(beat.step, gate.direction);
             let crossing = bars
                 .iter()
                 .find(|bar| bar.row == row && bar.area.y < y && y < bar.area.bottom())

@@ -419,7 +419,7 @@ impl<'s, 'a> Plan<'s, 'a> {
         for (index, beat) in self.story.beats.iter().enumerate() {
             let (Some(lines), Some(gate)) = (question(beat), &beat.step.gate) else { continue };
             let (x, line) = self.at(index);
-            let row = asked(gate.direction);
+            let row = asked(beat.step, gate.direction);
             let crossing = bars
                 .iter()
                 .find(|bar| bar.row == row && bar.area.x < x && x < bar.area.right())

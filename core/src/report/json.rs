@@ -345,13 +345,14 @@ fn cause(cause: &Cause) -> CauseJson<'_> {
 
 fn gate_of<'a>(step: &'a Step, gate: &'a Gate) -> GateJson<'a> {
     let DecisionJson { verdict, by, field, line, reason } = decision(&gate.decision);
+    let asked = step.asked();
     GateJson {
         node: words::name(&step.machine),
         hook: step.hook.to_string(),
         direction: gate.direction,
         pod: &gate.pod,
-        source: step.before.source,
-        destination: address_and_port(step.before.destination, step.before.destination_port),
+        source: asked.source,
+        destination: address_and_port(asked.destination, asked.destination_port),
         verdict,
         by,
         field,

@@ -256,7 +256,7 @@ impl Words<'_> {
     /// A policy let it pass.
     fn allowed(&mut self, outcome: &Outcome, step: &Step) {
         let Some(gate) = &step.gate else { return };
-        let source = step.before.source;
+        let source = step.asked().source;
         let first = outcome.steps.first().map_or(source, |step| step.before.source);
         match (&gate.decision.by, gate.direction) {
             (By::NoPolicy, direction) => {
@@ -304,7 +304,7 @@ impl Words<'_> {
     /// A policy did not.
     fn denied(&mut self, outcome: &Outcome, step: &Step) {
         let Some(gate) = &step.gate else { return };
-        let source = step.before.source;
+        let source = step.asked().source;
         let first = outcome.steps.first().unwrap_or(step);
         let cite = gate.decision.cite.as_ref();
         // A host endpoint that nothing opens.
