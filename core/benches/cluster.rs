@@ -73,8 +73,9 @@ spec:
         ));
     }
     for pod in 0..PODS {
-        let node = pod % NODES;
-        let (b, c, d) = (128 + node / 1024, node / 4 % 256, node % 4 * 64 + pod / NODES + 1);
+        // The endpoints of a service are on ten nodes.
+        let node = (pod + pod / SERVICES * 37) % NODES;
+        let (b, c, d) = (128 + node / 1024, node / 4 % 256, node % 4 * 64 + pod / SERVICES + 1);
         add(format_args!(
             "apiVersion: v1
 kind: Pod
