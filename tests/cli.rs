@@ -378,3 +378,26 @@ fn whoever_stops_reading_is_not_told_off() {
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
+
+const OPEN_RULE: &str = "
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: p, namespace: shop}
+spec:
+  podSelector: {}
+  egress: []
+";
+
+#[test]
+fn findings_are_told_with_their_place_and_can_fail_the_run() {
+    let found = run(&["findings", "-"], OPEN_RULE.as_bytes()).ends_with_status(0);
+    assert!(found.out.starts_with(
+        "-:7:3: warning: NetworkPolicy shop/p does not restrict egress\n  without policyTypes"
+    ));
+    run(&["findings", "-", "--deny", "error"], OPEN_RULE.as_bytes()).ends_with_status(0);
+    run(&["findings", "-", "--deny", "warning"], OPEN_RULE.as_bytes()).ends_with_status(1);
+    let lines = run(&["findings", "-", "--format", "json"], OPEN_RULE.as_bytes()).json();
+    let kinds: Vec<&str> = lines.iter().filter_map(|line| line["kind"].as_str()).collect();
+    assert_eq!(kinds, ["egress-not-isolated", "established-connections"]);
+    assert_eq!(lines.first().map(|line| &line["line"]), Some(&Value::from(7)));
+}

@@ -1,7 +1,9 @@
 //! Questions over many traces.
 
 mod check;
+mod findings;
 mod matrix;
 
 pub use check::{Check, check};
+pub use findings::{Finding, findings};
 pub use matrix::{Cell, Column, Group, Matrix, Port, matrix};

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use hopwise::analysis::{check, matrix};
+use hopwise::analysis::{check, findings, matrix};
 use hopwise::policy::evaluate;
 use hopwise::report::text::Look;
-use hopwise::report::{grid, json, markdown, mermaid, svg, text};
+use hopwise::report::{finding, grid, json, markdown, mermaid, svg, text};
 use hopwise::{Flow, Reading, Severity, read, trace};
 
 #[path = "hopwise/sources.rs"]
@@ -28,7 +28,7 @@ struct Arguments {
 }
 
 const EXIT_STATUS: &str = "\
-Exit status: 0 fine, 1 an expectation failed, 2 the input can't be used.
+Exit status: 0 fine, 1 an expectation failed or --deny hit, 2 the input can't be used.
 Colours only on a terminal, and never with NO_COLOR set.";
 
 #[derive(Debug, Subcommand)]
@@ -72,6 +72,16 @@ enum Command {
         #[arg(long)]
         ports: bool,
     },
+    /// What in the text probably does something else than it seems to
+    Findings {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        #[arg(long, value_enum, default_value_t = AnswerFormat::Text)]
+        format: AnswerFormat,
+        /// Fail if there is one as bad as this, or worse
+        #[arg(long, value_enum)]
+        deny: Option<Deny>,
+    },
     /// Trace every flow that has an `expect`, and fail if one differs
     Check {
         #[arg(required = true, value_name = "FILE")]
@@ -101,6 +111,12 @@ enum AnswerFormat {
     Json,
     /// As a person reads it
     Text,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Deny {
+    Error,
+    Warning,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -215,6 +231,26 @@ fn run(command: Command, out: &mut impl Write) -> Result<u8, Stop> {
                 GridFormat::Markdown => write_all(out, grid::markdown(&matrix, ports))?,
             }
             Ok(status)
+        }
+        Command::Findings { files, format, deny } => {
+            let (sources, reading, status) = open(&files)?;
+            let found = findings(&sources.text, &reading.cluster);
+            for one in &found {
+                match format {
+                    AnswerFormat::Json => writeln!(out, "{}", finding::json_line(one))?,
+                    AnswerFormat::Text => {
+                        let place = one.cite.span.map(|span| sources.place(span));
+                        out.write_all(finding::text(one, place.as_deref()).as_bytes())?;
+                    }
+                }
+            }
+            let bad = match deny {
+                Some(Deny::Error) => Severity::Error,
+                Some(Deny::Warning) => Severity::Warning,
+                None => return Ok(status),
+            };
+            let denied = found.iter().any(|finding| finding.severity >= bad);
+            Ok(if status == 0 && denied { DIFFERS } else { status })
         }
         Command::Check { files } => {
             let (sources, reading, status) = open(&files)?;

@@ -19,6 +19,7 @@ mod laws;
 pub(crate) mod random;
 mod reach;
 mod rule;
+mod select;
 mod selector;
 mod set;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use form::Policies;
 pub use host::{HostChain, HostDecision, HostPacket, decide_host};
 pub use labels::Selector;
 pub use reach::{Peer, Point, Reach, polices};
+pub use select::{describes, selected, selects_anything};
 pub use selector::SelectorError;
 pub(crate) use set::Set;
 

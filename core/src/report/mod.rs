@@ -2,6 +2,7 @@
 //!
 //! Every form is derived from the [`Trace`](crate::Trace)'s steps and from nothing else.
 
+pub mod finding;
 pub mod grid;
 pub mod json;
 pub mod markdown;

@@ -262,7 +262,7 @@ fn pad(text: &str, width: usize) -> String {
 }
 
 /// Breaks at blanks; a word longer than `width` stays whole, so that it can be copied.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {
