@@ -223,6 +223,25 @@ fn evaluate_asks_the_policies_alone() {
 }
 
 #[test]
+fn staged_policies_are_told_as_what_would_be() {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: b, labels: {app: a}}\n---\n\
+                apiVersion: projectcalico.org/v3\nkind: StagedNetworkPolicy\nmetadata: {name: shut, \
+                namespace: b}\nspec: {selector: app == 'a'}\n";
+    let flow = ["--flow", "ip/192.0.2.1 -> pod/b/a:80"];
+    let arguments = [&["evaluate", "-"], &flow[..]].concat();
+    let answer = run(&arguments, text.as_bytes()).ends_with_status(0).json().remove(0);
+    assert_eq!(answer["allowed"], true);
+    let staged = &answer["ingress"]["staged"][0];
+    assert_eq!(staged["policies"][0], "StagedNetworkPolicy b/shut");
+    assert_eq!(staged["would"], "Deny");
+    assert_eq!(staged["line"], 5);
+    let arguments = [&arguments[..], &["--format", "text"]].concat();
+    run(&arguments, text.as_bytes())
+        .ends_with_status(0)
+        .says("~ StagedNetworkPolicy b/shut is staged: enforced, it would deny this:");
+}
+
+#[test]
 fn matrix_shows_who_may_reach_whom() {
     let example = "default-deny-one-namespace.yaml";
     let done = run(&["matrix", example, "--format", "csv", "--ports"], b"").ends_with_status(0);

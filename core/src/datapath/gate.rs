@@ -54,6 +54,7 @@ impl Walk<'_> {
                 if direction == Direction::Egress { "from" } else { "to" }
             )])
             .see(&on, format!("iptables -vnL {chain}"));
+        step.uncertain = decision.uncertain.clone().or_else(|| step.uncertain.take());
         step.gate = Some(Gate { direction, pod: name, decision });
         failed.map_or(Ok(()), |end| Err(Box::new(end)))
     }

@@ -294,6 +294,7 @@ impl<'a> Walk<'a> {
                     .to_owned(),
             );
         }
+        step.uncertain = decision.uncertain.clone().or_else(|| step.uncertain.take());
         step.gate = Some(Gate { direction, pod: format!("hostEndpoint/{name}"), decision });
         match failed {
             Some(end) => Err(Box::new(end)),

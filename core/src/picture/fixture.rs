@@ -115,7 +115,7 @@ impl Path {
         let cite = Cite { object, field: String::new(), span: None };
         let cite = (by != By::NoPolicy).then_some(cite);
         let reason = "no rule matches".to_owned();
-        let decision = Decision { allow, cite, by, reason, evidence: Vec::new() };
+        let decision = Decision { by, cite, ..Decision::unasked(allow, reason) };
         let gate = Gate { direction, pod: pod.to_owned(), decision };
         self.steps.last_mut().unwrap().gate = Some(gate);
         self

@@ -43,7 +43,7 @@ pub(super) fn translate(
         object: object.reference.clone(),
         cite: object.cite(""),
         order: spec.priority.map(f64::from),
-        staged: false,
+        staged: None,
         stage: Stage::Normal,
         apply_on_forward: false,
         subject: endpoints(object, "spec.subject", &spec.subject).unwrap_or_else(|| nobody(object)),
@@ -71,6 +71,9 @@ fn rule(
         Direction::Ingress => ("from", &rule.from),
         Direction::Egress => ("to", &rule.to),
     };
+    if let Some(i) = peers.iter().position(|peer| *peer == AdminPeer::default()) {
+        return closed(object, direction, at, &format!("{at}.{list}[{i}]"), rule);
+    }
     let peers = peers
         .iter()
         .enumerate()
@@ -109,6 +112,31 @@ fn rule(
     }
 }
 
+const UNKNOWN: &str = "it has a peer of a kind that is not known";
+
+/// A rule with a peer that says nothing that is known here, as a later version's may: the API has
+/// it fail closed. What it allows matches nothing; what it denies, or passes on, it denies to all.
+fn closed(object: &Object, direction: Direction, at: &str, peer: &str, rule: &AdminRule) -> Rule {
+    let allows = matches!(rule.action.as_str(), "Allow" | "Accept");
+    let cite = object.cite(peer);
+    let never = Condition { cite: cite.clone(), test: Test::Never(UNKNOWN.to_owned()) };
+    let nobody = Peer { cite, conditions: vec![never] };
+    let peers = if allows { vec![nobody] } else { Vec::new() };
+    let (source, destination) = match direction {
+        Direction::Ingress => (Side { peers, ..Side::default() }, Side::default()),
+        Direction::Egress => (Side::default(), Side { peers, ..Side::default() }),
+    };
+    Rule {
+        cite: object.cite(if allows { at } else { peer }),
+        action: if allows { Action::Allow } else { Action::Deny },
+        ip_version: None,
+        protocol: None,
+        not_protocol: None,
+        source,
+        destination,
+    }
+}
+
 fn peer(object: &Object, at: &str, peer: &AdminPeer, problems: &mut Vec<Problem>) -> Peer {
     let test = if let Some(endpoints) = endpoints(object, at, peer) {
         Test::Endpoints(endpoints)
@@ -116,8 +144,8 @@ fn peer(object: &Object, at: &str, peer: &AdminPeer, problems: &mut Vec<Problem>
         Test::Nets(networks.iter().filter_map(|text| cidr(text)).collect())
     } else if let Some(selector) = &peer.nodes {
         Test::Nodes(Selector::from(selector))
-    } else if let Some(names) = &peer.domain_names {
-        let names = names.join(", ");
+    } else if let Some(domains) = &peer.domain_names {
+        let names = domains.join(", ");
         let field = object.cite(&format!("{at}.domainNames"));
         problems.push(Problem {
             span: field.span.unwrap_or(object.span),
@@ -129,9 +157,9 @@ fn peer(object: &Object, at: &str, peer: &AdminPeer, problems: &mut Vec<Problem>
             object: Some(object.reference.clone()),
             fix: None,
         });
-        Test::Never(format!("which addresses {names} have is not known"))
+        Test::DomainNames(domains.clone())
     } else {
-        Test::Never("a peer of a kind that is not known matches nothing".to_owned())
+        Test::Never(UNKNOWN.to_owned())
     };
     let cite = object.cite(at);
     Peer { cite: cite.clone(), conditions: vec![Condition { cite, test }] }

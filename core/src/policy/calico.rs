@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use super::Direction;
 use super::form::{
     Action, Clause, Condition, Endpoints, HostEndpoint, NetworkSet, Of, Peer, Policy, Port,
-    PortNumber, Profile, Rule, Rules, Side, Stage, Test, Tier, TierDefault, View,
+    PortNumber, Profile, Rule, Rules, Side, Stage, StagedAction, Test, Tier, TierDefault, View,
 };
 use super::kubernetes::cidr;
 use super::labels::Selector;
@@ -56,7 +56,7 @@ pub(super) fn policy(object: &Object, policy: &CalicoPolicy) -> (String, Policy)
         object: object.reference.clone(),
         cite: object.cite(""),
         order: spec.order,
-        staged: object.reference.kind.starts_with("Staged"),
+        staged: staged(object),
         stage: match (global, spec.do_not_track, spec.pre_dnat) {
             (true, true, _) => Stage::Untracked,
             (true, false, true) => Stage::PreDnat,
@@ -69,6 +69,16 @@ pub(super) fn policy(object: &Object, policy: &CalicoPolicy) -> (String, Policy)
     };
     let tier = spec.tier.as_deref().filter(|t| !t.is_empty()).unwrap_or("default");
     (tier.to_owned(), policy)
+}
+
+/// What a staged policy is to do.
+pub(super) fn staged(object: &Object) -> Option<StagedAction> {
+    Some(match object.staged_action()? {
+        "Delete" => StagedAction::Delete,
+        "Learn" => StagedAction::Learn,
+        "Ignore" => StagedAction::Ignore,
+        _ => StagedAction::Set,
+    })
 }
 
 /// `Tier`.

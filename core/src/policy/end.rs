@@ -180,15 +180,15 @@ impl<'a> End<'a> {
                     |namespace| format!("namespace {namespace}"),
                 );
                 let why = match (role, view) {
-                    (Role::Subject, _) => "it selects only pods of its own namespace,",
+                    (Role::Subject, _) => "a policy selects only pods of its own namespace",
                     (Role::Peer, View::Kubernetes) => {
-                        "a podSelector alone selects only pods of the policy's own namespace,"
+                        "a podSelector alone looks only in the policy's own namespace"
                     }
                     (Role::Peer, View::Calico) => {
-                        "without a namespaceSelector only the policy's own namespace counts,"
+                        "without a namespaceSelector only the policy's own namespace counts"
                     }
                 };
-                format!("{who} is in {place}, and {why} {wanted}")
+                format!("{who} is in {place}, not in {wanted} ({why})")
             }
             Of::Namespaces(selector) => match known.namespace() {
                 Some(name) => {

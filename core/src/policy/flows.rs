@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::end::End;
-use super::evaluate::{allows, explain};
+use super::evaluate::allows;
+use super::explain::explain;
 use super::form::HostEndpoint;
 use super::rule::Question;
-use super::{By, Decision, Direction};
+use super::{Decision, Direction};
 use crate::cluster::{Cluster, NodeId, PodId, Service, ServicePort};
 use crate::datapath::{Flow, Party, PortRef, Protocol, Target};
 
@@ -39,23 +40,11 @@ pub fn evaluate(cluster: &Cluster, flow: &Flow) -> Evaluation {
     };
     match question(cluster, flow) {
         Err(problem) => {
-            let unknown = Decision {
-                allow: false,
-                by: By::NoPolicy,
-                cite: None,
-                reason: problem.clone(),
-                evidence: Vec::new(),
-            };
+            let unknown = Decision::unasked(false, problem.clone());
             answer(unknown.clone(), unknown, Some(problem))
         }
         Ok(Asked { exempt: Some(reason), .. }) => {
-            let free = Decision {
-                allow: true,
-                by: By::NoPolicy,
-                cite: None,
-                reason: reason.to_owned(),
-                evidence: Vec::new(),
-            };
+            let free = Decision::unasked(true, reason.to_owned());
             answer(free.clone(), free, None)
         }
         Ok(Asked { question, exempt: None }) => answer(

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use serde::Serialize;
 
 use super::Direction;
 use super::labels::Selector;
@@ -64,8 +65,9 @@ pub struct Policy {
     pub cite: Cite,
     /// Lower ones first within their tier, then by name; last without one.
     pub order: Option<f64>,
-    /// Staged policies are shown, but decide nothing.
-    pub staged: bool,
+    /// What Calico is to do once the policy is no longer staged. Until then it decides nothing;
+    /// `None` if it is enforced.
+    pub staged: Option<StagedAction>,
     /// When it is asked.
     pub stage: Stage,
     /// Of a host endpoint: also asked about traffic through the host, not only about its own.
@@ -79,6 +81,18 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// Whether this staged policy is about that one: it takes its place, or deletes it.
+    pub(crate) fn replaces(&self, other: &Self) -> bool {
+        let kind = self.object.kind.strip_prefix("Staged").unwrap_or_default();
+        // Two languages have a kind of this name.
+        let kind = if kind == "KubernetesNetworkPolicy" { "NetworkPolicy" } else { kind };
+        other.staged.is_none()
+            && other.object.kind == kind
+            && other.subject.view == self.subject.view
+            && other.object.name == self.object.name
+            && other.object.namespace == self.object.namespace
+    }
+
     /// The rules of one direction; `None` if the policy does not speak of it.
     pub fn rules(&self, direction: Direction) -> Option<&Rules> {
         match direction {
@@ -86,6 +100,19 @@ impl Policy {
             Direction::Egress => self.egress.as_ref(),
         }
     }
+}
+
+/// `stagedAction`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum StagedAction {
+    /// Enforce it, in the place of a policy of its name.
+    Set,
+    /// Delete the policy of its name.
+    Delete,
+    /// Nothing: rules for it are being learnt.
+    Learn,
+    /// Nothing.
+    Ignore,
 }
 
 /// When policies of host endpoints are asked; pods know only the last.
@@ -193,6 +220,8 @@ pub enum Test {
     },
     /// Never, for this reason.
     Never(String),
+    /// That is not in the text: its address may be one of these names'.
+    DomainNames(Vec<String>),
 }
 
 /// Endpoints by what is known of them: all clauses must hold for one and the same endpoint.

@@ -4,7 +4,8 @@
 use std::net::IpAddr;
 
 use super::end::End;
-use super::evaluate::{Chain, explain_chain};
+use super::evaluate::Chain;
+use super::explain::explain_chain;
 use super::form::{HostEndpoint, Stage};
 use super::rule::Question;
 use super::{Decision, Direction};

@@ -63,7 +63,7 @@ pub(super) fn translate(object: &Object, policy: &NetworkPolicy) -> Policy {
         cite: object.cite(""),
         // Where Calico puts it among its own policies.
         order: Some(1000.0),
-        staged: false,
+        staged: None,
         stage: Stage::Normal,
         apply_on_forward: false,
         subject: Endpoints {

@@ -8,6 +8,9 @@ mod admin;
 mod calico;
 mod end;
 mod evaluate;
+mod explain;
+#[cfg(test)]
+mod explanations;
 mod flows;
 pub mod form;
 mod host;
@@ -15,6 +18,7 @@ mod kubernetes;
 mod labels;
 #[cfg(test)]
 mod laws;
+mod miss;
 #[cfg(test)]
 pub(crate) mod random;
 mod reach;
@@ -77,6 +81,69 @@ pub struct Decision {
     /// Everything that was looked at, misses included: what bears the decision first, then the
     /// rest, the nearest misses before the others.
     pub evidence: Vec<Evidence>,
+    /// The policies that select the endpoint, as far as they were asked, in that order.
+    pub asked: Vec<Asked>,
+    /// What staged policies would do.
+    pub staged: Vec<Staged>,
+    /// Why it is not certain, where it is not.
+    pub uncertain: Option<String>,
+}
+
+impl Decision {
+    /// A decision that no policy had a part in.
+    pub(crate) fn unasked(allow: bool, reason: String) -> Self {
+        Self {
+            allow,
+            by: By::NoPolicy,
+            cite: None,
+            reason,
+            evidence: Vec::new(),
+            asked: Vec::new(),
+            staged: Vec::new(),
+            uncertain: None,
+        }
+    }
+}
+
+/// A policy that was asked, or the end of a tier.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Asked {
+    /// The tier's name.
+    pub tier: String,
+    /// The policy; `None` is the tier's end.
+    pub policy: Option<ObjectRef>,
+    /// The policy's order or priority.
+    pub order: Option<f64>,
+    /// Where the policy stands.
+    pub cite: Option<Cite>,
+    /// The answer.
+    pub says: Says,
+}
+
+/// What a policy says of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Says {
+    /// A rule allows it.
+    Allow,
+    /// A rule, or the tier's end, denies it.
+    Deny,
+    /// The next tier is asked.
+    Pass,
+    /// No rule matches.
+    Nothing,
+}
+
+/// What staged policies would do to a packet if they were enforced.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Staged {
+    /// Which; the last of several entries has them all, together.
+    pub policies: Vec<ObjectRef>,
+    /// Where the first of them stands.
+    pub cite: Cite,
+    /// Would the packet pass?
+    pub allow: bool,
+    /// One sentence, for a person.
+    pub finding: String,
 }
 
 /// Who decided.

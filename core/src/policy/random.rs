@@ -374,6 +374,9 @@ fn admin() -> impl Strategy<Value = String> {
                 ]
             });
             (actions, some(who), ports).prop_map(move |(action, who, ports)| {
+                // Only pods have names for their ports.
+                let addresses = who.contains("networks:") || who.contains("nodes:");
+                let ports = if addresses && ports.contains("amedPort") { "" } else { ports };
                 format!("{{action: {action}, {peers}: {who}{ports}}}")
             })
         };

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::Evidence;
 use super::end::{End, Role};
-use super::form::{Peer, Port, PortNumber, Rule, Side, Test};
+use super::form::{Action, Peer, Port, PortNumber, Rule, Side, Test};
 use crate::cluster::Node;
 use crate::text::Cite;
 
@@ -23,16 +23,16 @@ pub(crate) struct Question<'a> {
 pub(crate) type Traffic = (u8, Option<u16>);
 
 impl Question<'_> {
-    fn source_traffic(&self) -> Traffic {
+    pub(super) fn source_traffic(&self) -> Traffic {
         (self.protocol, self.source_port)
     }
 
-    fn destination_traffic(&self) -> Traffic {
+    pub(super) fn destination_traffic(&self) -> Traffic {
         (self.protocol, self.destination_port)
     }
 
     /// 4 or 6, where an address is known.
-    fn ip_version(&self) -> Option<u8> {
+    pub(super) fn ip_version(&self) -> Option<u8> {
         let ip = self.source.address.or(self.destination.address)?;
         Some(if ip.is_ipv4() { 4 } else { 6 })
     }
@@ -43,6 +43,8 @@ impl Question<'_> {
 pub(crate) trait Note: Sized {
     /// Whether anything is kept.
     const KEPT: bool;
+    /// The rule would match, and do this, if a domain name had the address.
+    fn unsure(self, action: Action) -> Self;
     fn new(
         matched: bool,
         distance: Distance,
@@ -64,6 +66,11 @@ pub(crate) enum Distance {
     Peer,
     /// Neither peer nor port match.
     Both,
+    /// The peer is of another sort than what was asked about: a block, and it is a pod; a
+    /// selector, and it is no endpoint.
+    Sort,
+    /// The rule would not have let it pass in any case.
+    Moot,
     /// The policy has no rule at all.
     NoRule,
     /// The policy does not select the endpoint.
@@ -72,6 +79,7 @@ pub(crate) enum Distance {
 
 impl Note for () {
     const KEPT: bool = false;
+    fn unsure(self, _: Action) -> Self {}
     fn new(_: bool, _: Distance, _: &Cite, _: impl FnOnce() -> String) -> Self {}
 }
 
@@ -80,17 +88,23 @@ impl Note for () {
 pub(crate) struct Found {
     pub(crate) distance: Distance,
     pub(crate) evidence: Evidence,
+    /// What the rule would do if it matched, which nobody can tell from the text.
+    pub(crate) unsure: Option<Action>,
 }
 
 impl Note for Found {
     const KEPT: bool = true;
+    fn unsure(self, action: Action) -> Self {
+        Self { unsure: Some(action), ..self }
+    }
     fn new(
         matched: bool,
         distance: Distance,
         cite: &Cite,
         finding: impl FnOnce() -> String,
     ) -> Self {
-        Self { distance, evidence: Evidence { cite: cite.clone(), matched, finding: finding() } }
+        let evidence = Evidence { cite: cite.clone(), matched, finding: finding() };
+        Self { distance, evidence, unsure: None }
     }
 }
 
@@ -108,11 +122,13 @@ impl Rule {
             let mut place = None;
             for (peer, end) in peers.into_iter().filter_map(|(m, end)| Some((m.peer()?, end))) {
                 place.get_or_insert(&peer.cite);
-                notes.push(N::new(true, Distance::None, &peer.cite, || peer.hit(end)));
+                notes.push(N::new(true, Distance::None, &peer.cite, || {
+                    format!("{}{}", peer.hit(end), self.onwards())
+                }));
             }
             if place.is_none() {
                 notes.push(N::new(true, Distance::None, &self.cite, || {
-                    "the rule names no peer, so any matches".to_owned()
+                    format!("the rule names no peer, so any matches{}", self.onwards())
                 }));
             }
             let ports = self.destination.ports.iter();
@@ -136,89 +152,26 @@ impl Rule {
         None
     }
 
-    fn traffic_matches(&self, q: &Question<'_>) -> bool {
+    /// What follows, where that is no decision.
+    fn onwards(&self) -> &'static str {
+        match self.action {
+            Action::Allow | Action::Deny => "",
+            Action::Pass => ": the rule passes it on to the next tier",
+            Action::Log => ": the rule logs it, and the next one is asked",
+        }
+    }
+
+    pub(super) fn traffic_matches(&self, q: &Question<'_>) -> bool {
         self.ip_version.is_none_or(|v| q.ip_version().is_none_or(|found| found == v))
             && self.protocol.is_none_or(|p| p == q.protocol)
             && self.not_protocol.is_none_or(|p| p != q.protocol)
             && self.source.ports_match(q.protocol, q.source_port, &q.source)
             && self.destination.ports_match(q.protocol, q.destination_port, &q.destination)
     }
-
-    fn note_misses<N: Note>(&self, q: &Question<'_>, traffic: bool, notes: &mut Vec<N>) {
-        let traffic_miss = (!traffic).then(|| self.traffic_miss(q));
-        let mut peers_match = true;
-        let mut named = false;
-        for (side, end, at) in [
-            (&self.source, &q.source, q.source_traffic()),
-            (&self.destination, &q.destination, q.destination_traffic()),
-        ] {
-            named |= !side.peers.is_empty();
-            if side.peer(end, at).matches() {
-                continue;
-            }
-            peers_match = false;
-            for peer in &side.peers {
-                let (cite, partly, mut finding) = peer.miss(end, at);
-                let distance = match (&traffic_miss, partly) {
-                    (Some(_), _) => Distance::Both,
-                    (None, true) => Distance::Part,
-                    (None, false) => Distance::Peer,
-                };
-                if let Some((_, traffic)) = &traffic_miss {
-                    finding = format!("{finding}; besides, {traffic}");
-                }
-                notes.push(N::new(false, distance, cite, || finding));
-            }
-        }
-        if let (true, Some((cite, miss))) = (peers_match, traffic_miss) {
-            let who = if named { "the peer would match" } else { "any peer would match" };
-            notes.push(N::new(false, Distance::Port, cite, || format!("{who}, but {miss}")));
-        }
-    }
-
-    /// Why protocol and ports do not match, and where that stands.
-    fn traffic_miss(&self, q: &Question<'_>) -> (&Cite, String) {
-        let name = protocol_name(q.protocol);
-        if let Some(wanted) = self.ip_version.filter(|v| q.ip_version() != Some(*v)) {
-            return (&self.cite, format!("the packet is not IPv{wanted}"));
-        }
-        if let Some(wanted) = self.protocol.filter(|p| *p != q.protocol) {
-            return (&self.cite, format!("the protocol is {name}, not {}", protocol_name(wanted)));
-        }
-        if self.not_protocol == Some(q.protocol) {
-            return (&self.cite, format!("the protocol must not be {name}"));
-        }
-        let sides = [
-            (&self.destination, q.destination_port, &q.destination, "port"),
-            (&self.source, q.source_port, &q.source, "source port"),
-        ];
-        for (side, number, end, what) in sides {
-            let number_name = number.map_or_else(|| "random".to_owned(), |n| n.to_string());
-            let excluded = side.not_ports.iter().find(|p| p.holds(q.protocol, number, end));
-            if let Some(port) = excluded {
-                return (&port.cite, format!("the {what} must not be {number_name}"));
-            }
-            if side.ports_match(q.protocol, number, end) {
-                continue;
-            }
-            let text = match side.ports.as_slice() {
-                [port] => port.miss(q.protocol, number, end, what, &number_name),
-                ports => {
-                    let wanted: Vec<_> = ports.iter().map(ToString::to_string).collect();
-                    format!(
-                        "the {what} is {name} {number_name}, which is none of {}",
-                        wanted.join(", ")
-                    )
-                }
-            };
-            return (side.ports.first().map_or(&self.cite, |p| &p.cite), text);
-        }
-        (&self.cite, "protocol and ports do not match".to_owned())
-    }
 }
 
 /// How a side's peers answered.
-enum PeerMatch<'a> {
+pub(super) enum PeerMatch<'a> {
     /// The rule names none, so anything matches.
     Any,
     /// This one matches.
@@ -228,7 +181,7 @@ enum PeerMatch<'a> {
 }
 
 impl<'a> PeerMatch<'a> {
-    fn matches(&self) -> bool {
+    pub(super) fn matches(&self) -> bool {
         !matches!(self, Self::None)
     }
 
@@ -241,7 +194,7 @@ impl<'a> PeerMatch<'a> {
 }
 
 impl Side {
-    fn peer(&self, end: &End<'_>, traffic: Traffic) -> PeerMatch<'_> {
+    pub(super) fn peer(&self, end: &End<'_>, traffic: Traffic) -> PeerMatch<'_> {
         if self.peers.is_empty() {
             return PeerMatch::Any;
         }
@@ -262,38 +215,6 @@ impl Peer {
     fn hit(&self, end: &End<'_>) -> String {
         let hits: Vec<_> = self.conditions.iter().map(|c| c.test.hit(end)).collect();
         hits.into_iter().filter(|h| !h.is_empty()).collect::<Vec<_>>().join(" and ")
-    }
-
-    /// Where the miss stands, whether another part matched, and what to say.
-    fn miss(&self, end: &End<'_>, traffic: Traffic) -> (&Cite, bool, String) {
-        let mut cite = &self.cite;
-        let mut found = Vec::new();
-        let mut partly = false;
-        for condition in &self.conditions {
-            if condition.test.holds(end, traffic) {
-                partly = true;
-                continue;
-            }
-            match &condition.test {
-                Test::Endpoints(endpoints) => {
-                    let misses = end.misses(endpoints, Role::Peer);
-                    partly |= end.is_known(endpoints) && misses.len() < endpoints.clauses.len();
-                    for (clause, text) in misses {
-                        if found.is_empty() {
-                            cite = &clause.cite;
-                        }
-                        found.push(text);
-                    }
-                }
-                test => {
-                    if found.is_empty() {
-                        cite = &condition.cite;
-                    }
-                    found.push(test.miss(end));
-                }
-            }
-        }
-        (cite, partly, found.join(", and "))
     }
 }
 
@@ -319,7 +240,7 @@ impl Test {
                     })
                 })
             }
-            Self::Never(_) => false,
+            Self::Never(_) | Self::DomainNames(_) => false,
         }
     }
 
@@ -337,45 +258,15 @@ impl Test {
             Self::Service { namespace, name, .. } => {
                 format!("{end} is an endpoint of service/{namespace}/{name}")
             }
-            Self::NotEndpoints(_) | Self::NotNets(_) | Self::Never(_) => String::new(),
-        }
-    }
-
-    fn miss(&self, end: &End<'_>) -> String {
-        let listed = |nets: &[ipnet::IpNet]| {
-            nets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        };
-        match self {
-            Self::Endpoints(endpoints) => end
-                .misses(endpoints, Role::Peer)
-                .into_iter()
-                .map(|(_, text)| text)
-                .collect::<Vec<_>>()
-                .join(", and "),
-            Self::NotEndpoints(endpoints) => format!("{}, which is excluded", end.hit(endpoints)),
-            Self::Nets(nets) => format!("{} is not in {}", address(end), listed(nets)),
-            Self::NotNets(nets) => {
-                let net = end.address.and_then(|ip| containing(nets, ip));
-                let net = net.map_or_else(|| listed(nets), ToString::to_string);
-                format!("{} is in {net}, which is excepted", address(end))
+            Self::NotEndpoints(_) | Self::NotNets(_) | Self::Never(_) | Self::DomainNames(_) => {
+                String::new()
             }
-            Self::Nodes(selector) => match node(end) {
-                Some(node) => {
-                    format!("{end} is {}'s, which {}", node.name, selector.miss(&node.labels))
-                }
-                None => format!("{end} is no node's address"),
-            },
-            Self::Service { namespace, name, with_port } => {
-                let what = if *with_port { "with this port, is" } else { "is" };
-                format!("{end} {what} no endpoint of service/{namespace}/{name}")
-            }
-            Self::Never(reason) => reason.clone(),
         }
     }
 }
 
 /// The node whose address it is.
-fn node<'a>(end: &End<'a>) -> Option<&'a Node> {
+pub(super) fn node<'a>(end: &End<'a>) -> Option<&'a Node> {
     let cluster = end.cluster;
     let id = end.address.and_then(|ip| cluster.node_by_address.get(&ip))?;
     let node = cluster.nodes.get(id.0)?;
@@ -383,12 +274,12 @@ fn node<'a>(end: &End<'a>) -> Option<&'a Node> {
     node.addresses.iter().any(|net| Some(net.addr()) == end.address).then_some(node)
 }
 
-fn containing(nets: &[ipnet::IpNet], ip: IpAddr) -> Option<&ipnet::IpNet> {
+pub(super) fn containing(nets: &[ipnet::IpNet], ip: IpAddr) -> Option<&ipnet::IpNet> {
     nets.iter().find(|net| net.contains(&ip))
 }
 
 /// The address, with the endpoint that has it.
-fn address(end: &End<'_>) -> String {
+pub(super) fn address(end: &End<'_>) -> String {
     match (end.endpoint, end.address) {
         (Some(_), Some(ip)) => format!("{ip} ({end})"),
         _ => end.to_string(),
@@ -406,39 +297,6 @@ impl Port {
                 }
                 (_, None) => false,
             }
-    }
-
-    fn miss(
-        &self,
-        protocol: u8,
-        number: Option<u16>,
-        end: &End<'_>,
-        what: &str,
-        number_name: &str,
-    ) -> String {
-        let protocol_name = protocol_name(protocol);
-        if let Some(wanted) = self.protocol.filter(|p| *p != protocol) {
-            let wanted_name = self::protocol_name(wanted);
-            let same = Self { protocol: None, ..self.clone() };
-            return if same.holds(protocol, number, end) {
-                format!("the protocol is {protocol_name}, not {wanted_name}")
-            } else {
-                format!("the {what} is {protocol_name} {number_name}, not {self}")
-            };
-        }
-        match &self.number {
-            PortNumber::Named(name) => match end.named_ports(name, protocol).next() {
-                Some(port) => format!("the {what} is {number_name}, and {name} of {end} is {port}"),
-                None => format!("{end} has no {protocol_name} port named {name}"),
-            },
-            PortNumber::Range(first, last) if first == last => {
-                format!("the {what} is {number_name}, not {first}")
-            }
-            PortNumber::Range(first, last) => {
-                format!("the {what} is {number_name}, not within {first}-{last}")
-            }
-            PortNumber::Any => format!("the {what} is {number_name}"),
-        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! What policies mean, by example; each table row is a rule of the API.
 
-use super::{By, Evaluation, evaluate};
+use super::{Evaluation, evaluate};
 use crate::text::Severity;
 
 /// Pods `foo/web` (app=web, port http = TCP 8080) and `foo/cli` (app=cli), `bar/web` (app=web) in
 /// a namespace with team=bar, `baz/bare` without labels in a namespace without an object.
-const WORLD: &str = "
+pub(super) const WORLD: &str = "
 {apiVersion: v1, kind: Namespace, metadata: {name: foo}}
 ---
 {apiVersion: v1, kind: Namespace, metadata: {name: bar, labels: {team: bar}}}
@@ -34,7 +34,7 @@ status: {podIP: 10.233.1.4}
 ---
 ";
 
-fn ask(policies: &str, flow: &str) -> Evaluation {
+pub(super) fn ask(policies: &str, flow: &str) -> Evaluation {
     let reading = crate::read(&format!("{WORLD}{policies}"));
     let errors: Vec<_> =
         reading.problems.iter().filter(|p| p.severity == Severity::Error).collect();
@@ -43,7 +43,7 @@ fn ask(policies: &str, flow: &str) -> Evaluation {
 }
 
 /// A policy `p` of namespace foo with this `spec`.
-fn policy(spec: &str) -> String {
+pub(super) fn policy(spec: &str) -> String {
     format!(
         "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n\
          metadata: {{name: p, namespace: foo}}\nspec: {spec}\n---\n"
@@ -227,81 +227,6 @@ fn of_two_policies_with_one_name_the_last_is_the_only_one() {
 }
 
 #[test]
-fn a_denial_tells_its_nearest_misses_first() {
-    let text = policy(
-        "
-  podSelector: {matchLabels: {app: web}}
-  ingress:
-  - from:
-    - podSelector: {matchLabels: {app: web}}
-    - namespaceSelector: {matchExpressions: [{key: team, operator: NotIn, values: [bar]}]}
-      podSelector: {matchLabels: {app: web}}
-    - ipBlock: {cidr: 10.2.3.4/32}
-  - ports: [{port: 81}]",
-    );
-    let told =
-        |flow: &str| -> Vec<String> {
-            let found = ask(&text, flow).ingress;
-            std::iter::once(found.reason)
-                .chain(found.evidence.into_iter().map(|e| {
-                    format!("{}:{}: {}", e.cite.field, e.cite.span.unwrap().line, e.finding)
-                }))
-                .collect()
-        };
-    assert_eq!(
-        told("pod/bar/web -> pod/foo/web:80"),
-        [
-            "no rule of NetworkPolicy foo/p allows pod/bar/web (10.233.1.3) on TCP 80",
-            "spec.ingress[1].ports[0]:39: any peer would match, but the port is 80, not 81",
-            "spec.ingress[0].from[0].podSelector:35: pod/bar/web is in namespace bar, and a podSelector \
-         alone selects only pods of the policy's own namespace, foo",
-            "spec.ingress[0].from[1].namespaceSelector:36: namespace bar has label team=bar, which \
-         NotIn [bar] excludes",
-            "spec.ingress[0].from[2].ipBlock.cidr:38: 10.233.1.3 (pod/bar/web) is not in 10.2.3.4/32",
-        ]
-    );
-    assert_eq!(
-        told("ip/1.2.3.4 -> pod/foo/web:80")[2],
-        "spec.ingress[0].from[0].podSelector:35: 1.2.3.4 belongs to no pod, so a podSelector can \
-         never match it"
-    );
-}
-
-#[test]
-fn an_allowance_tells_the_peer_that_matched_and_its_line() {
-    let text = policy(
-        "\n  ingress:\n  - from:\n    - ipBlock: {cidr: 10.2.3.4/32}\n    ports: [{port: 80}]",
-    );
-    let found = ask(&text, "ip/10.2.3.4 -> pod/foo/web:80").ingress;
-    assert_eq!(
-        found.reason,
-        "NetworkPolicy foo/p allows 10.2.3.4 on TCP 80: 10.2.3.4 is in 10.2.3.4/32"
-    );
-    let cite = found.cite.unwrap();
-    assert_eq!((cite.field.as_str(), cite.span.unwrap().line), ("spec.ingress[0].from[0]", 34));
-    assert!(matches!(found.by, By::Policy(object) if object.to_string() == "NetworkPolicy foo/p"));
-}
-
-#[test]
-fn where_nothing_restricts_the_near_policies_say_why_not() {
-    let text = policy("{podSelector: {matchLabels: {app: web}}}");
-    let found = ask(&text, "pod/foo/web -> pod/bar/web:80");
-    assert_eq!(
-        found.ingress.reason,
-        "no policy selects pod/bar/web for ingress, so everything may enter"
-    );
-    assert_eq!(
-        found.ingress.evidence[0].finding,
-        "NetworkPolicy foo/p does not select it: pod/bar/web is in namespace bar, and it selects \
-         only pods of its own namespace, foo"
-    );
-    assert_eq!(
-        found.egress.evidence[0].finding,
-        "NetworkPolicy foo/p selects pod/foo/web, but does not speak of egress"
-    );
-}
-
-#[test]
 fn pods_of_the_hosts_network_and_finished_pods_are_no_pods_to_policies() {
     for spec in ["spec: {hostNetwork: true}", "status: {phase: Succeeded}"] {
         let text = policy("{ingress: [{from: [{namespaceSelector: {}}]}]}")
@@ -429,17 +354,6 @@ spec:
             assert_eq!(found.allowed, allowed[i], "{source}\n{flow}\n{found:#?}");
         }
     }
-}
-
-#[test]
-fn staged_policies_decide_nothing() {
-    let text = "
-{apiVersion: projectcalico.org/v3, kind: StagedNetworkPolicy, metadata: {name: p, namespace: foo}, spec: {}}
----
-";
-    check_all(text, &[("ip/1.2.3.4 -> pod/foo/web:80", true, "no policy selects")]);
-    let found = ask(text, "ip/1.2.3.4 -> pod/foo/web:80");
-    assert!(found.ingress.evidence[0].finding.contains("is staged"));
 }
 
 #[test]

@@ -38,7 +38,8 @@ impl Policies {
                 }
                 Kind::StagedKubernetesNetworkPolicy(policy) => {
                     let translated = kubernetes::translate(object, policy);
-                    found.push(("default".to_owned(), Policy { staged: true, ..translated }));
+                    let staged = calico::staged(object);
+                    found.push(("default".to_owned(), Policy { staged, ..translated }));
                 }
                 Kind::AdminPolicy(policy) => {
                     found.push(admin::translate(object, policy, &mut problems));

@@ -12,7 +12,7 @@ use crate::datapath::{
     Cause, Gate, Inspect, Machine, Outcome, Packet, Protocol, Rule, Step, Trace, Verdict,
     address_and_port,
 };
-use crate::policy::{Decision, Direction, Evaluation, Evidence};
+use crate::policy::{Asked, Decision, Direction, Evaluation, Evidence, Says, Staged};
 use crate::text::Cite;
 
 /// What `trace --format json` prints for a flow, on one line.
@@ -214,6 +214,43 @@ pub struct DecisionJson<'a> {
     pub line: Option<u32>,
     /// One sentence.
     pub reason: &'a str,
+    /// The policies that select the endpoint, as far as they were asked, in that order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<AskedJson<'a>>,
+    /// What staged policies would do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub staged: Vec<StagedJson<'a>>,
+    /// Why it is not certain, where it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uncertain: Option<&'a str>,
+}
+
+/// A policy that was asked, or the end of a tier.
+#[derive(Clone, Debug, Serialize)]
+pub struct AskedJson<'a> {
+    /// The tier.
+    pub tier: &'a str,
+    /// The policy; `null` is the tier's end.
+    pub policy: Option<String>,
+    /// Its order or priority.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<f64>,
+    /// `Allow`, `Deny`, `Pass`, or `Nothing` if no rule matches.
+    pub says: Says,
+}
+
+/// What staged policies would do if they were enforced.
+#[derive(Clone, Debug, Serialize)]
+pub struct StagedJson<'a> {
+    /// Which.
+    pub policies: Vec<String>,
+    /// The line of the first of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// `Allow` or `Deny`.
+    pub would: &'static str,
+    /// One sentence.
+    pub finding: &'a str,
 }
 
 /// One thing that was looked at.
@@ -344,7 +381,7 @@ fn cause(cause: &Cause) -> CauseJson<'_> {
 }
 
 fn gate_of<'a>(step: &'a Step, gate: &'a Gate) -> GateJson<'a> {
-    let DecisionJson { verdict, by, field, line, reason } = decision(&gate.decision);
+    let DecisionJson { verdict, by, field, line, reason, .. } = decision(&gate.decision);
     let asked = step.asked();
     GateJson {
         node: words::name(&step.machine),
@@ -369,6 +406,27 @@ fn decision(decision: &Decision) -> DecisionJson<'_> {
         field: cite.map(|c| c.field.as_str()),
         line: cite.and_then(line),
         reason: &decision.reason,
+        asked: decision.asked.iter().map(asked).collect(),
+        staged: decision.staged.iter().map(staged).collect(),
+        uncertain: decision.uncertain.as_deref(),
+    }
+}
+
+fn asked(asked: &Asked) -> AskedJson<'_> {
+    AskedJson {
+        tier: &asked.tier,
+        policy: asked.policy.as_ref().map(ToString::to_string),
+        order: asked.order,
+        says: asked.says,
+    }
+}
+
+fn staged(staged: &Staged) -> StagedJson<'_> {
+    StagedJson {
+        policies: staged.policies.iter().map(ToString::to_string).collect(),
+        line: line(&staged.cite),
+        would: if staged.allow { "Allow" } else { "Deny" },
+        finding: &staged.finding,
     }
 }
 

@@ -116,10 +116,8 @@ fn gate_of(allow: bool, pod: &str) -> Gate {
         direction: Direction::Ingress,
         pod: pod.to_owned(),
         decision: Decision {
-            allow,
             by,
             cite: Some(cite(policy(), "spec.ingress", 12)),
-            reason: "no rule of NetworkPolicy foo/test allows 10.233.90.0".to_owned(),
             evidence: vec![evidence(
                 policy(),
                 "spec.ingress[0].from[0].ipBlock.cidr",
@@ -131,6 +129,10 @@ fn gate_of(allow: bool, pod: &str) -> Gate {
                     "10.233.90.0 is not in 10.2.3.4/32"
                 },
             )],
+            ..Decision::unasked(
+                allow,
+                "no rule of NetworkPolicy foo/test allows 10.233.90.0".to_owned(),
+            )
         },
     }
 }

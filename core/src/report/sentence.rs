@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::cluster::{Cluster, TrafficPolicy};
 use crate::datapath::{CauseKind, Machine, Outcome, Rule, Step, Trace, Verdict, address_and_port};
 use crate::picture::{Named, Owner, machine_name, owner_of};
-use crate::policy::{By, Direction, Evidence};
+use crate::policy::{By, Decision, Direction, Staged};
 use crate::text::{Cite, ObjectRef};
 
 /// A verdict for a person.
@@ -174,9 +174,14 @@ impl Words<'_> {
     fn explain(&mut self, outcome: &Outcome) {
         let gate = outcome.steps.iter().rev().find(|step| step.gate.is_some());
         match (&outcome.cause, gate) {
-            (None, _) => self.delivered(outcome),
+            (None, _) => {
+                self.delivered(outcome);
+                let gates = outcome.steps.iter().filter_map(|step| step.gate.as_ref());
+                gates.for_each(|gate| self.aside(&gate.decision));
+            }
             (Some(cause), Some(step)) if cause.kind == CauseKind::PolicyDenied => {
                 self.denied(outcome, step);
+                step.gate.iter().for_each(|gate| self.aside(&gate.decision));
             }
             (Some(cause), _) => {
                 self.prose(&capital(&cause.message), cause.cite.as_ref());
@@ -360,14 +365,41 @@ impl Words<'_> {
             self.address_and_port(was.0, was.1);
             self.text(" before the policy was asked");
         }
-        self.misses(&gate.decision.evidence);
+        self.why(&gate.decision);
         self.text(".");
+        let end = gate.decision.asked.last().filter(|asked| asked.policy.is_none());
+        if let Some(end) = end.filter(|end| end.tier != "default") {
+            self.text(&format!(" Tier {} denies what its policies do not decide.", end.tier));
+        }
     }
 
-    /// The nearest misses.
-    fn misses(&mut self, evidence: &[Evidence]) {
+    /// What is not certain, and what staged policies would do.
+    fn aside(&mut self, decision: &Decision) {
+        if let Some(why) = &decision.uncertain {
+            self.text(" Not certain: ");
+            self.prose(why, None);
+            self.text(".");
+        }
+        // All of them together say more than each alone.
+        let together = decision.staged.iter().find(|staged| staged.policies.len() > 1);
+        let other = |staged: &&Staged| staged.allow != decision.allow;
+        let staged = together.or_else(|| decision.staged.iter().find(other)).filter(other);
+        if let Some(staged) = staged {
+            self.text(" ");
+            let what: Vec<_> = staged.finding.split(": ").take(2).collect();
+            self.prose(&capital(&what.join(": ")), Some(&staged.cite));
+            self.text(".");
+        }
+    }
+
+    /// What of the rule that denies matched, or else the nearest misses.
+    fn why(&mut self, decision: &Decision) {
+        let by_rule = matches!(decision.by, By::Policy(_));
         let mut told = BTreeSet::new();
-        let near = evidence.iter().filter(|evidence| told.insert(&evidence.finding));
+        let near = decision
+            .evidence
+            .iter()
+            .filter(|evidence| evidence.matched == by_rule && told.insert(&evidence.finding));
         for (index, miss) in near.take(3).enumerate() {
             self.text(if index == 0 { ": " } else { "; " });
             self.prose(&miss.finding, Some(&miss.cite));

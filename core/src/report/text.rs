@@ -7,7 +7,7 @@ use super::sentence::{self, Sentence, Way};
 use super::words::{self, Mark};
 use crate::cluster::Cluster;
 use crate::datapath::{Gate, Machine, Outcome, Step, Trace, Verdict};
-use crate::policy::{Evaluation, Evidence};
+use crate::policy::{Decision, Evaluation, Evidence};
 use crate::text::Cite;
 
 /// How a report looks.
@@ -55,6 +55,10 @@ pub fn evaluation(evaluation: &Evaluation, look: Look) -> String {
     for (name, decision) in [("egress", &evaluation.egress), ("ingress", &evaluation.ingress)] {
         let told = format!("{name}: {}, {}", words::decision(decision), decision.reason);
         out.below("", &with_place(&told, decision.cite.as_ref()), "");
+        out.looked_at("", decision);
+        if let Some(why) = &decision.uncertain {
+            out.below("", &format!("not certain: {why}"), YELLOW);
+        }
     }
     out.text
 }
@@ -173,7 +177,7 @@ impl Out {
             let by = words::decided(decision);
             self.below(thread, &with_place(&by, decision.cite.as_ref()), code);
             self.below(thread, &decision.reason, "");
-            self.evidence(thread, &decision.evidence);
+            self.looked_at(thread, decision);
         } else {
             self.below(thread, &step.summary, "");
             self.evidence(thread, &step.evidence);
@@ -189,6 +193,24 @@ impl Out {
                 let on = if inspect.on.is_empty() { "" } else { &inspect.on };
                 self.below(thread, &format!("{on}$ {}", inspect.command), CYAN);
             }
+        }
+    }
+
+    /// What stands behind a decision.
+    fn looked_at(&mut self, thread: &str, decision: &Decision) {
+        // What the reason says already is not said again.
+        let rest = decision.evidence.iter().filter(|it| !decision.reason.ends_with(&it.finding));
+        self.evidence(thread, &rest.cloned().collect::<Vec<_>>());
+        let asked = words::asked(decision);
+        if !asked.is_empty() {
+            self.below(thread, "asked in this order:", DIM);
+        }
+        for (number, asked) in asked.iter().enumerate() {
+            self.below(thread, &format!("  {}. {asked}", number + 1), DIM);
+        }
+        for staged in &decision.staged {
+            let line = format!("~ {}", staged.finding);
+            self.below(thread, &with_place(&line, Some(&staged.cite)), YELLOW);
         }
     }
 
@@ -208,7 +230,7 @@ impl Out {
         if text.is_empty() {
             return;
         }
-        let hang = if text.starts_with(['+', '-', ' ']) { "  " } else { "" };
+        let hang = if text.starts_with(['+', '-', '~', ' ']) { "  " } else { "" };
         for (i, line) in wrap(text, WIDTH - INDENT - hang.len()).iter().enumerate() {
             let lead = if i > 0 || text.starts_with(' ') { hang } else { "" };
             let line = self.paint(code, &format!("{lead}{line}"));

@@ -3,7 +3,7 @@
 use crate::datapath::{
     Encapsulation, Machine, Outer, Packet, Rule, Step, Verdict, address_and_port,
 };
-use crate::policy::{By, Decision};
+use crate::policy::{Asked, By, Decision, Says};
 use crate::text::Cite;
 
 /// A step's name, in two or three words.
@@ -139,6 +139,36 @@ pub fn by(decision: &Decision) -> String {
 pub fn decided(decided: &Decision) -> String {
     let joint = if decided.by == By::NoPolicy { ":" } else { " by" };
     format!("{}{joint} {}", decision(decided), by(decided))
+}
+
+/// Who was asked in which order, where that is worth saying: of Kubernetes' policies among
+/// themselves it does not matter. Each with its answer: `AdminNetworkPolicy a (tier kube-admin):
+/// passes on`.
+pub fn asked(decision: &Decision) -> Vec<String> {
+    let kubernetes = |asked: &Asked| match &asked.policy {
+        Some(policy) => policy.kind == "NetworkPolicy" && asked.order == Some(1000.0),
+        None => asked.tier == "default",
+    };
+    let policies = decision.asked.iter().filter(|asked| asked.policy.is_some()).count();
+    if policies < 2 || decision.asked.iter().all(kubernetes) {
+        return Vec::new();
+    }
+    let told = decision.asked.iter().map(|asked| {
+        let says = match (&asked.policy, asked.says) {
+            (_, Says::Allow) => "allows it",
+            (_, Says::Deny) => "denies it",
+            (_, Says::Pass) => "passes on",
+            (_, Says::Nothing) => "no rule matches",
+        };
+        match &asked.policy {
+            Some(policy) => format!("{policy} (tier {}): {says}", asked.tier),
+            None if asked.says == Says::Deny => {
+                format!("end of tier {}: denies what its policies do not decide", asked.tier)
+            }
+            None => format!("end of tier {}: {says}", asked.tier),
+        }
+    });
+    told.collect()
 }
 
 /// `Allow` or `Deny`.

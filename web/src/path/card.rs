@@ -1,7 +1,7 @@
 //! What happened at a step, why, and how to see it on a real cluster.
 
 use hopwise::datapath::{Inspect, Packet, Step};
-use hopwise::policy::Evidence;
+use hopwise::policy::{Decision, Evidence};
 use hopwise::report::words;
 use hopwise::text::Span;
 use wasm_bindgen_futures::spawn_local;
@@ -153,6 +153,42 @@ fn reasons(step: &Step, on_cite: &Callback<Span>) -> Html {
                             if !it.matched { <span class="unseen">{ "no match: " }</span> }
                             { &it.finding }{ " " }{ place(&it.cite, on_cite) }
                         </span>
+                    </li>
+                }) }
+            </ul>
+            { for gate.map(asked) }
+            { for gate.map(|decision| staged(decision, on_cite)) }
+        </>
+    }
+}
+
+/// Who was asked, in which order.
+fn asked(decision: &Decision) -> Html {
+    let asked = words::asked(decision);
+    if asked.is_empty() {
+        return html! {};
+    }
+    html! {
+        <>
+            <h3>{ "Asked in this order" }</h3>
+            <ol class="card-asked">{ for asked.iter().map(|line| html! { <li>{ line }</li> }) }</ol>
+        </>
+    }
+}
+
+/// What staged policies would do.
+fn staged(decision: &Decision, on_cite: &Callback<Span>) -> Html {
+    if decision.staged.is_empty() {
+        return html! {};
+    }
+    html! {
+        <>
+            <h3>{ "What is staged" }</h3>
+            <ul class="card-because">
+                { for decision.staged.iter().map(|staged| html! {
+                    <li>
+                        <span class="sign" aria-hidden="true">{ "~" }</span>
+                        <span>{ sentence(&staged.finding) }{ " " }{ place(&staged.cite, on_cite) }</span>
                     </li>
                 }) }
             </ul>

@@ -120,7 +120,7 @@ impl Compiled {
         let mut policies = Vec::new();
         let tiers = &cluster.policies.tiers;
         for (tier, form::Tier { default, policies: found, .. }) in tiers.iter().enumerate() {
-            for policy in found.iter().filter(|p| !p.staged && p.stage == Stage::Normal) {
+            for policy in found.iter().filter(|p| p.staged.is_none() && p.stage == Stage::Normal) {
                 policies.push(Policy {
                     tier,
                     default: *default,
@@ -416,7 +416,7 @@ impl<'a> Compiler<'a> {
             Test::Service { namespace, name, with_port } => {
                 ends.intersect(self.tested(Asked::Service(namespace, name, *with_port), test));
             }
-            Test::Never(_) => *ends = self.none(),
+            Test::Never(_) | Test::DomainNames(_) => *ends = self.none(),
         }
     }
 

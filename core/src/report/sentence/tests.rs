@@ -32,7 +32,7 @@ fn a_default_is_called_one() {
 #[test]
 fn a_plain_denial_tells_the_nearest_misses() {
     insta::assert_snapshot!(says(&[], "pod/bar/web -> pod/tekton/dashboard:9097"), @r#"
-    Dropped on node2. The policy `tekton/only-the-user` does not allow 10.233.90.17 (pod web) into pod `tekton/dashboard`: 10.233.90.17 (pod `bar/web`) is not in `10.2.3.4/32`; namespace bar has label region=bar, which NotIn [bar] excludes.
+    Dropped on node2. The policy `tekton/only-the-user` does not allow 10.233.90.17 (pod web) into pod `tekton/dashboard`: namespace bar has label region=bar, which NotIn [bar] excludes; 10.233.90.17 (pod `bar/web`) is not in `10.2.3.4/32`.
     "#);
 }
 
