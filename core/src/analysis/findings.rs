@@ -11,7 +11,9 @@ use serde::Serialize;
 
 use crate::cluster::{Cluster, Service, TrafficPolicy};
 use crate::manifest::{self, Kind, Object};
-use crate::policy::form::{Action, Condition, Of, Policy, PortNumber, Rule, Stage, Test};
+use crate::policy::form::{
+    Action, Condition, Of, Policy, PortNumber, Rule, Stage, StagedAction, Test,
+};
 use crate::policy::{Direction, describes, selected, selects_anything};
 use crate::text::{Cite, ObjectRef, Severity};
 
@@ -52,7 +54,7 @@ pub fn findings(text: &str, cluster: &Cluster) -> Vec<Finding> {
     for object in &manifest.objects {
         look.object(object);
     }
-    if let Some(first) = policies.clone().find(|policy| !policy.staged) {
+    if let Some(first) = policies.clone().find(|policy| policy.staged.is_none()) {
         look.add(
             Severity::Note,
             "established-connections",
@@ -91,13 +93,24 @@ impl Look<'_> {
     /// Whose policy it is.
     fn subject(&mut self, policy: &Policy) {
         let name = &policy.object;
-        if policy.staged {
+        if let Some(action) = policy.staged {
+            let would = match action {
+                StagedAction::Set => {
+                    "enforced, it would take the place of a policy of its name: decisions say what it would do"
+                }
+                StagedAction::Delete => {
+                    "carried out, it would delete the policy of its name: decisions say what that would do"
+                }
+                StagedAction::Learn | StagedAction::Ignore => {
+                    "with this stagedAction nothing will come of it"
+                }
+            };
             self.add(
                 Severity::Note,
                 "staged",
                 policy.cite.clone(),
                 format!("{name} is staged and decides nothing"),
-                "staged policies only show what they would do".to_owned(),
+                would.to_owned(),
                 None,
             );
         }
@@ -158,6 +171,14 @@ impl Look<'_> {
                     condition.cite.clone(),
                     format!("a peer of {} can't be evaluated here", policy.object),
                     reason.clone(),
+                    None,
+                ),
+                Test::DomainNames(names) => self.add(
+                    Severity::Warning,
+                    "domain-names",
+                    condition.cite.clone(),
+                    format!("{} speaks of domain names, and which addresses they have is not in the text", policy.object),
+                    format!("here the peer {} matches nothing; decisions that it could have made are marked as not certain. Calico's open source release knows no such peers and has the rule fail closed", names.join(", ")),
                     None,
                 ),
                 Test::Nets(nets) => self.nets(policy, direction, condition, nets),
@@ -320,7 +341,7 @@ impl Look<'_> {
             return;
         };
         let kinds = ["NetworkPolicy", "GlobalNetworkPolicy"];
-        if policy.staged || !kinds.contains(&policy.object.kind.as_str()) {
+        if policy.staged.is_some() || !kinds.contains(&policy.object.kind.as_str()) {
             return;
         }
         let resolves = |rule: &Rule| {
