@@ -157,7 +157,7 @@ impl<'a> End<'a> {
         self.known(endpoints.view, Role::Peer).next().is_some()
     }
 
-    fn holds(&self, view: View, clause: &Clause, known: Known<'_>) -> bool {
+    pub(super) fn holds(&self, view: View, clause: &Clause, known: Known<'_>) -> bool {
         match &clause.of {
             Of::Namespace(name) => known.namespace() == Some(name),
             Of::Namespaces(selector) => selector.holds(&self.namespace_labels(view, known)),
@@ -354,10 +354,10 @@ pub(crate) fn has_own_network(pod: &Pod) -> bool {
 }
 
 /// An endpoint's labels in the eyes of a language.
-struct EndpointLabels<'a> {
-    cluster: &'a Cluster,
-    view: View,
-    known: Known<'a>,
+pub(super) struct EndpointLabels<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) view: View,
+    pub(super) known: Known<'a>,
 }
 
 impl Lookup for EndpointLabels<'_> {
@@ -419,10 +419,10 @@ pub(crate) fn own_profiles<'a>(cluster: &'a Cluster, pod: &Pod) -> Option<&'a Ve
 }
 
 /// A namespace's labels in the eyes of a language.
-struct NamespaceLabels<'a> {
-    cluster: &'a Cluster,
-    view: View,
-    namespace: Option<&'a str>,
+pub(super) struct NamespaceLabels<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) view: View,
+    pub(super) namespace: Option<&'a str>,
 }
 
 impl Lookup for NamespaceLabels<'_> {

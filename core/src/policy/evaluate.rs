@@ -12,6 +12,20 @@ use crate::text::Cite;
 /// May `packet` leave (egress) or enter (ingress) `pod`? The other end is known by its address,
 /// as the packet carries it where the pod's policies are asked.
 pub fn decide(cluster: &Cluster, direction: Direction, pod: PodId, packet: &Packet) -> Decision {
+    explain(cluster, direction, &question(cluster, direction, pod, packet))
+}
+
+/// [`decide`] without its reasons.
+pub fn permits(cluster: &Cluster, direction: Direction, pod: PodId, packet: &Packet) -> bool {
+    allows(cluster, direction, &question(cluster, direction, pod, packet))
+}
+
+fn question<'a>(
+    cluster: &'a Cluster,
+    direction: Direction,
+    pod: PodId,
+    packet: &Packet,
+) -> Question<'a> {
     let (source, destination) = match direction {
         Direction::Egress => {
             (End::pod(cluster, pod, Some(packet.source)), End::at(cluster, packet.destination))
@@ -20,17 +34,13 @@ pub fn decide(cluster: &Cluster, direction: Direction, pod: PodId, packet: &Pack
             (End::at(cluster, packet.source), End::pod(cluster, pod, Some(packet.destination)))
         }
     };
-    explain(
-        cluster,
-        direction,
-        &Question {
-            source,
-            destination,
-            protocol: packet.protocol.number(),
-            source_port: packet.source_port,
-            destination_port: packet.destination_port,
-        },
-    )
+    Question {
+        source,
+        destination,
+        protocol: packet.protocol.number(),
+        source_port: packet.source_port,
+        destination_port: packet.destination_port,
+    }
 }
 
 /// The decision alone.

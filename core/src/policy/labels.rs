@@ -65,6 +65,20 @@ impl Selector {
         matches!(self, Self::All(parts) if parts.iter().all(Self::is_everything))
     }
 
+    /// The label that it asks for first, if it asks for one to be there.
+    pub(crate) fn wanted(&self) -> Option<&str> {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().find_map(Self::wanted),
+            Self::Has(key)
+            | Self::Is(key, _)
+            | Self::In(key, _)
+            | Self::Contains(key, _)
+            | Self::StartsWith(key, _)
+            | Self::EndsWith(key, _) => Some(key),
+            Self::Global | Self::Not(_) | Self::IsNot(..) | Self::NotIn(..) => None,
+        }
+    }
+
     /// Does it select what has these labels?
     pub fn matches(&self, labels: &Labels) -> bool {
         self.holds(labels)

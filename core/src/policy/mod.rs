@@ -35,13 +35,13 @@ use std::fmt;
 use serde::Serialize;
 
 pub(crate) use end::own_profiles;
-pub use evaluate::decide;
+pub use evaluate::{decide, permits};
 pub use flows::{Evaluation, allowed, evaluate};
 pub use form::Policies;
 pub use host::{HostChain, HostDecision, HostPacket, decide_host};
 pub use labels::Selector;
 pub use reach::{Peer, Point, Reach, polices};
-pub use select::{describes, selected, selects_anything};
+pub use select::{Nobody, describes, nobody, selected, selects_anything, selects_host};
 pub use selector::SelectorError;
 pub(crate) use set::Set;
 

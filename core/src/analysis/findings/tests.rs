@@ -71,6 +71,49 @@ fn a_good_policy_has_nothing_but_that_it_cuts_no_connections() {
 }
 
 #[test]
+fn what_nobody_has_is_said_with_what_there_is() {
+    let title = |spec: &str| {
+        let text = format!(
+            "{WORLD}{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {{name: p, namespace: shop}}, \
+             spec: {{podSelector: {{matchLabels: {{app: web}}}}, ingress: [{{from: [{spec}]}}]}}}}\n"
+        );
+        let found = findings(&text, &read(&text).cluster).remove(0);
+        (found.title, found.instead.unwrap_or_default())
+    };
+    let nobody = "a peer of NetworkPolicy shop/p matches nobody";
+    for (peer, what, instead) in [
+        (
+            "{podSelector: {matchLabels: {app: wbe}}}",
+            "no pod of namespace shop has app=wbe",
+            "there is app=web",
+        ),
+        (
+            "{podSelector: {matchLabels: {tier: x}}}",
+            "no pod of namespace shop has tier=x",
+            "none has a label tier",
+        ),
+        (
+            "{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shp}}}",
+            "no namespace has kubernetes.io/metadata.name=shp",
+            "there is kubernetes.io/metadata.name=lab, kubernetes.io/metadata.name=shop",
+        ),
+        (
+            "{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: lab}}, podSelector: {matchLabels: {app: web}}}",
+            "no pod of a namespace with kubernetes.io/metadata.name=lab has app=web",
+            "there is app=other",
+        ),
+        // the pod is there, but has no network of its own
+        (
+            "{podSelector: {matchLabels: {app: agent}}}",
+            "no pod of namespace shop has app=agent",
+            "only an ipBlock of the nodes' addresses matches it",
+        ),
+    ] {
+        assert_eq!(title(peer), (format!("{nobody}: {what}"), instead.to_owned()));
+    }
+}
+
+#[test]
 fn peers_that_nobody_is_are_told_at_their_place() {
     let found = of("ingress: [{from: [{podSelector: {matchLabels: {app: nobody}}}]}]");
     assert_eq!(found, [("peer-matches-nobody", "spec.ingress[0].from[0]".to_owned())]);
@@ -91,6 +134,10 @@ fn addresses_that_are_seen_otherwise_are_told() {
         ["pod-addresses-in-policy"]
     );
     assert_eq!(
+        kinds("ingress: [{from: [{ipBlock: {cidr: 192.168.1.0/24}}]}]"),
+        ["node-addresses-in-policy"]
+    );
+    assert_eq!(
         kinds("ingress: [{from: [{ipBlock: {cidr: 203.0.113.0/24}}]}]"),
         ["clients-are-masqueraded"]
     );
@@ -101,6 +148,22 @@ fn addresses_that_are_seen_otherwise_are_told() {
 fn a_services_port_is_not_its_pods() {
     let found = of("ingress: [{from: [{namespaceSelector: {}}], ports: [{port: 80}]}]");
     assert_eq!(found[0].0, "service-port-in-policy");
+    let out = "policyTypes: [Egress], egress: [{to: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 80}]}, {ports: [{port: 53, protocol: UDP}, {port: 53}]}]";
+    assert_eq!(kinds(out), ["service-port-in-policy"]);
+}
+
+#[test]
+fn a_ports_name_that_no_pod_has_is_told() {
+    let on = |port: &str| {
+        of_text(&format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: named, namespace: lab, labels: {{app: named}}}}, spec: {{containers: [{{name: c, ports: [{{name: http, containerPort: 80}}]}}]}}}}\n---\n\
+             {{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {{name: p, namespace: lab}}, spec: {{podSelector: {{matchLabels: {{app: named}}}}, ingress: [{{ports: [{port}]}}]}}}}\n"
+        ))
+    };
+    assert_eq!(on("{port: http}"), []);
+    let told = [("no-such-port-name", "spec.ingress[0].ports[0]".to_owned())];
+    assert_eq!(on("{port: htp}"), told);
+    assert_eq!(on("{port: http, protocol: UDP}"), told);
 }
 
 #[test]
@@ -108,14 +171,89 @@ fn denied_egress_without_name_resolution_is_told() {
     let closed =
         "policyTypes: [Egress], egress: [{to: [{namespaceSelector: {}}], ports: [{port: 443}]}]";
     assert_eq!(kinds(closed), ["egress-without-dns"]);
-    let open = "policyTypes: [Egress], egress: [{ports: [{port: 53, protocol: UDP}]}]";
+    let udp = "policyTypes: [Egress], egress: [{ports: [{port: 53, protocol: UDP}]}]";
+    assert_eq!(kinds(udp), ["dns-without-tcp"]);
+    let open = "policyTypes: [Egress], egress: [{ports: [{port: 53, protocol: UDP}, {port: 53}]}]";
     assert_eq!(kinds(open), Vec::<&str>::new());
+    let everything = "policyTypes: [Egress], egress: [{}]";
+    assert_eq!(kinds(everything), ["rule-allows-everything"]);
+    // of a rule without ports for some pods nobody knows whether it opens the way to DNS
+    let some = "policyTypes: [Egress], egress: [{to: [{podSelector: {}}]}]";
+    assert_eq!(kinds(some), ["egress-without-dns"]);
+}
+
+const DNS: &str = "
+apiVersion: v1
+kind: Pod
+metadata: {name: coredns, namespace: kube-system, labels: {k8s-app: kube-dns}}
+spec: {nodeName: node1, containers: [{name: main}]}
+status: {podIP: 10.244.1.53}
+---
+";
+
+#[test]
+fn where_the_name_servers_are_known_the_policies_are_asked() {
+    let told = |more: &str| -> Vec<(&'static str, String)> {
+        of_text(&format!("{DNS}{more}"))
+            .into_iter()
+            .filter(|(kind, _)| kind.contains("dns"))
+            .collect()
+    };
+    let policy = |egress: &str| {
+        format!(
+            "{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {{name: p, namespace: shop}}, \
+             spec: {{podSelector: {{matchLabels: {{app: web}}}}, policyTypes: [Egress], egress: {egress}}}}}\n---\n"
+        )
+    };
+    let to = |peer: &str| {
+        format!("[{{to: [{peer}], ports: [{{port: 53, protocol: UDP}}, {{port: 53}}]}}]")
+    };
+    assert_eq!(told(&policy(&to("{namespaceSelector: {}}"))), []);
+    // the right port, but other pods
+    let shut = [("egress-without-dns", "spec.egress".to_owned())];
+    assert_eq!(told(&policy(&to("{podSelector: {}}"))), shut);
+    // an address that no packet has any more where it is asked about
+    assert_eq!(told(&policy(&to("{ipBlock: {cidr: 10.96.0.10/32}}"))), shut);
+    assert_eq!(told(&policy("[{to: [{namespaceSelector: {}}]}]")), []);
+    let admin = "{apiVersion: policy.networking.k8s.io/v1alpha1, kind: AdminNetworkPolicy, metadata: {name: a}, \
+                 spec: {priority: 1, subject: {namespaces: {}}, egress: [{action: Deny, to: [{networks: \
+                 [0.0.0.0/0]}]}]}}\n---\n";
+    let denied = [("egress-without-dns", "spec.egress[0].to[0]".to_owned())];
+    assert_eq!(told(admin), denied);
+    assert_eq!(told(&format!("{admin}{}", policy("[{}]"))), denied);
 }
 
 #[test]
 fn lists_that_do_not_mean_what_they_seem_to_are_told() {
+    assert_eq!(
+        kinds("policyTypes: [Ingress], egress: [{}]"),
+        ["rules-ignored", "rule-allows-everything"]
+    );
+    assert_eq!(
+        of("ingress: [{from: [{namespaceSelector: , podSelector: {}}]}]"),
+        [("selector-without-value", "spec.ingress[0].from[0].namespaceSelector".to_owned())]
+    );
+    assert_eq!(
+        of(
+            "ingress: [{from: [{namespaceSelector: {}}, {podSelector: {matchLabels: {app: web}}}]}]"
+        ),
+        [("peers-are-alternatives", "spec.ingress[0].from[1]".to_owned())]
+    );
+    assert_eq!(
+        kinds(
+            "ingress: [{from: [{namespaceSelector: {matchExpressions: [{key: team, operator: NotIn, values: [x]}]}}]}]"
+        ),
+        ["not-in-takes-unlabelled"]
+    );
     assert_eq!(kinds("egress: []"), ["egress-not-isolated"]);
     assert_eq!(kinds("ingress: [{}]"), ["rule-allows-everything"]);
+    let severity = |item: &str| {
+        let text = format!(
+            "{WORLD}apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: p, namespace: shop}}\nspec: {{podSelector: {{}}, ingress: [{item}]}}\n"
+        );
+        findings(&text, &read(&text).cluster)[0].severity
+    };
+    assert_eq!((severity("{}"), severity("null")), (Severity::Note, Severity::Warning));
 }
 
 #[test]
@@ -126,6 +264,8 @@ fn policies_that_do_nothing_are_told() {
         ))
     };
     assert_eq!(policy("{matchLabels: {app: gone}}")[0].0, "policy-selects-nothing");
+    assert_eq!(policy("null")[0], ("selects-every-pod", "spec.podSelector".to_owned()));
+    assert_eq!(policy("{}"), []);
     let of_agent = policy("{matchLabels: {app: agent}}");
     assert!(of_agent.iter().any(|(kind, _)| *kind == "host-network-pod-selected"));
     let staged = of_text(
@@ -145,6 +285,79 @@ fn equal_priorities_and_one_way_untracked_policies_are_told() {
     assert_eq!(found, [("equal-priorities", String::new())]);
     let host = "apiVersion: projectcalico.org/v3\nkind: HostEndpoint\nmetadata: {name: h, labels: {host: a}}\nspec: {node: node1, interfaceName: eth0}\n---\napiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: u}\nspec: {selector: has(host), doNotTrack: true, applyOnForward: true, types: [Ingress], ingress: [{action: Allow}]}\n";
     assert_eq!(of_text(host), [("untracked-one-way", String::new())]);
+}
+
+fn calico(spec: &str) -> Vec<(&'static str, String)> {
+    of_text(&format!(
+        "{{apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {{name: g}}, spec: {spec}}}\n"
+    ))
+}
+
+#[test]
+fn what_calicos_policies_do_otherwise_than_it_seems_is_told() {
+    assert_eq!(
+        calico(
+            "{selector: app == 'web', types: [Ingress], ingress: [{action: Allow}, {action: Deny, protocol: TCP}]}"
+        ),
+        [("rule-never-asked", "spec.ingress[1]".to_owned())]
+    );
+    // logging decides nothing, and rules that only allow take nothing from each other
+    assert_eq!(
+        calico(
+            "{selector: app == 'web', types: [Ingress], ingress: [{action: Log}, {action: Deny}]}"
+        ),
+        []
+    );
+    assert_eq!(
+        calico("{selector: app == 'web', types: [Ingress], egress: [{action: Allow}]}"),
+        [("rules-ignored", "spec.egress".to_owned())]
+    );
+    assert_eq!(
+        calico(
+            "{selector: app == 'web', types: [Ingress], preDNAT: true, applyOnForward: true, ingress: [{action: Deny}]}"
+        ),
+        [("needs-host-endpoint", String::new())]
+    );
+    assert_eq!(
+        calico(
+            "{selector: app == 'web', types: [Ingress], ingress: [{action: Allow, http: {methods: [GET]}}]}"
+        ),
+        [("http-not-evaluated", "spec.ingress[0].http".to_owned())]
+    );
+    assert_eq!(
+        calico(
+            "{selector: app == 'web', types: [Ingress], ingress: [{action: Allow, source: {services: {name: gone, namespace: shop}}}]}"
+        ),
+        [("peer-matches-nobody", "spec.ingress[0].source.services".to_owned())]
+    );
+    assert_eq!(
+        calico(
+            "{selector: app == 'web', types: [Ingress], ingress: [{action: Allow, source: {selector: app == 'gone'}}]}"
+        ),
+        [("peer-matches-nobody", "spec.ingress[0].source.selector".to_owned())]
+    );
+}
+
+#[test]
+fn domain_names_are_told() {
+    let found = of_text(
+        "{apiVersion: policy.networking.k8s.io/v1alpha2, kind: ClusterNetworkPolicy, metadata: {name: c}, spec: \
+         {tier: Admin, priority: 1, subject: {namespaces: {}}, egress: [{action: Accept, to: [{domainNames: [example.com]}]}]}}\n",
+    );
+    assert_eq!(found, [("domain-names", "spec.egress[0].to[0]".to_owned())]);
+}
+
+#[test]
+fn findings_come_worst_first_and_each_once() {
+    let text = format!(
+        "{WORLD}apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {{name: p, namespace: shop}}\nspec: {{podSelector: {{}}, policyTypes: [Egress], ingress: [{{}}]}}\n"
+    );
+    let found = findings(&text, &read(&text).cluster);
+    assert!(found.is_sorted_by_key(|one| std::cmp::Reverse(one.severity)), "{found:#?}");
+    let mut kinds: Vec<_> = found.iter().map(|one| (one.kind, &one.cite)).collect();
+    let all = kinds.len();
+    kinds.dedup();
+    assert_eq!(kinds.len(), all);
 }
 
 #[test]

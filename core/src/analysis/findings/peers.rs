@@ -1,0 +1,175 @@
+//! Peers that nobody is, and addresses that are seen otherwise where policies are asked.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{About, Look, peer_of};
+use crate::cluster::{NodeId, ProxyMode, TrafficPolicy};
+use crate::policy::form::{Condition, Endpoints, Rule, Stage, Test};
+use crate::policy::{Direction, describes, nobody, selects_anything};
+
+impl Look<'_> {
+    /// The peers of a rule.
+    pub(super) fn peers(&mut self, policy: &About<'_>, direction: Direction, rule: &Rule) {
+        let name = &policy.form.object;
+        for condition in peer_of(rule, direction).peers.iter().flat_map(|peer| &peer.conditions) {
+            match &condition.test {
+                Test::Endpoints(endpoints) => self.endpoints(policy, condition, endpoints),
+                Test::Nets(nets) => self.nets(policy, direction, condition, nets),
+                Test::Never(reason) => {
+                    let title = format!("a peer of {name} can't be evaluated here");
+                    self.warn("peer-not-evaluable", &condition.cite, title, reason);
+                }
+                Test::DomainNames(names) => {
+                    let names = names.join(", ");
+                    self.warn(
+                        "domain-names",
+                        &condition.cite,
+                        format!("{name} speaks of domain names, and which addresses they have is not in the text"),
+                        &format!("here the peer {names} matches nothing, and decisions that it could have made are marked as not certain; Calico's open source release knows no such peers, and has the rule fail closed"),
+                    );
+                }
+                Test::Service { namespace, name: service, .. } => {
+                    self.service(policy, condition, namespace, service);
+                }
+                Test::NotEndpoints(_) | Test::NotNets(_) | Test::Nodes(_) => {}
+            }
+        }
+    }
+
+    fn endpoints(&mut self, policy: &About<'_>, at: &Condition, endpoints: &Endpoints) {
+        let cluster = self.cluster;
+        if selects_anything(cluster, endpoints) {
+            return;
+        }
+        let Some(missing) = nobody(cluster, endpoints) else { return };
+        let name = &policy.form.object;
+        let host = cluster
+            .pods
+            .iter()
+            .find(|pod| pod.host_network && !pod.finished && describes(cluster, endpoints, pod));
+        let (why, instead) = match host {
+            Some(pod) => (
+                format!(
+                    "pod {}/{} is described so, but it uses its node's network (hostNetwork) and is seen with the node's address",
+                    pod.namespace, pod.name
+                ),
+                Some("only an ipBlock of the nodes' addresses matches it".to_owned()),
+            ),
+            None => ("the rule matches nobody as long as that is so".to_owned(), missing.instead),
+        };
+        let title = format!("a peer of {name} matches nobody: {}", missing.what);
+        self.warn("peer-matches-nobody", &at.cite, title, &why).instead = instead;
+    }
+
+    fn service(&mut self, policy: &About<'_>, at: &Condition, namespace: &str, service: &str) {
+        let known = self.cluster.services.iter().any(|found| {
+            found.namespace == namespace
+                && found.name == service
+                && found.ports.iter().any(|port| !port.endpoints.is_empty())
+        });
+        if !known {
+            self.warn(
+                "peer-matches-nobody",
+                &at.cite,
+                format!(
+                    "a peer of {} matches nobody: service {namespace}/{service} has no endpoints in the text",
+                    policy.form.object
+                ),
+                "a rule with services matches the addresses of their endpoints",
+            );
+        }
+    }
+
+    /// Ranges of addresses that are seen otherwise where policies are asked.
+    fn nets(&mut self, policy: &About<'_>, direction: Direction, at: &Condition, nets: &[IpNet]) {
+        let cluster = self.cluster;
+        let name = &policy.form.object;
+        let holds = |ip: &IpAddr| nets.iter().any(|net| net.contains(ip));
+        if nets.iter().any(|net| net.prefix_len() == 0) {
+            return;
+        }
+        let pods = cluster.pod_by_address.keys().any(holds);
+        let mut of_nodes: Vec<NodeId> = cluster
+            .node_by_address
+            .iter()
+            .filter(|(ip, _)| holds(ip))
+            .map(|(_, node)| *node)
+            .collect();
+        of_nodes.sort_unstable();
+        of_nodes.dedup();
+        let nodes = !of_nodes.is_empty();
+        let cluster_ips = cluster.services.iter().flat_map(|service| &service.cluster_ips);
+        let of_service = cluster_ips.copied().filter(|ip| holds(ip)).min();
+        match of_service {
+            Some(ip) if !pods && !nodes => {
+                let (why, instead) = match direction {
+                    Direction::Egress => (
+                        "kube-proxy puts a pod's address and its targetPort in the place of a ClusterIP before the policy is asked, so the rule never matches (except, of all things, while the service has no endpoints)",
+                        "name the pods behind the service, and their port",
+                    ),
+                    Direction::Ingress => (
+                        "no packet has a ClusterIP as its source where policies are asked, so the rule never matches",
+                        "name the pods that send",
+                    ),
+                };
+                let title = format!("{name} speaks of {ip}, a service's ClusterIP");
+                self.warn("cluster-ip-in-policy", &at.cite, title, why).instead(instead);
+            }
+            _ if pods => {
+                self.note(
+                    "pod-addresses-in-policy",
+                    &at.cite,
+                    format!("a range of {name} holds pods' addresses"),
+                    "Calico matches them, other plugins need not; pods get other addresses when they are made anew",
+                )
+                .instead("selectors follow the pods");
+            }
+            _ if nodes => {
+                const SHOWN: usize = 3;
+                let names = of_nodes.iter().filter_map(|id| cluster.node(*id));
+                let shown: Vec<_> = names.take(SHOWN).map(|node| node.name.as_str()).collect();
+                let more = if of_nodes.len() > SHOWN { " and others" } else { "" };
+                self.note(
+                    "node-addresses-in-policy",
+                    &at.cite,
+                    format!("a range of {name} holds addresses of {}{more}", shown.join(", ")),
+                    "they are also the addresses of hostNetwork pods, and of everybody whom kube-proxy or natOutgoing masquerades there: who is behind one of them, a policy can't tell",
+                );
+            }
+            _ if direction == Direction::Ingress && policy.form.stage == Stage::Normal => {
+                self.masqueraded_clients(policy, at);
+            }
+            _ => {}
+        }
+    }
+
+    /// Clients outside that are allowed by address, but come by way of a masquerade.
+    fn masqueraded_clients(&mut self, policy: &About<'_>, at: &Condition) {
+        let cluster = self.cluster;
+        let behind = |service: &&crate::cluster::Service| {
+            service.external_traffic_policy.value == TrafficPolicy::Cluster
+                && service.ports.iter().any(|port| {
+                    (port.node_port.is_some()
+                        || !service.external_ips.is_empty()
+                        || !service.ingress_ips.is_empty())
+                        && port
+                            .endpoints
+                            .iter()
+                            .any(|e| e.pod.is_some_and(|pod| policy.pods.contains(&pod)))
+                })
+        };
+        let ebpf = cluster.proxy.mode.value == ProxyMode::Ebpf;
+        let service = cluster.services.iter().find(behind);
+        let Some(service) = service.filter(|_| !ebpf && cluster.nodes.len() > 1) else { return };
+        let name = &service.cite.object;
+        self.warn(
+            "clients-are-masqueraded",
+            &at.cite,
+            format!("{} allows clients by address that mostly arrive with another", policy.form.object),
+            &format!("{name} is reached from outside under externalTrafficPolicy Cluster: whoever comes in by a node without the pod is seen with that node's address (of its tunnel, if there is one), not with its own"),
+        )
+        .instead("set externalTrafficPolicy: Local, or filter with a preDNAT policy; to allow the nodes' tunnel addresses lets every pod in that uses a node port");
+    }
+}
