@@ -1,0 +1,23 @@
+//! Calico's selectors survive whatever is written: what parses has a stored form that reads as
+//! itself and selects the same, and an error stands inside the text.
+#![no_main]
+
+use hopwise::cluster::Labels;
+use hopwise::policy::Selector;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    let labels: Labels =
+        [("a", "x"), ("b", ""), ("app.kubernetes.io/name", "web")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
+    match text.parse::<Selector>() {
+        Ok(selector) => {
+            let stored = selector.canonical();
+            let again: Selector = stored.parse().expect("the stored form is a selector");
+            assert_eq!(again.canonical(), stored);
+            assert_eq!(again.matches(&labels), selector.matches(&labels), "{text}");
+        }
+        Err(error) => assert!(error.at <= text.len(), "{text}: {error}"),
+    }
+});
