@@ -418,3 +418,73 @@ spec:
     // networks that are no pods are nobody's here
     check_all(&none("Deny"), &[("ip/1.2.3.4 -> pod/foo/web:80", true, "")]);
 }
+
+#[test]
+fn every_namespace_is_labelled_with_its_name_whatever_its_object_says() {
+    // also against an object that says otherwise: kube-apiserver sets it
+    let other = "{apiVersion: v1, kind: Namespace, metadata: {name: baz, labels: \
+                 {kubernetes.io/metadata.name: other}}}\n---\n";
+    let from = |name: &str| {
+        policy(&format!(
+            "{{ingress: [{{from: [{{namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {name}}}}}}}]}}]}}"
+        ))
+    };
+    let flow = "pod/baz/bare -> pod/foo/web:80";
+    assert!(ask(&format!("{other}{}", from("baz")), flow).allowed);
+    assert!(!ask(&format!("{other}{}", from("other")), flow).allowed);
+}
+
+#[test]
+fn pods_without_an_address_are_selected_all_the_same() {
+    // one that the text tells no address of is given one, and its labels count
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: new, namespace: foo, labels: {app: new}}}\n---\n";
+    let text = format!(
+        "{pod}{}",
+        policy(
+            "{podSelector: {matchLabels: {app: new}}, ingress: [{from: [{podSelector: {matchLabels: {app: cli}}}]}]}"
+        )
+    );
+    assert!(ask(&text, "pod/foo/cli -> pod/foo/new:80").allowed);
+    assert!(!ask(&text, "pod/foo/web -> pod/foo/new:80").allowed);
+    let from = policy(
+        "{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{podSelector: {matchLabels: {app: new}}}]}]}",
+    );
+    assert!(ask(&format!("{pod}{from}"), "pod/foo/new -> pod/foo/web:80").allowed);
+}
+
+#[test]
+fn calico_knows_where_pods_belong_by_labels() {
+    let world = "{apiVersion: v1, kind: ServiceAccount, metadata: {name: robot, namespace: foo, labels: {kind: machine}}}\n---\n\
+                 {apiVersion: v1, kind: Pod, metadata: {name: bot, namespace: foo, labels: {app: bot}}, \
+                 spec: {serviceAccountName: robot}, status: {podIP: 10.233.1.9}}\n---\n\
+                 {apiVersion: v1, kind: Pod, metadata: {name: host, namespace: foo, labels: {app: bot}}, \
+                 spec: {hostNetwork: true, serviceAccountName: robot}}\n---\n\
+                 {apiVersion: v1, kind: Pod, metadata: {name: done, namespace: foo, labels: {app: bot}}, \
+                 spec: {serviceAccountName: robot}, status: {phase: Succeeded, podIP: 10.233.1.8}}\n---\n";
+    let selected = |selector: &str, pod: &str| {
+        let text = format!(
+            "{world}{{apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {{name: g}}, \
+             spec: {{selector: \"{selector}\", types: [Ingress], ingress: [{{action: Deny}}]}}}}\n---\n"
+        );
+        !ask(&text, &format!("ip/1.2.3.4 -> pod/{pod}:80")).allowed
+    };
+    for (selector, bot, web) in [
+        ("projectcalico.org/namespace == 'foo'", true, true),
+        ("projectcalico.org/namespace == 'bar'", false, false),
+        ("projectcalico.org/orchestrator == 'k8s'", true, true),
+        ("projectcalico.org/serviceaccount == 'robot'", true, false),
+        ("projectcalico.org/serviceaccount == 'default'", false, true),
+        ("pcns.projectcalico.org/name == 'foo'", true, true),
+        ("pcns.kubernetes.io/metadata.name == 'foo'", true, true),
+        ("has(pcns.team)", false, false),
+        ("pcsa.kind == 'machine'", true, false),
+        ("pcsa.projectcalico.org/name == 'robot'", true, false),
+    ] {
+        assert_eq!(selected(selector, "foo/bot"), bot, "{selector}");
+        assert_eq!(selected(selector, "foo/web"), web, "{selector}");
+        // neither is an endpoint of Calico's
+        assert!(!selected(selector, "foo/host"), "{selector}");
+        assert!(!selected(selector, "foo/done"), "{selector}");
+    }
+    assert!(selected("pcns.team == 'bar'", "bar/web"));
+}
