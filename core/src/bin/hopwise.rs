@@ -182,7 +182,7 @@ fn run(command: Command, out: &mut impl Write) -> Result<u8, Stop> {
     match command {
         Command::Trace { files, flow, flows, format, rules } => {
             let (_, reading, status) = open(&files)?;
-            let flows = wanted(&files, &flow, flows.as_ref(), &reading)?;
+            let flows = wanted(&files, &flow, flows.as_ref(), reading)?;
             if matches!(format, PathFormat::Svg) {
                 let traces: Vec<_> = flows.iter().map(|f| trace(&reading.cluster, f)).collect();
                 out.write_all(svg::sheet(&reading.cluster, &traces).as_bytes())?;
@@ -209,7 +209,7 @@ fn run(command: Command, out: &mut impl Write) -> Result<u8, Stop> {
         }
         Command::Evaluate { files, flow, flows, format } => {
             let (_, reading, status) = open(&files)?;
-            for flow in &wanted(&files, &flow, flows.as_ref(), &reading)? {
+            for flow in &wanted(&files, &flow, flows.as_ref(), reading)? {
                 let answer = evaluate(&reading.cluster, flow);
                 match format {
                     AnswerFormat::Json => writeln!(out, "{}", json::evaluation_line(&answer))?,
@@ -254,7 +254,7 @@ fn run(command: Command, out: &mut impl Write) -> Result<u8, Stop> {
         }
         Command::Check { files } => {
             let (sources, reading, status) = open(&files)?;
-            let checks = check(&reading);
+            let checks = check(reading);
             if checks.is_empty() {
                 let message = "error: nothing to check: no flow has an `expect`".to_owned();
                 return Err(Stop::Input(vec![message]));
@@ -285,9 +285,10 @@ fn write_all(out: &mut impl Write, mut pieces: impl Iterator<Item = String>) -> 
 
 /// Reads the files and says every problem; the status is 2 if one is an error. What could be read
 /// is evaluated all the same, as the API server would keep it.
-fn open(files: &[PathBuf]) -> Result<(Sources, Reading, u8), Stop> {
+/// What was read lives as long as the process: to free a large cluster piece by piece takes time.
+fn open(files: &[PathBuf]) -> Result<(Sources, &'static Reading, u8), Stop> {
     let sources = Sources::read(files).map_err(Stop::Input)?;
-    let reading = read(&sources.text);
+    let reading: &Reading = Box::leak(Box::new(read(&sources.text)));
     let mut messages = Vec::new();
     let mut status = 0;
     for problem in &reading.problems {

@@ -1,6 +1,7 @@
 //! Whether a document has the fields and types of its kind.
 
 use std::collections::HashSet;
+use std::fmt::{Display, Write as _};
 
 use super::fault::{Fault, Refusal, quoted};
 use super::kinds::suggest;
@@ -11,7 +12,7 @@ use crate::text::{Edit, Entry, Node, Value, json_number};
 /// visited by name, as kubectl sends them.
 pub(super) fn check(node: &Node, fields: &Fields, words: Words) -> Vec<Fault> {
     let mut check = Check { words, faults: Vec::new() };
-    let at = At { owner: "", go: String::new(), path: String::new() };
+    let at = At { owner: "", above: None, step: Step::Root };
     check.fields(node, fields, &at);
     check.faults
 }
@@ -21,26 +22,54 @@ struct Check {
     faults: Vec<Fault>,
 }
 
-/// Where a value stands.
+/// Where a value stands. Paths are spelled only for those that are wrong.
 struct At<'a> {
     /// The Go type of the object whose field it is.
     owner: &'a str,
-    /// Go's path: `spec.ingress.ports`.
-    go: String,
-    /// The API's path: `spec.ingress[0].ports[1]`.
-    path: String,
+    above: Option<&'a At<'a>>,
+    step: Step<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Root,
+    Field(&'a str),
+    Index(usize),
+    Key(&'a str),
 }
 
 impl At<'_> {
-    fn field<'a>(&self, owner: &'a str, name: &str) -> At<'a> {
-        let join = |path: &str| {
-            if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
-        };
-        At { owner, go: join(&self.go), path: join(&self.path) }
+    fn field<'a>(&'a self, owner: &'a str, name: &'a str) -> At<'a> {
+        At { owner, above: Some(self), step: Step::Field(name) }
     }
 
-    fn item(&self, index: impl std::fmt::Display) -> At<'_> {
-        At { owner: self.owner, go: self.go.clone(), path: format!("{}[{index}]", self.path) }
+    fn item<'a>(&'a self, step: Step<'a>) -> At<'a> {
+        At { owner: self.owner, above: Some(self), step }
+    }
+
+    /// The API's path: `spec.ingress[0].ports[1]`.
+    fn path(&self) -> String {
+        let mut path = self.above.map_or_else(String::new, At::path);
+        let _ = match self.step {
+            Step::Root => Ok(()),
+            Step::Field(name) if path.is_empty() => write!(path, "{name}"),
+            Step::Field(name) => write!(path, ".{name}"),
+            Step::Index(index) => write!(path, "[{index}]"),
+            Step::Key(key) => write!(path, "[{key}]"),
+        };
+        path
+    }
+
+    /// Go's path: `spec.ingress.ports`.
+    fn go(&self) -> String {
+        let mut path = self.above.map_or_else(String::new, At::go);
+        if let Step::Field(name) = self.step {
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(name);
+        }
+        path
     }
 }
 
@@ -71,13 +100,13 @@ impl Check {
             }
             (Type::List(item) | Type::Items(item, ..) | Type::Set(item), Value::List(items)) => {
                 for (index, node) in items.iter().enumerate() {
-                    self.value(node, item, &at.item(index));
+                    self.value(node, item, &at.item(Step::Index(index)));
                 }
                 self.list(items, expected, at);
             }
             (Type::Map(item), Value::Map(_)) => {
                 for entry in by_name(node) {
-                    self.value(&entry.value, item, &at.item(&entry.key));
+                    self.value(&entry.value, item, &at.item(Step::Key(&entry.key)));
                 }
             }
             (Type::Struct(fields), Value::Map(_)) => self.fields(node, fields, at),
@@ -96,40 +125,32 @@ impl Check {
             }
         }
         for name in fields.required.iter().filter(|name| node.get(name).is_none()) {
-            self.refuse(&at.field("", name).path, "Required value");
+            self.refuse(&at.field("", name), "Required value");
         }
         for name in fields.missed.iter().filter(|name| node.get(name).is_none()) {
-            let path = at.field("", name).path;
-            self.refuse(&path, "Required value");
+            self.refuse(&at.field("", name), "Required value");
             if let Some(fault) = self.faults.last_mut() {
                 fault.refusal = Refusal::Warning;
                 fault.hint =
                     Some("left out, it is read as `{}`, which selects everything".to_owned());
             }
         }
-        self.count(node, fields, &at.path);
+        self.count(node, fields, at);
     }
 
     /// How many fields there are. One that is not known is dropped before they are counted; but it
     /// says that the text was made for another version, so that there is something.
-    fn count(&mut self, node: &Node, fields: &Fields, path: &str) {
+    fn count(&mut self, node: &Node, fields: &Fields, at: &At<'_>) {
         let (least, most) = fields.count;
         let names = || fields.known.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>();
         let known = |entry: &&Entry| fields.known.iter().any(|(name, _)| *name == entry.key);
         let given = node.entries().iter().filter(known).count();
         let hint = if node.entries().len() < least {
-            self.refuse(
-                path,
-                &format!(
-                    "Invalid value: 0: {path} in body should have at least {least} properties"
-                ),
-            );
+            self.refuse_body(at, 0, &format!("have at least {least} properties"));
             "write"
         } else if given > most {
-            self.refuse(
-                path,
-                &format!("Too many: {given}: must have at most {most} {}", items(most)),
-            );
+            let items = items(most);
+            self.refuse(at, &format!("Too many: {given}: must have at most {most} {items}"));
             "keep"
         } else {
             return;
@@ -142,18 +163,14 @@ impl Check {
     }
 
     fn list(&mut self, items: &[Node], expected: &Type, at: &At<'_>) {
-        let path = &at.path;
         let count = items.len();
         match expected {
-            Type::Items(_, least, _) if count < *least => self.refuse(
-                path,
-                &format!(
-                    "Invalid value: {count}: {path} in body should have at least {least} items"
-                ),
-            ),
+            Type::Items(_, least, _) if count < *least => {
+                self.refuse_body(at, count, &format!("have at least {least} items"));
+            }
             Type::Items(_, _, most) if count > *most => {
                 let items = self::items(*most);
-                self.refuse(path, &format!("Too many: {count}: must have at most {most} {items}"));
+                self.refuse(at, &format!("Too many: {count}: must have at most {most} {items}"));
             }
             Type::Set(_) => {
                 let mut seen = HashSet::new();
@@ -161,8 +178,8 @@ impl Check {
                     let Some(text) = text.as_str().filter(|text| !seen.insert(*text)) else {
                         continue;
                     };
-                    let path = at.item(index).path;
-                    self.refuse(&path, &format!("Duplicate value: {}", quoted(text)));
+                    let at = at.item(Step::Index(index));
+                    self.refuse(&at, &format!("Duplicate value: {}", quoted(text)));
                 }
             }
             _ => {}
@@ -170,61 +187,63 @@ impl Check {
     }
 
     fn number(&mut self, number: i64, expected: &Type, at: &At<'_>) {
-        let path = &at.path;
-        let wrong = match expected {
+        match expected {
             Type::Range(least, _) if number < *least => {
-                format!(
-                    "Invalid value: {number}: {path} in body should be greater than or equal to {least}"
-                )
+                self.refuse_body(at, number, &format!("be greater than or equal to {least}"));
             }
             Type::Range(_, most) if number > *most => {
-                format!(
-                    "Invalid value: {number}: {path} in body should be less than or equal to {most}"
-                )
+                self.refuse_body(at, number, &format!("be less than or equal to {most}"));
             }
             Type::OneNumber(numbers) if !numbers.contains(&number) => {
                 let numbers: Vec<_> = numbers.iter().map(|n| format!("\"{n}\"")).collect();
-                format!("Unsupported value: {number}: supported values: {}", numbers.join(", "))
+                let numbers = numbers.join(", ");
+                let wrong = format!("Unsupported value: {number}: supported values: {numbers}");
+                self.refuse(at, &wrong);
             }
-            _ => return,
-        };
-        self.refuse(path, &wrong);
+            _ => {}
+        }
     }
 
     fn text(&mut self, text: &str, expected: &Type, at: &At<'_>) {
-        let value = quoted(text);
-        let (wrong, words) = match expected {
+        let words = match expected {
             Type::Short(most) if text.len() > *most => {
-                (format!("Too long: may not be more than {most} bytes"), None)
+                self.refuse(at, &format!("Too long: may not be more than {most} bytes"));
+                None
             }
             // Most of Calico's words may be left empty
             Type::OneOf(words)
                 if !(words.contains(&text) || text.is_empty() && self.words == Words::Lenient) =>
             {
                 let list: Vec<_> = words.iter().map(|word| quoted(word)).collect();
-                let list = list.join(", ");
-                (format!("Unsupported value: {value}: supported values: {list}"), Some(words))
+                let (value, list) = (quoted(text), list.join(", "));
+                self.refuse(at, &format!("Unsupported value: {value}: supported values: {list}"));
+                Some(words)
             }
             Type::AnyCase(words)
                 if !text.is_empty()
                     && !words.iter().any(|word| word.eq_ignore_ascii_case(text)) =>
             {
-                let path = &at.path;
                 let pattern = words.join("|");
-                let detail = format!("{path} in body should match '^(?i)({pattern})?$'");
-                (format!("Invalid value: {value}: {detail}"), Some(words))
+                self.refuse_body(at, quoted(text), &format!("match '^(?i)({pattern})?$'"));
+                Some(words)
             }
             _ => return,
         };
-        self.refuse(&at.path, &wrong);
         let meant = words.and_then(|words| suggest(text, words.iter().copied()));
         if let (Some(meant), Some(fault)) = (meant, self.faults.last_mut()) {
             fault.hint = Some(format!("did you mean `{meant}`?"));
         }
     }
 
-    fn refuse(&mut self, path: &str, wrong: &str) {
-        self.faults.push(Fault::new(path, format!("{path}: {wrong}")));
+    fn refuse(&mut self, at: &At<'_>, wrong: &str) {
+        let path = at.path();
+        self.faults.push(Fault::new(&path, format!("{path}: {wrong}")));
+    }
+
+    /// As the API server's schema validation words it.
+    fn refuse_body(&mut self, at: &At<'_>, value: impl Display, should: &str) {
+        let path = at.path();
+        self.refuse(at, &format!("Invalid value: {value}: {path} in body should {should}"));
     }
 
     fn unknown(&mut self, entry: &Entry, fields: &Fields, at: &At<'_>) {
@@ -238,7 +257,7 @@ impl Check {
         if meant.is_none() && !fields.complete {
             return;
         }
-        let path = at.field("", &entry.key).path;
+        let path = at.field("", &entry.key).path();
         let span = entry.key_span;
         let gone = fields.gone.iter().find(|(name, _)| *name == entry.key);
         self.faults.push(Fault {
@@ -263,7 +282,7 @@ impl Check {
                 format!(
                     "json: cannot unmarshal {} into Go struct field {owner}.{} of type {}",
                     go_value(&node.value, expected),
-                    at.go,
+                    at.go(),
                     go_type(expected)
                 )
             }
@@ -278,14 +297,14 @@ impl Check {
                     "{path}: Invalid value: {value}: {path} in body must be of type {}: {}",
                     open_api_type(expected),
                     quoted(open_api_value(&node.value)),
-                    path = at.path
+                    path = at.path()
                 )
             }
         };
         self.faults.push(Fault {
             refusal: Refusal::Type,
             span: Some(node.span),
-            ..Fault::new(&at.path, message)
+            ..Fault::new(&at.path(), message)
         });
     }
 }

@@ -14,7 +14,7 @@ pub(super) struct Places<'a> {
     last: usize,
 }
 
-/// No place is much farther than this from a known one before it, in bytes.
+/// No place is farther than twice this from a known one before it, in bytes.
 const STRETCH: usize = 64;
 
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,13 @@ struct Place {
 }
 
 impl Place {
+    /// Moves past characters of one byte each that end no line.
+    fn run(&mut self, count: usize) {
+        self.byte += count;
+        self.chars += count;
+        self.column += u32::try_from(count).unwrap_or(u32::MAX);
+    }
+
     /// Moves past `c`, before `next`.
     fn pass(&mut self, c: char, next: Option<char>) {
         self.byte += c.len_utf8();
@@ -55,9 +62,16 @@ impl<'a> Places<'a> {
         let mut here = Place { byte: 0, chars: 0, line: 1, column: 1 };
         let mut known = vec![here];
         let mut from = 0;
-        let mut chars = text.chars().peekable();
-        while let Some(c) = chars.next() {
-            here.pass(c, chars.peek().copied());
+        while let Some(rest) = text.get(here.byte..).filter(|rest| !rest.is_empty()) {
+            let plain = |b: &u8| matches!(b, b' '..=b'~');
+            let run = rest.bytes().take(STRETCH).take_while(plain).count();
+            here.run(run);
+            if run < STRETCH {
+                let mut chars = rest.get(run..).unwrap_or_default().chars();
+                if let Some(c) = chars.next() {
+                    here.pass(c, chars.next());
+                }
+            }
             if here.column == 1 || here.byte - from >= STRETCH {
                 known.push(here);
                 from = here.byte;
@@ -102,10 +116,7 @@ impl<'a> Places<'a> {
         let left = to.saturating_sub(measure(&here));
         if next.byte - here.byte == next.chars - here.chars {
             // Characters of one byte each, and no line ends before the last of them does.
-            let left = left.min(next.byte - here.byte);
-            here.byte += left;
-            here.chars += left;
-            here.column += u32::try_from(left).unwrap_or(u32::MAX);
+            here.run(left.min(next.byte - here.byte));
             return here;
         }
         let mut chars = self.text.get(here.byte..).unwrap_or_default().chars().peekable();
