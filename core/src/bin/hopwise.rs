@@ -16,6 +16,9 @@ mod sources;
 
 use sources::Sources;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Where a Kubernetes packet goes, what rewrites it on the way, and which policy decides.
 ///
 /// FILE is a scenario: Kubernetes and Calico objects as YAML, and one Scenario document for the
