@@ -554,7 +554,7 @@ fn calicos_settings() {
                 "{bpfEnabled: 'true'}",
                 &[
                     "error 4:20 spec.bpfEnabled: Invalid value: \"string\": spec.bpfEnabled in body must be of \
-                   type boolean: \"string\" `'true'`",
+                   type boolean: \"string\": leave out the quotes `'true'`",
                 ],
             ),
         ],

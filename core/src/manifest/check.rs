@@ -301,11 +301,43 @@ impl Check {
                 )
             }
         };
+        let hint = what_to_write(&node.value, expected);
         self.faults.push(Fault {
             refusal: Refusal::Type,
             span: Some(node.span),
+            quote: hint == Some(QUOTE),
+            hint: hint.map(str::to_owned),
             ..Fault::new(&at.path(), message)
         });
+    }
+}
+
+const QUOTE: &str = "put it in quotes";
+
+/// Instead of a value of the wrong type.
+fn what_to_write(value: &Value, expected: &Type) -> Option<&'static str> {
+    match (value, expected) {
+        (
+            Value::Bool(_) | Value::Int(_) | Value::Float(_),
+            Type::String | Type::Named(_) | Type::Short(_) | Type::OneOf(_) | Type::AnyCase(_),
+        ) => Some(QUOTE),
+        (
+            Value::String(text),
+            Type::Int32 | Type::Int64 | Type::Number | Type::Range(..) | Type::OneNumber(_),
+        ) if text.parse::<i64>().is_ok() => Some("leave out the quotes"),
+        (Value::String(text), Type::Bool) if text.parse::<bool>().is_ok() => {
+            Some("leave out the quotes")
+        }
+        (Value::List(_), Type::Struct(_) | Type::Map(_)) => {
+            Some("fields are expected here, not a list of them: leave out the `-`")
+        }
+        (Value::Map(entries), Type::List(_) | Type::Items(..)) if entries.is_empty() => {
+            Some("a list is expected here: `[]` has no items, `[{}]` has an empty one")
+        }
+        (_, Type::List(_) | Type::Items(..) | Type::Set(_)) => {
+            Some("a list is expected here: begin each item with `- `")
+        }
+        _ => None,
     }
 }
 

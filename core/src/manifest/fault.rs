@@ -33,6 +33,8 @@ pub(super) struct Fault {
     /// What kube-apiserver does not say.
     pub(super) hint: Option<String>,
     pub(super) fix: Option<Edit>,
+    /// Whether quotes around it would mend it.
+    pub(super) quote: bool,
 }
 
 impl Fault {
@@ -45,6 +47,7 @@ impl Fault {
             at: None,
             hint: None,
             fix: None,
+            quote: false,
         }
     }
 
@@ -57,19 +60,21 @@ impl Fault {
             Refusal::Type | Refusal::Invalid => Severity::Error,
             Refusal::Unknown | Refusal::Warning => Severity::Warning,
         };
+        let span = self
+            .span
+            .or(inside)
+            .or(value.map(|value| value.span))
+            .unwrap_or_else(|| node.span_at(&self.path));
+        let quoted = || Edit { start: span.start, end: span.end, insert: quoted(span.of(text)) };
         Problem {
-            span: self
-                .span
-                .or(inside)
-                .or(value.map(|value| value.span))
-                .unwrap_or_else(|| node.span_at(&self.path)),
+            span,
             severity,
             message: match self.hint {
                 Some(hint) => format!("{}: {hint}", self.message),
                 None => self.message,
             },
             object: Some(object.clone()),
-            fix: self.fix,
+            fix: self.fix.or_else(|| self.quote.then(quoted)),
         }
     }
 }

@@ -46,13 +46,14 @@ fn wrong_types_are_said_as_the_api_server_says_them() {
     check(
         &policy("  ingress: {}\n"),
         "error 5:12 json: cannot unmarshal object into Go struct field \
-         NetworkPolicySpec.spec.ingress of type []v1.NetworkPolicyIngressRule `{}`",
+         NetworkPolicySpec.spec.ingress of type []v1.NetworkPolicyIngressRule: a list is expected \
+         here: `[]` has no items, `[{}]` has an empty one `{}`",
         false,
     );
     check(
         &policy("  podSelector:\n    matchLabels:\n      tier: 5\n"),
         "error 7:13 json: cannot unmarshal number into Go struct field \
-         LabelSelector.spec.podSelector.matchLabels of type string `5`",
+         LabelSelector.spec.podSelector.matchLabels of type string: put it in quotes `5`",
         false,
     );
     check(
@@ -64,8 +65,19 @@ fn wrong_types_are_said_as_the_api_server_says_them() {
     check(
         &scenario("  flows: {from: a}\n"),
         "error 4:10 spec.flows: Invalid value: \"object\": spec.flows in body must be of type \
-         array: \"object\" `{from: a}`",
+         array: \"object\": a list is expected here: begin each item with `- ` `{from: a}`",
         false,
+    );
+}
+
+#[test]
+fn what_yaml_takes_for_something_else_is_mended_by_quotes() {
+    let text = "{apiVersion: v1, kind: Pod, metadata: {name: y, namespace: 007, labels: {a: 1.0}}}";
+    let problems = read(text).problems;
+    let fixes: Vec<_> = problems.into_iter().filter_map(|problem| problem.fix).collect();
+    assert_eq!(
+        edit::apply(text, &fixes),
+        "{apiVersion: v1, kind: Pod, metadata: {name: \"y\", namespace: \"007\", labels: {a: \"1.0\"}}}"
     );
 }
 
