@@ -191,16 +191,17 @@ pub(super) fn announce(cluster: &mut Cluster) {
         .filter(|id| cluster.node(*id).is_some_and(|node| !node.labels.contains_key(EXCLUDED)))
         .collect();
     let told = |to: &IpNet| {
-        cluster.routes.iter().any(|route| route.to == *to)
+        cluster.routes.get(*to).is_some()
             || cluster.balancers.iter().any(|balancer| to.contains(&balancer.ip))
     };
     let routers = cluster.bgp.peers.iter().any(|peer| peer.router.is_some());
     let assumed = (!routers).then_some(UNTOLD_ROUTERS);
-    let mut found = Vec::new();
+    let mut found = cluster.routes.clone();
+    let mut add = |route: OutsideRoute| found.entry(route.to).or_default().push(route);
     for advertised in &cluster.bgp.advertised {
         if advertised.aggregate && !told(&advertised.range) {
             let (via, cite) = (advertising.clone(), advertised.cite.clone());
-            found.push(OutsideRoute { to: advertised.range, via, cite, assumed });
+            add(OutsideRoute { to: advertised.range, via, cite, assumed });
         }
         for service in &cluster.services {
             let local = service.external_traffic_policy.value == TrafficPolicy::Local;
@@ -213,7 +214,7 @@ pub(super) fn announce(cluster: &mut Cluster) {
                     if local { ready_nodes(service, &advertising) } else { advertising.clone() };
                 if !via.is_empty() && !told(&to) {
                     let cite = advertised.cite.clone();
-                    found.push(OutsideRoute { to, via, cite, assumed });
+                    add(OutsideRoute { to, via, cite, assumed });
                 }
             }
         }
@@ -221,20 +222,19 @@ pub(super) fn announce(cluster: &mut Cluster) {
     for service in &cluster.services {
         let local = service.external_traffic_policy.value == TrafficPolicy::Local;
         for ingress in service.ingress_ips.iter().filter(|ingress| !ingress.proxy) {
-            let leads = |route: &OutsideRoute| route.to.contains(&ingress.ip);
             let to = IpNet::from(ingress.ip);
-            if told(&to) || cluster.routes.iter().chain(&found).any(leads) {
+            if told(&to) || found.longest(ingress.ip).is_some() {
                 continue;
             }
             let via = if local { ready_nodes(service, &every) } else { every.clone() };
             let cite = service.field("status.loadBalancer.ingress");
             if !via.is_empty() {
                 let assumed = Some(if local { ANNOUNCED_LOCAL } else { ANNOUNCED });
-                found.push(OutsideRoute { to, via, cite, assumed });
+                found.entry(to).or_default().push(OutsideRoute { to, via, cite, assumed });
             }
         }
     }
-    cluster.routes.extend(found);
+    cluster.routes = found;
 }
 
 /// Those of the nodes that have a ready endpoint of the service.

@@ -10,6 +10,7 @@ mod bgp;
 mod endpoints;
 mod nodes;
 mod pods;
+mod prefixes;
 mod resolve;
 mod services;
 mod settings;
@@ -25,6 +26,7 @@ use crate::text::{Cite, ObjectRef, Origin, Problem, Setting, Span};
 
 pub use bgp::{Advertised, Bgp, BgpPeer};
 pub(crate) use pods::endpoint_port;
+pub use prefixes::Prefixes;
 pub use resolve::{read, resolve};
 pub use settings::{
     ClusterRoutes, ConnectTime, EndpointToHost, Felix, LocalDetector, NodePortAddresses, Proxy,
@@ -107,7 +109,7 @@ pub struct Cluster {
     /// Balancers outside the cluster.
     pub balancers: Vec<Balancer>,
     /// What the routers outside the nodes know besides nodes, clients and balancers.
-    pub routes: Vec<OutsideRoute>,
+    pub routes: Prefixes<Vec<OutsideRoute>>,
     /// kube-proxy's settings.
     pub proxy: Proxy,
     /// Felix's settings, and those of the hosts that it runs on.
@@ -122,8 +124,8 @@ pub struct Cluster {
     pub pod_by_address: HashMap<IpAddr, PodId>,
     /// Address to node, for the nodes' own and their tunnels' addresses.
     pub node_by_address: HashMap<IpAddr, NodeId>,
-    /// Block of pod addresses to the node that has it, by the blocks' prefix length.
-    pub node_by_block: BTreeMap<u8, HashMap<IpNet, NodeId>>,
+    /// Block of pod addresses to the node that has it.
+    pub node_by_block: Prefixes<NodeId>,
     /// Address to the services that kube-proxy answers for there.
     pub service_by_address: HashMap<IpAddr, Vec<ServiceId>>,
     /// Node port to the services that have it.

@@ -243,8 +243,7 @@ fn index_addresses(cluster: &mut Cluster) {
     cluster.node_by_address.extend(found);
     for (index, node) in cluster.nodes.iter().enumerate() {
         for block in &node.blocks {
-            let of_length = cluster.node_by_block.entry(block.prefix_len()).or_default();
-            of_length.entry(*block).or_insert(NodeId(index));
+            cluster.node_by_block.entry(*block).or_insert(NodeId(index));
         }
     }
 }
@@ -300,7 +299,9 @@ fn outside(cluster: &mut Cluster, objects: &[Object], problems: &mut Vec<Problem
             let cite = object.cite(&format!("spec.routes[{index}]"));
             if let (Ok(to), Some(via)) = (route.to.parse::<IpNet>(), via) {
                 let via = [NodeId(via)].into();
-                cluster.routes.push(OutsideRoute { to: to.trunc(), via, cite, assumed: None });
+                let to = to.trunc();
+                let known = cluster.routes.entry(to).or_default();
+                known.push(OutsideRoute { to, via, cite, assumed: None });
             } else if via.is_none() {
                 problems.push(Problem {
                     span: cite.span.unwrap_or(object.span),

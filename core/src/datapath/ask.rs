@@ -88,7 +88,7 @@ fn walk_all<'a>(
         }
         let Some(last) = forks.last_mut() else { return };
         last.taken += 1;
-        script = forks.iter().map(|fork| fork.taken).collect();
+        script = forks;
         if outcomes.len() >= MAX_OUTCOMES {
             break;
         }
@@ -312,7 +312,7 @@ fn is_outside(cluster: &Cluster, address: IpAddr) -> bool {
         && !cluster.node_by_address.contains_key(&address)
         && !cluster.pod_by_address.contains_key(&address)
         && !super::route::is_service_address(cluster, address)
-        && !cluster.routes.iter().any(|route| route.to.contains(&address))
+        && cluster.routes.longest(address).is_none()
         && !cluster.nodes.iter().any(|node| node.addresses.iter().any(|own| own.contains(&address)))
 }
 

@@ -62,11 +62,8 @@ impl Walk<'_> {
         if let Some(at) = self.machine_at(packet.destination) {
             return self.reach(at, packet);
         }
-        let matching =
-            || self.cluster.routes.iter().filter(|known| known.to.contains(&packet.destination));
-        let longest = matching().map(|known| known.to.prefix_len()).max();
-        let best: Vec<_> =
-            matching().filter(|known| Some(known.to.prefix_len()) == longest).collect();
+        let best = self.cluster.routes.longest(packet.destination);
+        let best = best.map_or(&[][..], |(_, routes)| routes);
         let Some(first) = best.first() else { return self.by_blocks(packet) };
         let mut nodes: Vec<NodeId> =
             best.iter().flat_map(|known| known.via.iter().copied()).collect();

@@ -127,10 +127,7 @@ pub(super) fn route(cluster: &Cluster, node: NodeId, to: IpAddr) -> Route {
 /// The node that announces `address`, with the block: the node of a pod whose address lies in
 /// another node's block announces it as a /32, which is longer and wins.
 pub(super) fn block_of(cluster: &Cluster, address: IpAddr) -> Option<(NodeId, IpNet)> {
-    let (block, owner) = cluster.node_by_block.iter().rev().find_map(|(length, blocks)| {
-        let block = IpNet::new(address, *length).ok()?.trunc();
-        blocks.get(&block).map(|owner| (block, *owner))
-    })?;
+    let (block, &owner) = cluster.node_by_block.longest(address)?;
     let pod = cluster.pod_by_address.get(&address).and_then(|id| cluster.pod(*id));
     match pod.filter(|pod| pod.node != owner) {
         Some(borrower) => Some((borrower.node, IpNet::from(address))),

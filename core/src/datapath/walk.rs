@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use super::flow::address_and_port;
 use super::route::Device;
@@ -20,8 +21,8 @@ pub(super) struct Walk<'a> {
     pub(super) front: Option<Front<'a>>,
     /// Addresses outside that the flow itself names.
     pub(super) outside: Vec<IpAddr>,
-    /// Which way to go at each fork; beyond its end, the first.
-    script: Vec<usize>,
+    /// The forks that were come to before, with the ways to take now; beyond them, the first.
+    script: Vec<Fork>,
     /// The forks so far.
     pub(super) forks: Vec<Fork>,
     /// The request's steps, or the reply's.
@@ -44,12 +45,14 @@ pub(super) struct Walk<'a> {
 }
 
 /// A place where new connections go different ways.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Fork {
     pub(super) taken: usize,
     pub(super) of: usize,
     /// How many of the new connections go this way, from 0 to 1.
     pub(super) share: f64,
+    /// The ways of a fork of nodes, each with how many nodes it stands for.
+    nodes: Rc<[(NodeId, usize)]>,
 }
 
 /// A balancer in front of a service's port.
@@ -94,7 +97,7 @@ pub(super) struct Failure {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(cluster: &'a Cluster, script: Vec<usize>) -> Self {
+    pub(super) fn new(cluster: &'a Cluster, script: Vec<Fork>) -> Self {
         Self {
             cluster,
             front: None,
@@ -115,24 +118,19 @@ impl<'a> Walk<'a> {
 
     /// Takes one of several equally likely ways; every way is walked in a walk of its own.
     pub(super) fn fork(&mut self, ways: usize) -> usize {
-        self.fork_weighted(ways, |_| 1, ways)
-    }
-
-    /// Takes one of several ways, each as likely as its weight of the total says.
-    fn fork_weighted(
-        &mut self,
-        ways: usize,
-        weight: impl Fn(usize) -> usize,
-        total: usize,
-    ) -> usize {
         if ways < 2 {
             return 0;
         }
-        let taken = self.script.get(self.forks.len()).copied().unwrap_or(0);
+        let taken = self.come_to().map_or(0, |fork| fork.taken);
         #[expect(clippy::cast_precision_loss, reason = "there are only so many")]
-        let share = weight(taken) as f64 / total.max(1) as f64;
-        self.forks.push(Fork { taken, of: ways, share });
+        let share = 1.0 / ways as f64;
+        self.forks.push(Fork { taken, of: ways, share, nodes: Rc::default() });
         taken
+    }
+
+    /// The next fork, if it was come to before.
+    fn come_to(&self) -> Option<&Fork> {
+        self.script.get(self.forks.len())
     }
 
     /// Takes one of several equally likely nodes, and says how many others are the same to a
@@ -144,6 +142,27 @@ impl<'a> Walk<'a> {
         service: Option<&Service>,
         packet: &Packet,
     ) -> Option<(NodeId, usize)> {
+        if nodes.is_empty() {
+            return None;
+        }
+        let (taken, ways) = match self.come_to() {
+            Some(fork) => (fork.taken, Rc::clone(&fork.nodes)),
+            None => (0, self.ways(nodes, service, packet).into()),
+        };
+        let &(node, weight) = ways.get(taken)?;
+        #[expect(clippy::cast_precision_loss, reason = "there are only so many")]
+        let share = weight as f64 / nodes.len() as f64;
+        self.forks.push(Fork { taken, of: ways.len(), share, nodes: ways });
+        Some((node, weight - 1))
+    }
+
+    /// The nodes that make a difference, each with how many it stands for.
+    fn ways(
+        &self,
+        nodes: &[NodeId],
+        service: Option<&Service>,
+        packet: &Packet,
+    ) -> Vec<(NodeId, usize)> {
         let mut own: BTreeSet<NodeId> = service
             .iter()
             .flat_map(|service| &service.ports)
@@ -167,9 +186,7 @@ impl<'a> Walk<'a> {
                 ways.push((node, 1));
             }
         }
-        let weight = |way: usize| ways.get(way).map_or(0, |(_, weight)| *weight);
-        let taken = self.fork_weighted(ways.len(), weight, nodes.len());
-        ways.get(taken).map(|(node, weight)| (*node, weight - 1))
+        ways
     }
 
     /// Enters one more machine, unless the packet goes in circles.
