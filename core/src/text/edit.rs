@@ -39,7 +39,7 @@ pub fn remove(text: &str, node: &Node, path: &str) -> Option<Edit> {
 pub fn append(text: &str, documents: &str) -> Edit {
     let newline = newline(text);
     let documents = documents.strip_prefix("---\n").unwrap_or(documents);
-    let kept = text.trim_end();
+    let kept = text.trim_ascii_end();
     let rule = match kept {
         "" => "",
         _ if kept == "---" || kept.ends_with("\n---") => "\n",
@@ -116,7 +116,11 @@ impl Writer<'_> {
     /// Writes a value over another.
     fn replace(&self, spot: Spot<'_>, value: &Value) -> Edit {
         let Spot { node: old, holder, flow } = spot;
-        let span = self.with_properties(old.span, holder);
+        let span = match holder {
+            Holder::Key(entry, _) => self.with_properties(old.span, self.margin(entry.key_span)),
+            Holder::Item(list) => self.with_properties(old.span, self.margin(list.span)),
+            Holder::Root => old.span,
+        };
         let written = self.slice(span.start, span.end);
         let quotes = match written.chars().next() {
             Some('\'') => Quotes::Single,
@@ -209,7 +213,9 @@ impl Writer<'_> {
         } else {
             format!("{key}:{}", write::after_colon(&below, column, self.newline))
         };
-        let at = self.line_end(node.span.end);
+        // the last of its values may be empty
+        let end = Span { start: node.span.end, ..node.span };
+        let at = self.line_end(self.with_properties(end, column).end);
         let insert = format!("{}{}{entry}", self.newline, " ".repeat(column));
         Some(Edit { start: at, end: at, insert })
     }
@@ -253,7 +259,7 @@ impl Writer<'_> {
             _ => this.start,
         };
         let line = self.slice(0, start).rfind('\n').map_or(0, |at| at + 1);
-        if self.slice(line, start).trim().is_empty() {
+        if self.slice(line, start).trim_ascii().is_empty() {
             let end = self.line_end(this.end);
             let after = self.slice(end, self.text.len());
             let rest = after.trim_start_matches('\r');
@@ -289,8 +295,8 @@ impl Writer<'_> {
         let line = self.slice(0, span.start).rfind(['\n', '\r']).map_or(0, |at| at + 1);
         let mut before = self.slice(line, span.start);
         loop {
-            let trimmed = before.trim_end();
-            let word = trimmed.rsplit(' ').next().unwrap_or_default();
+            let trimmed = before.trim_ascii_end();
+            let word = trimmed.rsplit([' ', '\t']).next().unwrap_or_default();
             match trimmed.strip_suffix(word) {
                 Some(rest) if word.starts_with(['&', '!']) => before = rest,
                 _ => return before.chars().filter(|c| *c != '\u{feff}').count(),
@@ -312,29 +318,29 @@ impl Writer<'_> {
             Holder::Root => return start,
         };
         let before = self.slice(from, start);
-        let tag = before.trim_end().rsplit([' ', '\n']).next().filter(|word| word.starts_with('!'));
-        tag.map_or(start, |tag| start - (before.len() - before.trim_end().len()) - tag.len())
+        let tag = before
+            .trim_ascii_end()
+            .rsplit([' ', '\t', '\n'])
+            .next()
+            .filter(|word| word.starts_with('!'));
+        tag.map_or(start, |tag| start - (before.len() - before.trim_ascii_end().len()) - tag.len())
     }
 
-    /// An empty value with the anchor and the tag that stand on lines below its key.
-    fn with_properties(&self, span: Span, holder: Holder<'_>) -> Span {
-        let margin = match holder {
-            Holder::Key(entry, _) => self.margin(entry.key_span),
-            Holder::Item(list) => self.margin(list.span),
-            Holder::Root => return span,
-        };
+    /// An empty value with the anchor and the tag that stand on lines below it, farther in than
+    /// `margin`.
+    fn with_properties(&self, span: Span, margin: usize) -> Span {
         let mut span = span;
         while span.start == span.end
-            || self.slice(span.start, span.end).trim().starts_with(['&', '!'])
+            || self.slice(span.start, span.end).trim_ascii().starts_with(['&', '!'])
         {
             let rest = self.slice(span.end, self.text.len());
-            let word = rest.trim_start();
+            let word = rest.trim_ascii_start();
             let start = self.text.len() - word.len();
             let line = self.slice(0, start).rfind('\n').map_or(0, |at| at + 1);
             if !word.starts_with(['&', '!']) || line > span.end && start - line <= margin {
                 break;
             }
-            let length = word.find(char::is_whitespace).unwrap_or(word.len());
+            let length = word.find(|c: char| c.is_ascii_whitespace()).unwrap_or(word.len());
             span = Span { end: start + length, ..span };
         }
         span
@@ -344,7 +350,7 @@ impl Writer<'_> {
     fn spaced(&self, start: usize, end: usize, insert: String) -> Edit {
         let old = self.slice(start, end);
         let glued = self.slice(0, start).ends_with([':', '-'])
-            && (old.is_empty() || old.starts_with(char::is_whitespace));
+            && (old.is_empty() || old.starts_with(|c: char| c.is_ascii_whitespace()));
         let insert = if glued { format!(" {insert}") } else { insert };
         Edit { start, end, insert }
     }
@@ -375,7 +381,8 @@ fn own_child<'a>(node: &'a Node, segment: Segment<'_>) -> Option<(&'a Node, Hold
     }
 }
 
-/// Whether a value's parts were written in its place, and not behind an alias.
+/// Whether a value's parts were written in its place, and not behind an alias, nor left empty as
+/// keys can be.
 fn holds_its_own(node: &Node) -> bool {
     let inside = |span: Span| span.start >= node.span.start && span.end <= node.span.end;
     match &node.value {

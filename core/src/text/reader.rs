@@ -66,7 +66,7 @@ pub(crate) fn chunks(text: &str) -> Vec<Range<usize>> {
     let mut chunks = Vec::new();
     let (mut start, mut at, mut filled) = (0, 0, false);
     for line in text.split_inclusive('\n') {
-        let content = line.trim_end();
+        let content = line.trim_ascii_end();
         let separator = content
             .strip_prefix("---")
             .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']));
@@ -74,7 +74,7 @@ pub(crate) fn chunks(text: &str) -> Vec<Range<usize>> {
             chunks.push(start..at);
             start = at;
         }
-        let unmarked = content.trim_start_matches('\u{feff}').trim_start();
+        let unmarked = content.trim_start_matches('\u{feff}').trim_ascii_start();
         let preamble = unmarked.is_empty() || unmarked.starts_with(['#', '%']);
         filled = separator || (filled && start != at) || !preamble;
         at += line.len();
@@ -203,7 +203,7 @@ impl<'a> Reader<'a, '_> {
                 // the event begins with the content; the value begins with its `|` or `>`
                 let header = self.slice(self.last..start).find(['|', '>']);
                 let start = header.map_or(start, |header| self.last + header);
-                let trimmed = self.slice(start..end).trim_end().len();
+                let trimmed = self.slice(start..end).trim_ascii_end().len();
                 start..start + trimmed
             }
             _ if text.is_empty() && style == ScalarStyle::Plain => self.empty(start),
@@ -252,8 +252,12 @@ impl<'a> Reader<'a, '_> {
         let mut at = start.max(self.last);
         if expects_value {
             let rest = self.slice(self.last..self.text.len());
-            let blank = rest.len() - rest.trim_start().len();
-            at = if rest.trim_start().starts_with(':') { self.last + blank + 1 } else { self.last };
+            let blank = rest.len() - rest.trim_ascii_start().len();
+            at = if rest.trim_ascii_start().starts_with(':') {
+                self.last + blank + 1
+            } else {
+                self.last
+            };
         }
         at..at
     }
@@ -263,10 +267,10 @@ impl<'a> Reader<'a, '_> {
         let mut at = start;
         while self.slice(at..end).starts_with(['&', '!']) {
             let rest = self.slice(at..end);
-            let word = rest.find(char::is_whitespace).unwrap_or(rest.len());
+            let word = rest.find(|c: char| c.is_ascii_whitespace()).unwrap_or(rest.len());
             at += word;
             let rest = self.slice(at..end);
-            at += rest.len() - rest.trim_start().len();
+            at += rest.len() - rest.trim_ascii_start().len();
         }
         at
     }
@@ -337,7 +341,7 @@ impl<'a> Reader<'a, '_> {
             match c {
                 '\n' => comment = false,
                 '#' => comment = true,
-                c if comment || c == ',' || c.is_whitespace() => {}
+                c if comment || c == ',' || c.is_ascii_whitespace() => {}
                 c if c == bracket => return from + at + c.len_utf8(),
                 _ => break,
             }
@@ -350,11 +354,11 @@ impl<'a> Reader<'a, '_> {
         let before = self.slice(self.span.start..at);
         for line in before.rsplit('\n') {
             let from = line.as_ptr() as usize - before.as_ptr() as usize;
-            let code = line.split_once('#').map_or(line, |(code, _)| code).trim_end();
+            let code = line.split_once('#').map_or(line, |(code, _)| code).trim_ascii_end();
             if code.ends_with('-') {
                 return Some(self.span.start + from + code.len() - 1);
             }
-            if !code.is_empty() && !code.trim_start().starts_with(['&', '!']) {
+            if !code.is_empty() && !code.trim_ascii_start().starts_with(['&', '!']) {
                 return None;
             }
         }
@@ -486,10 +490,12 @@ impl<'a> Reader<'a, '_> {
         let line = rest.split(['\n', '\r']).next().unwrap_or_default();
         let first = rest.chars().next();
         let message = explain(error.info(), line);
-        let mut broken = self
-            .broken(at..at + line.trim_end().len().max(first.map_or(0, char::len_utf8)), &message);
+        let mut broken = self.broken(
+            at..at + line.trim_ascii_end().len().max(first.map_or(0, char::len_utf8)),
+            &message,
+        );
         let indent = self.slice(self.span.start..at).rsplit('\n').next().unwrap_or_default();
-        if indent.trim().is_empty() && (indent.contains('\t') || first == Some('\t')) {
+        if indent.trim_ascii().is_empty() && (indent.contains('\t') || first == Some('\t')) {
             let from = at - indent.len();
             let tabs = self.slice(from..self.span.end);
             let tabs = tabs.get(..tabs.len() - tabs.trim_start_matches([' ', '\t']).len());
@@ -561,7 +567,7 @@ fn problem(span: Span, message: &str) -> Problem {
 /// The parser's words for a person.
 fn explain(info: &str, line: &str) -> String {
     let said = info.rsplit(", ").next().unwrap_or(info);
-    let start: String = line.chars().take_while(|c| !c.is_whitespace()).take(40).collect();
+    let start: String = line.chars().take_while(|c| !c.is_ascii_whitespace()).take(40).collect();
     if info.contains("mapping values are not allowed") {
         return "`:` is not allowed here: quote a value that contains it, or mend the indentation"
             .to_owned();

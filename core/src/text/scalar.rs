@@ -54,6 +54,8 @@ pub(super) fn is_plain_string(text: &str) -> bool {
         && inside
         && text != "<<"
         && !text.ends_with([' ', ':'])
+        // the parser stumbles over `[a -]`
+        && !text.ends_with(" -")
         && !text.contains(": ")
         && !text.starts_with("...")
         && !text.chars().any(|c| matches!(c, '\u{85}' | '\u{a0}' | '\u{2028}' | '\u{2029}'))
