@@ -10,6 +10,10 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use hopwise::cluster::resolve;
 use hopwise::{Flow, manifest, read, trace};
 
+/// As the command line has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const NODES: usize = 1000;
 const PODS: usize = 10_000;
 const SERVICES: usize = 1000;

@@ -12,6 +12,10 @@ use hopwise::analysis::matrix;
 use hopwise::read;
 use hopwise::report::grid;
 
+/// As the command line has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SIZES: [usize; 4] = [200, 500, 1000, 2000];
 const APPS: [&str; 8] = ["api", "web", "db", "cache", "queue", "auth", "mail", "search"];
 const TIERS: [&str; 4] = ["front", "back", "data", "ops"];

@@ -124,6 +124,8 @@ pub struct Cluster {
     pub pod_by_address: HashMap<IpAddr, PodId>,
     /// Address to node, for the nodes' own and their tunnels' addresses.
     pub node_by_address: HashMap<IpAddr, NodeId>,
+    /// The nodes' own subnets, each once.
+    pub subnets: Vec<IpNet>,
     /// Block of pod addresses to the node that has it.
     pub node_by_block: Prefixes<NodeId>,
     /// Address to the services that kube-proxy answers for there.

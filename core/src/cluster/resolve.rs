@@ -1,6 +1,6 @@
 //! From objects to the world: one pass, in the order in which one thing needs the other.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -241,6 +241,9 @@ fn index_addresses(cluster: &mut Cluster) {
         found.extend(node.tunnel_addresses(cluster).map(|own| (own, NodeId(index))));
     }
     cluster.node_by_address.extend(found);
+    let subnets: BTreeSet<IpNet> =
+        cluster.nodes.iter().flat_map(|node| &node.addresses).map(IpNet::trunc).collect();
+    cluster.subnets = subnets.into_iter().collect();
     for (index, node) in cluster.nodes.iter().enumerate() {
         for block in &node.blocks {
             cluster.node_by_block.entry(*block).or_insert(NodeId(index));

@@ -313,7 +313,7 @@ fn is_outside(cluster: &Cluster, address: IpAddr) -> bool {
         && !cluster.pod_by_address.contains_key(&address)
         && !super::route::is_service_address(cluster, address)
         && cluster.routes.longest(address).is_none()
-        && !cluster.nodes.iter().any(|node| node.addresses.iter().any(|own| own.contains(&address)))
+        && !cluster.subnets.iter().any(|subnet| subnet.contains(&address))
 }
 
 fn sender(cluster: &Cluster, flow: &Flow) -> Result<(Sender, Option<IpAddr>), String> {

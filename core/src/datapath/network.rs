@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::route::{Device, Route, block_of, route};
 use super::step::{CauseKind, Hook, Machine, Packet, Rule, Verdict};
 use super::walk::{End, Front, Walk};
@@ -21,11 +23,9 @@ impl Walk<'_> {
     /// A machine outside the nodes sends a packet: to a machine of its own subnet, or to the
     /// routers.
     pub(super) fn send_from_outside(&mut self, from: IpAddr, packet: Packet) -> End {
-        let shares_subnet = self.cluster.nodes.iter().any(|node| {
-            node.addresses
-                .iter()
-                .any(|own| own.contains(&from) && own.contains(&packet.destination))
-        });
+        let shares_subnet =
+            |subnet: &IpNet| subnet.contains(&from) && subnet.contains(&packet.destination);
+        let shares_subnet = self.cluster.subnets.iter().any(shares_subnet);
         if shares_subnet { self.on_link(packet) } else { self.hand_to_routers(packet) }
     }
 
