@@ -222,16 +222,10 @@ impl<'a> Walk<'a> {
         endpoint: &Endpoint,
     ) -> End {
         let v4 = packet.destination.is_ipv4();
-        let ends = self
-            .cluster
-            .node(node)
-            .and_then(|node| node.address(v4))
-            .zip(self.cluster.node(to).and_then(|node| node.address(v4)));
-        let Some((source, destination)) = ends else {
+        let Some(outer) = self.outer(Encapsulation::Vxlan, node, to, v4) else {
             return self.no_route(node, packet, "the node has no address for the tunnel");
         };
-        let encapsulation = Encapsulation::Vxlan;
-        let wrapped = packet.wrapped(Some(Outer { encapsulation, source, destination }));
+        let wrapped = packet.wrapped(Some(outer));
         let peer = self.node_name(to);
         let summary = format!(
             "the endpoint {} is on {peer}: eBPF forwards the packet there as it is, in VXLAN, so that {peer} sees the source {}",
@@ -245,10 +239,10 @@ impl<'a> Walk<'a> {
         self.step((machine, Hook::Device), Rule::Encapsulate, packet, &wrapped, summary)
             .by("eth0".to_owned())
             .because(evidence)
-            .see(&on, format!("tcpdump -ni eth0 'udp port 4789 and host {destination}'"))
+            .see(&on, format!("tcpdump -ni eth0 'udp port 4789 and host {}'", outer.destination))
             .uncertain = Some(UNMEASURED.to_owned());
         self.forwarded_by = Some(node);
-        self.arrive(to, wrapped, Device::Tunnel(encapsulation))
+        self.arrive(to, wrapped, Device::Tunnel(Encapsulation::Vxlan))
     }
 
     /// Gates and the way out. `original` is the packet as it came.

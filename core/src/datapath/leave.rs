@@ -46,6 +46,19 @@ impl Walk<'_> {
         End::Pod(pod, packet)
     }
 
+    /// What a tunnel between two nodes adds; `None` if one has no address of the family.
+    pub(super) fn outer(
+        &self,
+        encapsulation: Encapsulation,
+        from: NodeId,
+        to: NodeId,
+        v4: bool,
+    ) -> Option<Outer> {
+        let source = self.cluster.node(from)?.address(v4)?;
+        let destination = self.cluster.node(to)?.address(v4)?;
+        Some(Outer { encapsulation, source, destination })
+    }
+
     /// Into a tunnel, to the node that has the block.
     fn wrap(
         &mut self,
@@ -57,15 +70,11 @@ impl Walk<'_> {
     ) -> End {
         let (machine, on) = (self.node_machine(node), self.node_name(node));
         let v4 = packet.destination.is_ipv4();
-        let ends = self
-            .cluster
-            .node(node)
-            .and_then(|node| node.address(v4))
-            .zip(self.cluster.node(to).and_then(|node| node.address(v4)));
-        let Some((source, destination)) = ends else {
+        let Some(outer) = self.outer(encapsulation, node, to, v4) else {
             return self.no_route(node, packet, "the node has no address for the tunnel");
         };
-        let wrapped = packet.wrapped(Some(Outer { encapsulation, source, destination }));
+        let Outer { source, destination, .. } = outer;
+        let wrapped = packet.wrapped(Some(outer));
         let device = encapsulation.device(packet.source.is_ipv4());
         let peer = self.node_name(to);
         let told = told(self.cluster, node, to, Some(encapsulation));

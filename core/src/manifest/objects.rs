@@ -51,7 +51,7 @@ impl Manifest {
         }
         match kinds::find(&api_version, &kind) {
             Found::Known(known) => self.add_object(text, known, api_version, node),
-            found => self.ignore(&found, &kind, api_version, &node),
+            found => self.ignore(text, &found, &kind, api_version, &node),
         }
     }
 
@@ -62,8 +62,11 @@ impl Manifest {
         self.objects.extend(object.map(|object| Object { node, ..object }));
     }
 
-    fn ignore(&mut self, found: &Found, kind: &str, api_version: String, node: &Node) {
+    fn ignore(&mut self, text: &str, found: &Found, kind: &str, api_version: String, node: &Node) {
         let reference = reference(kind, None, node);
+        if kind == "ConfigMap" {
+            self.point_to_kube_proxy(text, node, &reference);
+        }
         let unknown = format!("no matches for kind `{kind}` in version `{api_version}`");
         let about = match found {
             Found::Unserved(version) => Some(("apiVersion", *version, Severity::Error)),
@@ -81,6 +84,27 @@ impl Manifest {
             });
         }
         self.ignored.push(Ignored { reference, api_version, span: node.span });
+    }
+
+    /// kube-proxy's settings are often found as a text within a `ConfigMap`.
+    fn point_to_kube_proxy(&mut self, text: &str, node: &Node, reference: &ObjectRef) {
+        let settings = node.get("data").and_then(|data| data.get("config.conf"));
+        let Some(settings) = settings.and_then(Node::as_str) else { return };
+        if settings.contains("kind: KubeProxyConfiguration") {
+            let Span { start, end, column, .. } = node.span;
+            let indent = "\n".to_owned() + &" ".repeat(column.saturating_sub(1) as usize);
+            let insert = settings.trim_end().replace('\n', &indent);
+            let block = !node.span.of(text).starts_with('{');
+            self.problems.push(Problem {
+                span: node.span_at("metadata.name"),
+                severity: Severity::Warning,
+                message: "kube-proxy's settings are not read from a ConfigMap: write the content \
+                          of its `config.conf` instead of it"
+                    .to_owned(),
+                object: Some(reference.clone()),
+                fix: block.then_some(Edit { start, end, insert }),
+            });
+        }
     }
 
     /// Of objects with the same name only the last stays, as when the text is applied.
@@ -235,6 +259,25 @@ mod tests {
         assert_eq!(manifest.problems, []);
         let ignored: Vec<_> = manifest.ignored.iter().map(|i| i.reference.to_string()).collect();
         assert_eq!(ignored, ["Service a", "Secret c/b"]);
+    }
+
+    #[test]
+    fn kube_proxys_config_map_is_replaced_by_what_it_holds() {
+        let map = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: kube-proxy\ndata:\n  \
+                   config.conf: |-\n    apiVersion: kubeproxy.config.k8s.io/v1alpha1\n    kind: \
+                   KubeProxyConfiguration\n    mode: ipvs\n  kubeconfig.conf: x\n";
+        let pod = "{apiVersion: v1, kind: Pod, metadata: {name: a}}\n";
+        let listed = map.trim_end().replace('\n', "\n  ");
+        for text in [
+            format!("---\n{map}---\n{pod}"),
+            format!("apiVersion: v1\nkind: List\nitems:\n- {listed}\n- {pod}"),
+        ] {
+            let problem = read(&text).problems.remove(0);
+            assert_eq!(problem.span.of(&text), "name: kube-proxy");
+            let text = crate::text::edit::apply(&text, &[problem.fix.unwrap()]);
+            assert_eq!(problems(&text), [""; 0]);
+            assert_eq!(names(&text), ["KubeProxyConfiguration ", "Pod default/a"]);
+        }
     }
 
     #[test]
