@@ -20,7 +20,8 @@ use hopwise::datapath::{Rule, Verdict};
 use hopwise::policy::Direction;
 use hopwise::{Cluster, Flow, read, trace};
 
-/// externalTrafficPolicy Cluster, IPIP. Rows C1 to C14.
+/// externalTrafficPolicy Cluster, IPIP. Rows C1 to C14. The client is on the nodes' own subnet, and would
+/// get answers past a balancer; `far` is not.
 const CLUSTER: &str = "
 row  from    to              iptables   ipvs       nftables   ebpf
 C1   client  node2:np        cl/eth2    =          =          cl/cl
@@ -29,6 +30,8 @@ C2   client  node1:np        tun1/tun1  =          =          cl/cl
 C2   client  vip1            tun1/tun1  =          =          cl/cl
 C3   client  lb>node1        tun1/tun1  =          =          lb/lb
 C3   client  lb>node2        lb/eth2    =          =          lb/lb
+C4   far     keeps>node1     tun1/tun1  =          =          cl/cl
+C4   far     keeps>node2     cl/eth2    =          =          cl/cl
 C5   bar1    node1:np        tun1/tun1  =          =          own/own
 C5   bar1    vip1            tun1/tun1  =          =          own/own
 C6   bar2    node2:np        own/eth2   =          =          own/own
@@ -50,6 +53,7 @@ row  from    to              iptables   ipvs       nftables   ebpf
 L1   client  node2:np        cl/cl      =          =          =
 L1   client  vip2            cl/cl      =          =          =
 L2   client  node1:np        timeout    timeout    timeout    refused
+L3   far     checks>any      cl/cl      =          =          =
 L4   client  lb>node2        lb/lb      =          =          =
 L5   bar1    node1:np        own/own    =          =          =
 L5   bar1    vip1            own/own    =          =          =
@@ -445,7 +449,7 @@ fn compare(table: &str, world: &World<'_>) {
 
 fn ask(cluster: &Cluster, from: &str, to: &str) -> String {
     let from = match from {
-        "client" => "client/client".to_owned(),
+        "client" | "far" => format!("client/{from}"),
         "tekton" => "pod/tekton/tekton".to_owned(),
         node if node.starts_with("node") => format!("node/{node}"),
         pod => format!("pod/bar/{pod}"),
@@ -461,9 +465,12 @@ fn ask(cluster: &Cluster, from: &str, to: &str) -> String {
         "localhost:np" => "ip/127.0.0.1:31602".to_owned(),
         "client:443" => "ip/192.168.1.99:443".to_owned(),
         "node2:10250" => "node/node2:10250".to_owned(),
-        other => match (other.strip_suffix(":np"), other.strip_prefix("lb>")) {
+        other => match (other.strip_suffix(":np"), other.split_once('>')) {
             (Some(node), _) => format!("nodePort/{node}:31602"),
-            (_, Some(node)) => format!("loadBalancer/tekton/tekton:9097@lb/{node}"),
+            (_, Some((balancer, "any"))) => format!("loadBalancer/tekton/tekton:9097@{balancer}"),
+            (_, Some((balancer, node))) => {
+                format!("loadBalancer/tekton/tekton:9097@{balancer}/{node}")
+            }
             _ => panic!("{other}"),
         },
     };
@@ -488,8 +495,9 @@ fn ask(cluster: &Cluster, from: &str, to: &str) -> String {
     }
 }
 
-const NAMES: [(&str, &str); 14] = [
+const NAMES: [(&str, &str); 15] = [
     ("192.168.1.99", "cl"),
+    ("198.51.100.9", "cl"),
     ("192.168.1.200", "lb"),
     ("192.168.1.11", "eth1"),
     ("192.168.1.12", "eth2"),
@@ -584,8 +592,11 @@ apiVersion: hopwise.dev/v1
 kind: Scenario
 metadata: {{name: table}}
 spec:
-  clients: [{{name: client, ip: 192.168.1.99}}]
-  loadBalancers: [{{name: lb, ip: 192.168.1.200, sourceAddress: Replace, healthCheck: false}}]
+  clients: [{{name: client, ip: 192.168.1.99}}, {{name: far, ip: 198.51.100.9}}]
+  loadBalancers:
+  - {{name: lb, ip: 192.168.1.200, sourceAddress: Replace, healthCheck: false}}
+  - {{name: keeps, ip: 192.168.1.201, sourceAddress: Preserve, healthCheck: false}}
+  - {{name: checks, ip: 192.168.1.202, sourceAddress: Preserve}}
   routes:
   - {{to: 203.0.113.11/32, via: node1}}
   - {{to: 203.0.113.12/32, via: node2}}
