@@ -192,6 +192,25 @@ fn dropped_files_replace_an_untouched_example_and_join_an_own_text() {
 }
 
 #[test]
+fn findings_lead_to_their_lines() {
+    visit(Path::Root, "", |page| {
+        shows_the_story(page);
+        editor(page);
+        page.click("#tab-findings");
+        page.see_text(".finding-title", "mostly arrive with another");
+        page.no_axe_violations();
+        page.click(".finding .link");
+        page.see_text(".cm-activeLine", "cidr");
+        page.paste_over_editor(
+            "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n\
+             mode: ipvs\nipvs: {strictARP: true}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: a}\n",
+        );
+        page.see_text(".finding-title", "strictARP changes no address");
+        page.see_text(".finding-title .link", "line 4");
+    });
+}
+
+#[test]
 fn an_empty_text_says_how_to_start() {
     visit(Path::Root, "", |page| {
         page.see("h1");

@@ -146,6 +146,12 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
+    async fn findings_are_counted_by_their_tab() {
+        let html = shown(examples::first(), "").await;
+        assert!(html.contains("Findings<span class=\"tab-count\">1</span>"), "{html}");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
     async fn a_broken_text_keeps_the_last_picture() {
         let broken = examples::first().replace("kind: Service\n", "kind: Service\n}\n");
         let html = shown(&broken, examples::first()).await;

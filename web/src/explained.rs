@@ -4,11 +4,13 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use hopwise::analysis::findings as find;
 use hopwise::datapath::Trace;
 use hopwise::text::Span;
 use yew::prelude::*;
 
 use crate::engine::{Answer, Shared};
+use crate::findings;
 use crate::matrix::Matrix;
 use crate::path::{Path, StepAt};
 use crate::state::{Action, Tab};
@@ -53,6 +55,7 @@ pub(crate) fn Explained(props: &ExplainedProps) -> Html {
         let lit = lit.setter();
         Callback::from(move |ip| lit.set(ip))
     };
+    let found = use_memo(answer.clone(), |answer| find(&answer.text, &answer.reading.cluster));
     let on_cite = act.reform(|span: Span| Action::Visit(span));
     let panel = match tab {
         Tab::Path => html! {
@@ -68,6 +71,7 @@ pub(crate) fn Explained(props: &ExplainedProps) -> Html {
             />
         },
         Tab::Matrix => html! { <Matrix answer={answer.clone()} act={act.clone()} /> },
+        Tab::Findings => findings::show(&found, act),
     };
     html! {
         <>
@@ -80,7 +84,7 @@ pub(crate) fn Explained(props: &ExplainedProps) -> Html {
                 {on_light}
                 {on_cite}
             />
-            <Tabs tab={*tab} act={act.clone()}>{ panel }</Tabs>
+            <Tabs tab={*tab} findings={findings::pressing(&found)} act={act.clone()}>{ panel }</Tabs>
         </>
     }
 }

@@ -13,6 +13,7 @@ mod engine;
 mod examples;
 mod explained;
 mod export;
+mod findings;
 mod flows;
 mod header;
 mod help;

@@ -39,11 +39,6 @@ pub(crate) fn Problems(props: &ProblemsProps) -> Html {
 }
 
 fn item(problem: &Problem, act: &Callback<Action>) -> Html {
-    let (class, sign, word) = match problem.severity {
-        Severity::Error => ("error", "✗", "error"),
-        Severity::Warning => ("warning", "▲", "warning"),
-        Severity::Note => ("note", "i", "note"),
-    };
     let span = problem.span;
     let visit = act.reform(move |_: MouseEvent| Action::Visit(span));
     let fix = problem.fix.clone().map(|fix| {
@@ -51,8 +46,8 @@ fn item(problem: &Problem, act: &Callback<Action>) -> Html {
         html! { <button type="button" class="button small" onclick={mend}>{ "Fix" }</button> }
     });
     html! {
-        <li class={classes!("problem", class)}>
-            <span class="problem-sign" role="img" aria-label={word}>{ sign }</span>
+        <li class="problem">
+            { severity_sign(problem.severity) }
             <button type="button" class="link mono" onclick={visit}>{ format!("{}:{}", span.line, span.column) }</button>
             <span class="problem-words">
                 if let Some(object) = &problem.object {
@@ -63,6 +58,16 @@ fn item(problem: &Problem, act: &Callback<Action>) -> Html {
             { fix }
         </li>
     }
+}
+
+/// How bad something is, as a sign.
+pub(crate) fn severity_sign(severity: Severity) -> Html {
+    let (word, sign) = match severity {
+        Severity::Error => ("error", "✗"),
+        Severity::Warning => ("warning", "▲"),
+        Severity::Note => ("note", "i"),
+    };
+    html! { <span class={classes!("severity", word)} role="img" aria-label={word}>{ sign }</span> }
 }
 
 /// A message with what stands in backticks set as code.

@@ -55,6 +55,8 @@ pub(crate) enum Tab {
     Path,
     /// Who may reach whom.
     Matrix,
+    /// What does something else than it seems to.
+    Findings,
 }
 
 /// What the user may fix the colours to.
@@ -170,13 +172,14 @@ impl Session {
 
 impl Tab {
     /// Every tab, in order.
-    pub(crate) const ALL: [Self; 2] = [Self::Path, Self::Matrix];
+    pub(crate) const ALL: [Self; 3] = [Self::Path, Self::Matrix, Self::Findings];
 
     /// Its name in links.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Path => "path",
             Self::Matrix => "matrix",
+            Self::Findings => "findings",
         }
     }
 
@@ -185,6 +188,7 @@ impl Tab {
         match self {
             Self::Path => "Path",
             Self::Matrix => "Matrix",
+            Self::Findings => "Findings",
         }
     }
 

@@ -11,6 +11,8 @@ use crate::state::{Action, Tab};
 pub(crate) struct TabsProps {
     /// The open tab.
     pub(crate) tab: Tab,
+    /// How many findings there are that matter.
+    pub(crate) findings: usize,
     pub(crate) act: Callback<Action>,
     /// What the open tab shows.
     pub(crate) children: Html,
@@ -32,6 +34,9 @@ pub(crate) fn Tabs(props: &TabsProps) -> Html {
                 {onclick}
             >
                 { tab.label() }
+                if tab == Tab::Findings && props.findings > 0 {
+                    <span class="tab-count">{ props.findings }</span>
+                }
             </button>
         }
     });

@@ -1,0 +1,40 @@
+//! What in the text probably does something else than it seems to.
+
+use hopwise::analysis::Finding;
+use hopwise::text::Severity;
+use yew::prelude::*;
+
+use crate::problems::{severity_sign, with_code};
+use crate::state::Action;
+
+/// How many findings are more than a note: what the tab's name is told with.
+pub(crate) fn pressing(found: &[Finding]) -> usize {
+    found.iter().filter(|finding| finding.severity > Severity::Note).count()
+}
+
+/// All of them, worst first.
+pub(crate) fn show(found: &[Finding], act: &Callback<Action>) -> Html {
+    if found.is_empty() {
+        return html! { <p class="quiet">{ "Nothing here does something else than it seems to." }</p> };
+    }
+    html! { <ul class="findings">{ for found.iter().map(|finding| item(finding, act)) }</ul> }
+}
+
+fn item(finding: &Finding, act: &Callback<Action>) -> Html {
+    let place = finding.cite.span.map(|span| {
+        let visit = act.reform(move |_: MouseEvent| Action::Visit(span));
+        html! { <button type="button" class="link" onclick={visit}>{ format!("line {}", span.line) }</button> }
+    });
+    html! {
+        <li class="finding">
+            { severity_sign(finding.severity) }
+            <div>
+                <p class="finding-title">{ with_code(&finding.title) }{ " " }{ place }</p>
+                <p>{ with_code(&finding.why) }</p>
+                if let Some(instead) = &finding.instead {
+                    <p class="finding-instead"><span aria-hidden="true">{ "→ " }</span>{ with_code(instead) }</p>
+                }
+            </div>
+        </li>
+    }
+}
