@@ -196,6 +196,25 @@ fn policies_on_forward_see_the_translated_destination() {
 }
 
 #[test]
+fn what_is_forwarded_belongs_to_whoever_has_its_addresses() {
+    let hosts = hosts("eth0", ", profiles: [open]");
+    for (peer, verdict) in
+        [("app == 'web'", Verdict::Delivered), ("host == 'edge'", Verdict::Dropped)]
+    {
+        let allow = policy(
+            "to",
+            &format!(
+                "  applyOnForward: true
+  types: [Ingress]
+  ingress: [{{action: Allow, destination: {{selector: \"{peer}\"}}}}]"
+            ),
+        );
+        let flow = "client/stranger -> nodePort/node2:30080";
+        assert_eq!(ask(&[&hosts, &allow], flow).verdict, verdict, "{peer}");
+    }
+}
+
+#[test]
 fn policies_on_forward_of_the_way_out_come_after_the_pods_own_and_before_nat() {
     let hosts = hosts("eth0", "");
     let deny = policy(

@@ -201,10 +201,10 @@ fn findings_lead_to_their_lines() {
         page.no_axe_violations();
         page.click(".finding .link");
         page.see_text(".cm-activeLine", "cidr");
-        page.paste_over_editor(
-            "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n\
-             mode: ipvs\nipvs: {strictARP: true}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: a}\n",
-        );
+        page.paste_over_editor(&format!(
+            "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: ipvs\n\
+             ipvs: {{strictARP: true}}\n---\n{SERVICE}"
+        ));
         page.see_text(".finding-title", "strictARP changes no address");
         page.see_text(".finding-title .link", "line 4");
     });

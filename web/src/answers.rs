@@ -55,8 +55,8 @@ pub(crate) fn Answers(props: &AnswersProps) -> Html {
                     />
                 } else {
                     <p class="no-flow">
-                        { "There is nothing to follow yet: the text has no Service, no pod and no \
-                           policy. Add one, or ask for a flow of your own with " }
+                        { "There is nothing to follow yet. Add a Service or a policy, or ask for a \
+                           flow of your own with " }
                         <strong>{ "+ flow" }</strong>{ "." }
                     </p>
                 }

@@ -45,7 +45,7 @@ fn question<'a>(
 
 /// The decision alone.
 pub(super) fn allows(cluster: &Cluster, direction: Direction, q: &Question<'_>) -> bool {
-    let asking = Asking { cluster, direction, q, chain: Chain::Whole };
+    let asking = Asking::whole(cluster, direction, q);
     walk::<()>(&Say::of(&asking, &[]), &asking, &mut Vec::new(), &mut |_, _, _| {}).allows()
 }
 
@@ -56,15 +56,19 @@ pub(super) struct Asking<'q, 'a> {
     pub(super) direction: Direction,
     pub(super) q: &'q Question<'a>,
     pub(super) chain: Chain,
+    /// Whose policies are asked. What a host endpoint forwards is not its own: rules see whoever has
+    /// the packet's addresses.
+    pub(super) subject: End<'a>,
 }
 
 impl<'q, 'a> Asking<'q, 'a> {
-    /// Whose policies are asked.
-    pub(super) fn subject(&self) -> &'q End<'a> {
-        match self.direction {
-            Direction::Egress => &self.q.source,
-            Direction::Ingress => &self.q.destination,
-        }
+    /// Everything that decides the traffic of the question's own end.
+    pub(super) fn whole(cluster: &'a Cluster, direction: Direction, q: &'q Question<'a>) -> Self {
+        let subject = match direction {
+            Direction::Egress => q.source,
+            Direction::Ingress => q.destination,
+        };
+        Self { cluster, direction, q, chain: Chain::Whole, subject }
     }
 
     /// The other end.
@@ -91,11 +95,6 @@ pub(super) enum Chain {
 }
 
 impl Chain {
-    /// Whether any policy is in it.
-    pub(super) fn is_used(self, cluster: &Cluster, direction: Direction, q: &Question<'_>) -> bool {
-        !Say::of(&Asking { cluster, direction, q, chain: self }, &[]).0.is_empty()
-    }
-
     /// Whether the policy belongs to it.
     pub(super) fn has(self, policy: &Policy) -> bool {
         match self {
@@ -107,10 +106,13 @@ impl Chain {
 }
 
 impl<'a> Say<'a> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// `unstaged`: staged policies that are taken as if they were carried out.
     pub(super) fn of(asking: &Asking<'_, 'a>, unstaged: &[&Policy]) -> Self {
-        let Asking { cluster, direction, chain, .. } = *asking;
-        let subject = asking.subject();
+        let Asking { cluster, direction, chain, subject, .. } = *asking;
         let in_force = |policy: &Policy| match policy.staged {
             None => !unstaged.iter().any(|staged| staged.replaces(policy)),
             Some(StagedAction::Set) => unstaged.iter().any(|staged| std::ptr::eq(*staged, policy)),
@@ -166,8 +168,7 @@ pub(super) fn walk<'s, 'a: 's, N: Note>(
     notes: &mut Vec<N>,
     trail: &mut impl FnMut(&'a Tier, Option<&'a Policy>, Says),
 ) -> Outcome<'s> {
-    let Asking { direction, q, chain, .. } = *asking;
-    let subject = asking.subject();
+    let Asking { direction, q, chain, subject, .. } = *asking;
     let stages: &[Stage] = match (subject.endpoint, direction) {
         (Some(Known::Host(_)), _) if chain != Chain::Whole => {
             &[Stage::Untracked, Stage::PreDnat, Stage::Normal]
@@ -239,9 +240,8 @@ pub(super) fn walk<'s, 'a: 's, N: Note>(
 /// What the endpoint's profiles say; pods whose namespace's profile is not in the text are open,
 /// as Calico makes them.
 fn after_tiers<'a, N: Note>(asking: &Asking<'_, 'a>, notes: &mut Vec<N>) -> Option<Outcome<'a>> {
-    let Asking { cluster, direction, q, .. } = *asking;
+    let Asking { cluster, direction, q, subject, .. } = *asking;
     let policies = &cluster.policies;
-    let subject = asking.subject();
     let names = match subject.endpoint? {
         Known::Pod(_) if policies.profiles.is_empty() => return None,
         Known::Pod(pod) => profiles(cluster, pod),

@@ -11,21 +11,15 @@ use crate::cluster::Cluster;
 
 /// The decision with its reason and everything that was looked at.
 pub(super) fn explain(cluster: &Cluster, direction: Direction, q: &Question<'_>) -> Decision {
-    explain_chain(cluster, direction, q, Chain::Whole).0
+    explain_chain(&Asking::whole(cluster, direction, q)).0
 }
 
 /// The same of one chain, and whether a rule or the end of a tier in it decided.
-pub(super) fn explain_chain(
-    cluster: &Cluster,
-    direction: Direction,
-    q: &Question<'_>,
-    chain: Chain,
-) -> (Decision, bool) {
-    let asking = Asking { cluster, direction, q, chain };
-    let say = Say::of(&asking, &[]);
+pub(super) fn explain_chain(asking: &Asking<'_, '_>) -> (Decision, bool) {
+    let say = Say::of(asking, &[]);
     let mut notes = Vec::new();
     let mut asked = Vec::new();
-    let end = walk(&say, &asking, &mut notes, &mut |tier: &Tier, policy: Option<&Policy>, says| {
+    let end = walk(&say, asking, &mut notes, &mut |tier: &Tier, policy: Option<&Policy>, says| {
         asked.push(Asked {
             tier: tier.name.clone(),
             policy: policy.map(|policy| policy.object.clone()),
@@ -45,27 +39,27 @@ pub(super) fn explain_chain(
         }
         Outcome::EndOfTier(_, policies) => {
             let asked = last_stage(policies);
-            let cite = asked.iter().find_map(|p| p.rules(direction)).map(|r| r.cite.clone());
+            let cite = asked.iter().find_map(|p| p.rules(asking.direction)).map(|r| r.cite.clone());
             (By::Isolation(asked.into_iter().map(|p| p.object.clone()).collect()), cite)
         }
         Outcome::Closed => {
-            let host = asking.subject().as_host().map(|host| host.object.clone());
+            let host = asking.subject.as_host().map(|host| host.object.clone());
             (By::Isolation(host.into_iter().collect()), None)
         }
     };
     let nobody = matches!(end, Outcome::Open { .. } | Outcome::Closed);
-    if chain == Chain::Whole && nobody {
-        note_bystanders(&asking, &mut notes);
+    if asking.chain == Chain::Whole && nobody {
+        note_bystanders(asking, &mut notes);
     }
     let decision = Decision {
         allow,
         by,
         cite,
-        reason: reason(&asking, &end, &notes),
-        uncertain: uncertain(&asking, allow, &notes),
+        reason: reason(asking, &end, &notes),
+        uncertain: uncertain(asking, allow, &notes),
         evidence: sorted(&end, notes),
         asked,
-        staged: staged(&asking, allow),
+        staged: staged(asking, allow),
     };
     (decision, !matches!(end, Outcome::Open { .. } | Outcome::Failsafe))
 }
@@ -116,8 +110,7 @@ fn uncertain(asking: &Asking<'_, '_>, allow: bool, notes: &[Found]) -> Option<St
 
 /// What the staged policies that are about the endpoint would do: each alone, then all together.
 fn staged(asking: &Asking<'_, '_>, allow: bool) -> Vec<Staged> {
-    let Asking { cluster, direction, .. } = *asking;
-    let subject = asking.subject();
+    let Asking { cluster, direction, subject, .. } = *asking;
     let all = || cluster.policies.tiers.iter().flat_map(|tier| &tier.policies);
     let concerns = |policy: &Policy| {
         policy.rules(direction).is_some()
@@ -195,8 +188,7 @@ fn preview(
 }
 
 fn reason(asking: &Asking<'_, '_>, end: &Outcome<'_>, notes: &[Found]) -> String {
-    let Asking { direction, q, .. } = *asking;
-    let subject = asking.subject();
+    let Asking { direction, q, subject, .. } = *asking;
     let peer = match (asking.peer(), asking.peer().address) {
         (end, Some(ip)) if end.endpoint.is_some() => format!("{end} ({ip})"),
         (end, _) => end.to_string(),
@@ -212,7 +204,7 @@ fn reason(asking: &Asking<'_, '_>, end: &Outcome<'_>, notes: &[Found]) -> String
                  none decides, so it is allowed"
             )
         }
-        Outcome::Open { passed: false } => unrestricted(subject, direction),
+        Outcome::Open { passed: false } => unrestricted(&subject, direction),
         Outcome::Rule { policy, rule, cite } => {
             let verb = if rule.action == Action::Allow { "allows" } else { "denies" };
             let way = match direction {
@@ -290,8 +282,7 @@ fn named(policies: &[&Policy], joined_by: &str) -> String {
 /// Policies that one might think restrict the endpoint, and why they do not.
 fn note_bystanders(asking: &Asking<'_, '_>, notes: &mut Vec<Found>) {
     const SHOWN: usize = 8;
-    let Asking { cluster, direction, .. } = *asking;
-    let subject = asking.subject();
+    let Asking { cluster, direction, subject, .. } = *asking;
     let namespace = subject.as_pod().map(|pod| pod.namespace.as_str());
     let (mut near, mut far) = (Vec::new(), Vec::new());
     let policies = cluster.policies.tiers.iter().flat_map(|t| &t.policies);

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use super::end::End;
-use super::evaluate::Chain;
+use super::evaluate::{Asking, Chain, Say};
 use super::explain::explain_chain;
 use super::form::{HostEndpoint, Stage};
 use super::rule::Question;
@@ -57,27 +57,24 @@ pub fn decide_host(
     chain: HostChain,
     packet: &HostPacket,
 ) -> Option<HostDecision> {
-    let own = |address| End::host(cluster, host, Some(address));
-    let (source, destination) = match direction {
-        Direction::Ingress => (End::at(cluster, packet.source), own(packet.destination)),
-        Direction::Egress => (own(packet.source), End::at(cluster, packet.destination)),
-    };
-    let question = Question {
-        source,
-        destination,
+    let q = &Question {
+        source: End::at(cluster, packet.source),
+        destination: End::at(cluster, packet.destination),
         protocol: packet.protocol,
         source_port: packet.source_port,
         destination_port: packet.destination_port,
     };
-    let of = match chain {
+    let chain = match chain {
         HostChain::Untracked => Chain::Only(Stage::Untracked),
         HostChain::PreDnat => Chain::Only(Stage::PreDnat),
         HostChain::Normal => Chain::Only(Stage::Normal),
         HostChain::Forward => Chain::Forward,
     };
-    if chain != HostChain::Normal && !of.is_used(cluster, direction, &question) {
+    let subject = End::host(cluster, host, None);
+    let asking = Asking { cluster, direction, q, chain, subject };
+    if chain != Chain::Only(Stage::Normal) && Say::of(&asking, &[]).is_empty() {
         return None;
     }
-    let (decision, decided) = explain_chain(cluster, direction, &question, of);
+    let (decision, decided) = explain_chain(&asking);
     Some(HostDecision { decision, decided })
 }
