@@ -211,6 +211,60 @@ fn a_headless_services_name_gives_its_endpoints_addresses() {
 }
 
 #[test]
+fn slices_name_processes_of_nodes_and_machines_outside() {
+    let slice = |ip: &str, port: u16| {
+        format!(
+            "
+apiVersion: v1
+kind: Service
+metadata: {{name: kubernetes, namespace: default}}
+spec: {{clusterIP: 10.96.0.77, ports: [{{name: https, port: 443}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: kubernetes, namespace: default, labels: {{kubernetes.io/service-name: kubernetes}}}}
+addressType: IPv4
+endpoints: [{{addresses: [{ip}], conditions: {{ready: true}}}}]
+ports: [{{name: https, port: {port}, protocol: TCP}}]"
+        )
+    };
+    for ip in ["192.168.1.11", "10.50.0.9"] {
+        let outcome = only(ask(
+            &scenario(&[], &[&slice(ip, 6443)]),
+            "pod/app/cli -> service/default/kubernetes:443",
+        ));
+        assert_eq!(outcome.verdict, Verdict::Delivered, "{ip}: {:?}", outcome.cause);
+    }
+    // What is refused is no connection.
+    let refused = only(ask(&scenario(&[], &[]), "pod/app/cli -> node/node2:68/UDP"));
+    assert_eq!(refused.verdict, Verdict::Rejected);
+    assert!(refused.cause.unwrap().message.ends_with("an ICMP port unreachable"));
+    assert_eq!(
+        refused.reply.last().unwrap().summary,
+        "the refusal arrives: there is no connection"
+    );
+}
+
+#[test]
+fn what_comes_back_to_a_router_comes_back_again() {
+    let loops = "
+apiVersion: projectcalico.org/v3
+kind: BGPConfiguration
+metadata: {name: default}
+spec: {serviceClusterIPs: [{cidr: 10.96.0.0/16}]}
+---
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {name: default}
+spec: {serviceLoopPrevention: Disabled}";
+    let traced = ask(&scenario(&[], &[loops]), "client/near -> ip/10.96.99.99:80");
+    assert!(traced.outcomes.len() <= 3, "{} ways", traced.outcomes.len());
+    for outcome in traced.outcomes {
+        assert!(outcome.cause.unwrap().message.contains("circles"));
+    }
+}
+
+#[test]
 fn an_external_name_is_only_a_name() {
     let service = "
 apiVersion: v1

@@ -29,8 +29,8 @@ pub(crate) use pods::endpoint_port;
 pub use prefixes::Prefixes;
 pub use resolve::{read, resolve};
 pub use settings::{
-    ClusterRoutes, ConnectTime, EndpointToHost, Felix, LocalDetector, NodePortAddresses, Proxy,
-    ProxyMode, ServiceLoopPrevention,
+    ClusterRoutes, ConnectTime, EndpointToHost, Failsafe, Felix, LocalDetector, NodePortAddresses,
+    Proxy, ProxyMode, ServiceLoopPrevention,
 };
 
 /// Everything that can be known from the text alone.

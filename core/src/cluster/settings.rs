@@ -6,7 +6,8 @@ use std::ops::RangeInclusive;
 use ipnet::IpNet;
 
 use super::{EncapMode, Pool};
-use crate::manifest::calico::FelixConfiguration;
+use crate::datapath::Protocol;
+use crate::manifest::calico::{FelixConfiguration, FelixConfigurationSpec, ProtoPort};
 use crate::manifest::kube_proxy::KubeProxyConfiguration;
 use crate::manifest::{Kind, Object};
 use crate::text::{Cite, Origin, Setting};
@@ -92,6 +93,10 @@ pub struct Felix {
     pub wireguard: Setting<bool>,
     /// `wireguardEnabledV6`.
     pub wireguard_v6: Setting<bool>,
+    /// `failsafeInboundHostPorts`.
+    pub failsafe_inbound: Setting<Vec<Failsafe>>,
+    /// `failsafeOutboundHostPorts`.
+    pub failsafe_outbound: Setting<Vec<Failsafe>>,
     /// `spec.hosts.rpFilter: Strict` of the scenario.
     pub strict_rp_filter: Setting<bool>,
 }
@@ -100,6 +105,37 @@ impl Felix {
     /// Whether `WireGuard` wraps what goes between nodes, for one family.
     pub fn wireguard_of(&self, v4: bool) -> &Setting<bool> {
         if v4 { &self.wireguard } else { &self.wireguard_v6 }
+    }
+}
+
+/// A port that Felix keeps open on every host endpoint, before any policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failsafe {
+    /// TCP or UDP, as the IP header has it.
+    pub protocol: u8,
+    /// The destination port.
+    pub port: u16,
+    /// Only with this network at the other end.
+    pub net: Option<IpNet>,
+}
+
+impl Failsafe {
+    fn list(tcp: &[u16], udp: &[u16]) -> Vec<Self> {
+        let of = |protocol: Protocol| {
+            move |port: &u16| Self { protocol: protocol.number(), port: *port, net: None }
+        };
+        tcp.iter().map(of(Protocol::Tcp)).chain(udp.iter().map(of(Protocol::Udp))).collect()
+    }
+
+    /// `None` if its network is none.
+    fn read(port: &ProtoPort) -> Option<Self> {
+        let udp = port.protocol.eq_ignore_ascii_case("udp");
+        let protocol = if udp { Protocol::Udp } else { Protocol::Tcp }.number();
+        let net = match port.net.as_deref().filter(|net| !net.is_empty()) {
+            Some(net) => Some(net.parse().ok()?),
+            None => None,
+        };
+        Some(Self { protocol, port: port.port, net })
     }
 }
 
@@ -177,6 +213,14 @@ impl Default for Felix {
             cluster_routes: default(ClusterRoutes::Disabled, "Felix's default before v3.33"),
             wireguard: default(false, "Felix's default"),
             wireguard_v6: default(false, "Felix's default"),
+            failsafe_inbound: default(
+                Failsafe::list(&[22, 179, 2379, 2380, 5473, 6443, 6666, 6667], &[68]),
+                "Felix's default",
+            ),
+            failsafe_outbound: default(
+                Failsafe::list(&[179, 2379, 2380, 5473, 6443, 6666, 6667], &[53, 67]),
+                "Felix's default",
+            ),
             strict_rp_filter: Setting {
                 value: true,
                 origin: Origin::Assumed(
@@ -353,21 +397,8 @@ pub(super) fn felix(objects: &[Object]) -> Felix {
             "spec.bpfExternalServiceMode",
             felix.dsr,
         );
-        let balancing = match (
-            spec.bpf_connect_time_load_balancing.as_deref(),
-            spec.bpf_connect_time_load_balancing_enabled,
-        ) {
-            // The older setting, where it is made, is the one that counts.
-            (_, Some(true)) => Some((ConnectTime::Enabled, "Enabled")),
-            (_, Some(false)) => Some((ConnectTime::Disabled, "Enabled")),
-            (Some("Enabled"), None) => Some((ConnectTime::Enabled, "")),
-            (Some("Disabled"), None) => Some((ConnectTime::Disabled, "")),
-            (Some(_), None) => Some((ConnectTime::Tcp, "")),
-            (None, None) => None,
-        };
-        if let Some((value, suffix)) = balancing {
-            let path = format!("spec.bpfConnectTimeLoadBalancing{suffix}");
-            felix.connect_time = written(value, object.cite(&path));
+        if let Some(setting) = connect_time(object, spec) {
+            felix.connect_time = setting;
         }
         let ranges: Vec<_> = spec.kube_node_port_ranges.iter().filter_map(port_range).collect();
         if !ranges.is_empty() {
@@ -385,6 +416,19 @@ pub(super) fn felix(objects: &[Object]) -> Felix {
         });
         felix.cluster_routes =
             either(routes, object, "spec.programClusterRoutes", felix.cluster_routes);
+        let failsafe = |ports: &Vec<ProtoPort>| ports.iter().filter_map(Failsafe::read).collect();
+        felix.failsafe_inbound = either(
+            spec.failsafe_inbound_host_ports.as_ref().map(failsafe),
+            object,
+            "spec.failsafeInboundHostPorts",
+            felix.failsafe_inbound,
+        );
+        felix.failsafe_outbound = either(
+            spec.failsafe_outbound_host_ports.as_ref().map(failsafe),
+            object,
+            "spec.failsafeOutboundHostPorts",
+            felix.failsafe_outbound,
+        );
         felix.wireguard =
             either(spec.wireguard_enabled, object, "spec.wireguardEnabled", felix.wireguard);
         felix.wireguard_v6 = either(
@@ -405,6 +449,23 @@ pub(super) fn felix(objects: &[Object]) -> Felix {
         felix.strict_rp_filter = strict;
     }
     felix
+}
+
+/// `bpfConnectTimeLoadBalancing`, or its older form, which counts where it is there.
+fn connect_time(object: &Object, spec: &FelixConfigurationSpec) -> Option<Setting<ConnectTime>> {
+    let (value, suffix) = match (
+        spec.bpf_connect_time_load_balancing.as_deref(),
+        spec.bpf_connect_time_load_balancing_enabled,
+    ) {
+        (_, Some(true)) => (ConnectTime::Enabled, "Enabled"),
+        (_, Some(false)) => (ConnectTime::Disabled, "Enabled"),
+        (Some("Enabled"), None) => (ConnectTime::Enabled, ""),
+        (Some("Disabled"), None) => (ConnectTime::Disabled, ""),
+        (Some(_), None) => (ConnectTime::Tcp, ""),
+        (None, None) => return None,
+    };
+    let path = format!("spec.bpfConnectTimeLoadBalancing{suffix}");
+    Some(written(value, object.cite(&path)))
 }
 
 /// `30000:32767`, or one port.

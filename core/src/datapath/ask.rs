@@ -118,7 +118,8 @@ fn walk_once<'a>(walk: &mut Walk<'a>, question: &Question<'a>) -> Outcome {
                 }
                 _ => walk.answer(arrived),
             };
-            let (verdict, cause) = judge(walk, question, back);
+            let (verdict, cause) =
+                judge(walk, question, back, "the answer arrives, and the connection stands");
             (verdict, cause, std::mem::take(&mut walk.steps))
         }
     };
@@ -184,7 +185,12 @@ fn send(walk: &mut Walk<'_>, question: &Question<'_>, packet: Packet) -> End {
 }
 
 /// Whether the answer reached the socket that waits for it.
-fn judge(walk: &mut Walk<'_>, question: &Question<'_>, back: End) -> (Verdict, Option<Cause>) {
+fn judge(
+    walk: &mut Walk<'_>,
+    question: &Question<'_>,
+    back: End,
+    news: &str,
+) -> (Verdict, Option<Cause>) {
     let awaited = question.packet.answered();
     let (at, packet) = match back {
         End::Failed(Failure { cause, .. }) => {
@@ -212,9 +218,8 @@ fn judge(walk: &mut Walk<'_>, question: &Question<'_>, back: End) -> (Verdict, O
     };
     let (machine, here, device) = at;
     if here && packet.same_connection(&awaited) {
-        let summary = "the answer arrives, and the connection stands".to_owned();
-        walk.step((machine, Hook::Socket), Rule::ReplyDelivered, &packet, &packet, summary)
-            .device = device;
+        let at = (machine, Hook::Socket);
+        walk.step(at, Rule::ReplyDelivered, &packet, &packet, news.to_owned()).device = device;
         return (Verdict::Delivered, None);
     }
     let message = if here {
@@ -246,7 +251,7 @@ fn refused(
         return (failure.verdict, Some(cause), Vec::new());
     };
     let back = walk.answer_from_host(*node, packet);
-    let (heard, _) = judge(walk, question, back);
+    let (heard, _) = judge(walk, question, back, "the refusal arrives: there is no connection");
     let reply = std::mem::take(&mut walk.steps);
     if heard == Verdict::Delivered {
         return (failure.verdict, Some(cause), reply);
@@ -306,7 +311,7 @@ fn questions<'a>(cluster: &'a Cluster, flow: &Flow) -> Result<Vec<Question<'a>>,
 }
 
 /// An address that nothing in the cluster has: some machine outside.
-fn is_outside(cluster: &Cluster, address: IpAddr) -> bool {
+pub(super) fn is_outside(cluster: &Cluster, address: IpAddr) -> bool {
     !address.is_loopback()
         && cluster.pool_of(address).is_none()
         && !cluster.node_by_address.contains_key(&address)

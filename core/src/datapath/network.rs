@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::ask::is_outside;
 use super::route::{Device, Route, block_of, route};
 use super::step::{CauseKind, Hook, Machine, Packet, Rule, Verdict};
 use super::walk::{End, Front, Walk};
@@ -46,6 +47,11 @@ impl Walk<'_> {
 
     /// To the routers, which know nodes, clients, balancers, and what the scenario tells them.
     pub(super) fn hand_to_routers(&mut self, packet: Packet) -> End {
+        // A router sends all of a connection the same way: what comes back to it comes back again.
+        if self.routed.contains(&packet) {
+            return End::circles();
+        }
+        self.routed.push(packet.clone());
         let balancers = &self.cluster.balancers;
         let packet = if self.replying {
             self.through_balancers(packet)
@@ -133,10 +139,18 @@ impl Walk<'_> {
             return Some(Reached::Balancer(index));
         }
         let client = self.cluster.clients.iter().find(|known| known.ip == address);
-        match client {
-            Some(client) => Some(Reached::Client(client.name.clone())),
-            None => self.outside.contains(&address).then(|| Reached::Client(address.to_string())),
+        if let Some(client) = client {
+            return Some(Reached::Client(client.name.clone()));
         }
+        let named = self.outside.contains(&address) || self.is_endpoint_outside(address);
+        named.then(|| Reached::Client(address.to_string()))
+    }
+
+    /// Whether an `EndpointSlice` has a machine outside the cluster at this address.
+    fn is_endpoint_outside(&self, address: IpAddr) -> bool {
+        let ports = self.cluster.services.iter().flat_map(|service| &service.ports);
+        let mut endpoints = ports.flat_map(|port| &port.endpoints);
+        endpoints.any(|endpoint| endpoint.ip == address) && is_outside(self.cluster, address)
     }
 
     fn reach(&mut self, at: Reached, packet: Packet) -> End {

@@ -148,7 +148,11 @@ impl<'a> Walk<'a> {
                             "-A cali-INPUT -p ipencap -m comment --comment \"Allow IPIP packets from Calico hosts\" -m set --match-set cali40all-hosts-net src -j ACCEPT # {}",
                             outer.source
                         ),
-                        _ => format!(
+                        Encapsulation::Wireguard => {
+                            let (family, port) = if outer.source.is_ipv4() { (4, 51820) } else { (6, 51821) };
+                            format!("-A cali-INPUT -p udp -m comment --comment \"Allow incoming IPv{family} Wireguard packets\" -m multiport --dports {port} -m addrtype --dst-type LOCAL -j ACCEPT")
+                        }
+                        Encapsulation::Vxlan => format!(
                             "-A cali-INPUT -p udp -m comment --comment \"Allow VXLAN packets from allowed hosts\" -m multiport --dports 4789 -j ACCEPT # {}",
                             outer.source
                         ),
@@ -364,8 +368,14 @@ impl<'a> Walk<'a> {
                 .see(&on, format!("ss -lnp 'sport = {}'", packet.destination_port.unwrap_or(0)));
             return End::Host(node, packet);
         }
-        let message =
-            format!("nothing on {on} listens on {}: the kernel answers with a reset", packet.to());
+        let refusal = match packet.protocol {
+            super::Protocol::Tcp => "a reset",
+            super::Protocol::Udp | super::Protocol::Sctp => "an ICMP port unreachable",
+        };
+        let message = format!(
+            "nothing on {on} listens on {}: the kernel answers with {refusal}",
+            packet.to()
+        );
         self.step(at, Rule::NoListener, &packet, &packet, message.clone())
             .see(&on, format!("ss -lnp 'sport = {}'", packet.destination_port.unwrap_or(0)));
         End::Failed(Failure {
@@ -399,6 +409,20 @@ impl<'a> Walk<'a> {
         }
         if tcp && port == 10250 && !packet.destination.is_loopback() {
             return Some(("the kubelet".to_owned(), String::new(), None));
+        }
+        // kube-apiserver, say: nobody writes its port anywhere else.
+        let named = self.cluster.services.iter().find(|service| {
+            service.ports.iter().any(|of| {
+                of.protocol == packet.protocol
+                    && of
+                        .endpoints
+                        .iter()
+                        .any(|endpoint| (endpoint.ip, endpoint.port) == (packet.destination, port))
+            })
+        });
+        if let Some(service) = named {
+            let who = format!("the endpoint of service/{}/{}", service.namespace, service.name);
+            return Some((who, String::new(), None));
         }
         let checked = |service: &&Service| service.health_check_node_port == Some(port);
         let service = self.cluster.services.iter().filter(|_| tcp).find(checked)?;

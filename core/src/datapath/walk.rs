@@ -39,6 +39,8 @@ pub(super) struct Walk<'a> {
     pub(super) picked: Option<usize>,
     /// The nodes whose conntrack does not know the request (doNotTrack).
     pub(super) untracked_on: Vec<NodeId>,
+    /// What the routers outside the nodes had to pass on.
+    pub(super) routed: Vec<Packet>,
     /// Whether it is the reply that is under way.
     pub(super) replying: bool,
     machines: usize,
@@ -111,6 +113,7 @@ impl<'a> Walk<'a> {
             forwarded_by: None,
             picked: None,
             untracked_on: Vec::new(),
+            routed: Vec::new(),
             replying: false,
             machines: 0,
         }
@@ -195,8 +198,7 @@ impl<'a> Walk<'a> {
         if self.machines <= MAX_MACHINES {
             return Ok(());
         }
-        let message = "the packet goes in circles until its TTL runs out".to_owned();
-        Err(Box::new(End::failed(Verdict::Dropped, CauseKind::NoRoute, message)))
+        Err(Box::new(End::circles()))
     }
 
     /// Starts the way back: the steps so far are the request's.
@@ -291,6 +293,12 @@ impl End {
             cause: Cause { kind, cite: None, message },
             rejected_by: None,
         })
+    }
+
+    /// Back where it was, as it was.
+    pub(super) fn circles() -> Self {
+        let message = "the packet goes in circles until its TTL runs out".to_owned();
+        Self::failed(Verdict::Dropped, CauseKind::NoRoute, message)
     }
 
     pub(super) fn caused(verdict: Verdict, cause: Cause) -> Self {

@@ -124,6 +124,17 @@ pub struct FelixConfiguration {
     pub spec: FelixConfigurationSpec,
 }
 
+/// `failsafeInboundHostPorts[]`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct ProtoPort {
+    /// Only with this network at the other end.
+    pub net: Option<String>,
+    pub port: u16,
+    /// `tcp` or `udp`, in any case.
+    pub protocol: String,
+}
+
 /// `FelixConfiguration.spec`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -147,6 +158,9 @@ pub struct FelixConfigurationSpec {
     pub nat_outgoing_address: Option<String>,
     /// `30000:32767` if left out.
     pub kube_node_port_ranges: Vec<super::kubernetes::IntOrString>,
+    /// Felix' own list if left out; none if empty.
+    pub failsafe_inbound_host_ports: Option<Vec<ProtoPort>>,
+    pub failsafe_outbound_host_ports: Option<Vec<ProtoPort>>,
     pub wireguard_enabled: Option<bool>,
     #[serde(rename = "wireguardEnabledV6")]
     pub wireguard_enabled_v6: Option<bool>,

@@ -267,6 +267,8 @@ crd! {
         "bpfLogLevel" AnyCase(&["Off", "Info", "Debug"]),
         "chainInsertMode" AnyCase(&["Insert", "Append"]),
         "defaultEndpointToHostAction" AnyCase(&["Drop", "Accept", "Return"]),
+        "failsafeInboundHostPorts" List(&Struct(&PROTO_PORT)),
+        "failsafeOutboundHostPorts" List(&Struct(&PROTO_PORT)),
         "floatingIPs" SWITCH,
         "interfacePrefix" String,
         "ipForwarding" SWITCH,
@@ -291,6 +293,12 @@ crd! {
         "wireguardEnabledV6" Bool,
         "wireguardHostEncryptionEnabled" Bool,
         "workloadSourceSpoofing" AnyCase(&["Disabled", "Any"]),
+    }
+
+    PROTO_PORT all needs["port"] {
+        "net" String,
+        "port" Range(0, 65535),
+        "protocol" AnyCase(&["tcp", "udp"]),
     }
 
     ADMIN_POLICY some needs["metadata", "spec"] {

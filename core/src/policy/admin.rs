@@ -71,6 +71,18 @@ fn rule(
         Direction::Ingress => ("from", &rule.from),
         Direction::Egress => ("to", &rule.to),
     };
+    // What a field means that the direction or the action does not have, nobody knows.
+    let allows = matches!(rule.action.as_str(), "Allow" | "Accept");
+    let peers: Vec<AdminPeer> = peers
+        .iter()
+        .map(|peer| match direction {
+            Direction::Ingress => {
+                AdminPeer { networks: None, nodes: None, domain_names: None, ..peer.clone() }
+            }
+            Direction::Egress if allows => peer.clone(),
+            Direction::Egress => AdminPeer { domain_names: None, ..peer.clone() },
+        })
+        .collect();
     if let Some(i) = peers.iter().position(|peer| *peer == AdminPeer::default()) {
         return closed(object, direction, at, &format!("{at}.{list}[{i}]"), rule);
     }
@@ -112,16 +124,17 @@ fn rule(
     }
 }
 
-const UNKNOWN: &str = "it has a peer of a kind that is not known";
+const UNKNOWN: &str = "it has a peer of a kind that is not known here";
+const CLOSED: &str = "it has a peer of a kind that is not known here, and so fails closed: it is as if it denied all";
 
 /// A rule with a peer that says nothing that is known here, as a later version's may: the API has
 /// it fail closed. What it allows matches nothing; what it denies, or passes on, it denies to all.
 fn closed(object: &Object, direction: Direction, at: &str, peer: &str, rule: &AdminRule) -> Rule {
     let allows = matches!(rule.action.as_str(), "Allow" | "Accept");
     let cite = object.cite(peer);
-    let never = Condition { cite: cite.clone(), test: Test::Never(UNKNOWN.to_owned()) };
-    let nobody = Peer { cite, conditions: vec![never] };
-    let peers = if allows { vec![nobody] } else { Vec::new() };
+    let test = if allows { Test::Never(UNKNOWN) } else { Test::Always(CLOSED) };
+    let condition = Condition { cite: cite.clone(), test };
+    let peers = vec![Peer { cite, conditions: vec![condition] }];
     let (source, destination) = match direction {
         Direction::Ingress => (Side { peers, ..Side::default() }, Side::default()),
         Direction::Egress => (Side::default(), Side { peers, ..Side::default() }),
@@ -159,7 +172,7 @@ fn peer(object: &Object, at: &str, peer: &AdminPeer, problems: &mut Vec<Problem>
         });
         Test::DomainNames(domains.clone())
     } else {
-        Test::Never(UNKNOWN.to_owned())
+        Test::Never(UNKNOWN)
     };
     let cite = object.cite(at);
     Peer { cite: cite.clone(), conditions: vec![Condition { cite, test }] }

@@ -236,6 +236,7 @@ impl<'a> End<'a> {
             .iter()
             .filter_map(|clause| match &clause.of {
                 Of::Namespace(name) => Some(format!("is in the policy's namespace {name}")),
+                Of::Namespaces(_) if namespace.is_empty() => Some("is in no namespace".to_owned()),
                 Of::Namespaces(all) if all.is_everything() => {
                     Some(format!("is in a namespace ({namespace})"))
                 }

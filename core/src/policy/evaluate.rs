@@ -181,7 +181,7 @@ pub(super) fn walk<'s, 'a: 's, N: Note>(
         (Some(Known::Set(_)) | None, _) => return Outcome::Open { passed: false },
     };
     // Forwarded traffic has no failsafe ports.
-    if subject.as_host().is_some() && chain != Chain::Forward && is_failsafe(direction, q) {
+    if subject.as_host().is_some() && chain != Chain::Forward && is_failsafe(asking) {
         return Outcome::Failsafe;
     }
     let mut passed = false;
@@ -287,16 +287,14 @@ fn first_match<'a, N: Note>(
 
 /// The ports that Felix opens before any policy, so that nobody locks himself out
 /// (`FailsafeInboundHostPorts`, `FailsafeOutboundHostPorts`).
-fn is_failsafe(direction: Direction, q: &Question<'_>) -> bool {
-    const TCP: u8 = 6;
-    const UDP: u8 = 17;
-    const BOTH: [u16; 7] = [179, 2379, 2380, 5473, 6443, 6666, 6667];
-    let Some(port) = q.destination_port else { return false };
-    match (direction, q.protocol) {
-        (_, TCP) if BOTH.contains(&port) => true,
-        (Direction::Ingress, TCP) => port == 22,
-        (Direction::Ingress, UDP) => port == 68,
-        (Direction::Egress, UDP) => port == 53 || port == 67,
-        _ => false,
-    }
+fn is_failsafe(asking: &Asking<'_, '_>) -> bool {
+    let Asking { cluster, direction, q, .. } = *asking;
+    let ports = match direction {
+        Direction::Ingress => &cluster.felix.failsafe_inbound,
+        Direction::Egress => &cluster.felix.failsafe_outbound,
+    };
+    ports.value.iter().any(|open| {
+        (open.protocol, Some(open.port)) == (q.protocol, q.destination_port)
+            && open.net.is_none_or(|net| asking.peer().is_in(&[net]))
+    })
 }

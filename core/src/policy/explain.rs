@@ -3,9 +3,9 @@
 
 use super::end::{End, Role};
 use super::evaluate::{Asking, Chain, Outcome, Say, last_stage, walk};
-use super::form::{Action, Policy, Rule, StagedAction, Tier, View};
+use super::form::{Action, Policy, Rule, Stage, StagedAction, Tier, View};
 use super::miss::joined;
-use super::rule::{Distance, Found, Question, traffic_name};
+use super::rule::{Distance, Doubt, Found, Question, traffic_name};
 use super::{Asked, By, Decision, Direction, Evidence, Staged};
 use crate::cluster::Cluster;
 
@@ -90,22 +90,22 @@ fn sorted(end: &Outcome<'_>, mut notes: Vec<Found>) -> Vec<Evidence> {
 
 /// A rule before the one that decided could have decided otherwise, and the text does not say.
 fn uncertain(asking: &Asking<'_, '_>, allow: bool, notes: &[Found]) -> Option<String> {
-    let (note, action) = notes.iter().find_map(|note| {
-        let action = note.unsure?;
+    let (note, action, doubt) = notes.iter().find_map(|note| {
+        let (action, doubt) = note.unsure?;
         let same = matches!((action, allow), (Action::Allow, true) | (Action::Deny, false));
-        (!same && action != Action::Log).then_some((note, action))
+        (!same && action != Action::Log).then_some((note, action, doubt))
     })?;
     let verb = match action {
         Action::Deny => "deny",
         Action::Pass => "pass on",
         Action::Allow | Action::Log => "allow",
     };
-    Some(format!(
-        "{}; if one of them has {}, {} would {verb} it first",
-        note.evidence.finding,
-        asking.peer(),
-        note.evidence.cite.object,
-    ))
+    let (finding, policy) = (&note.evidence.finding, &note.evidence.cite.object);
+    let otherwise = match doubt {
+        Doubt::Name => format!("if one of them has {}", asking.peer()),
+        Doubt::SourcePort => "where it is another".to_owned(),
+    };
+    Some(format!("{finding}; {otherwise}, {policy} would {verb} it first"))
 }
 
 /// What the staged policies that are about the endpoint would do: each alone, then all together.
@@ -200,8 +200,8 @@ fn reason(asking: &Asking<'_, '_>, end: &Outcome<'_>, notes: &[Found]) -> String
         }
         Outcome::Open { passed: true } => {
             format!(
-                "no rule of the policies that select {subject} decides, and their tiers pass on what \
-                 none decides, so it is allowed"
+                "the policies that select {subject} pass it on, and nothing after them decides, so it \
+                 is allowed"
             )
         }
         Outcome::Open { passed: false } => unrestricted(&subject, direction),
@@ -258,7 +258,19 @@ fn reason(asking: &Asking<'_, '_>, end: &Outcome<'_>, notes: &[Found]) -> String
 }
 
 fn unrestricted(subject: &End<'_>, direction: Direction) -> String {
+    let cluster = subject.cluster;
+    let service = subject.address.and_then(|ip| cluster.service_by_address.get(&ip)?.first());
+    if let Some(service) = service.and_then(|id| cluster.service(*id)) {
+        return format!(
+            "{subject} is an address of service/{}/{}: policies are asked about its pods, which \
+             kube-proxy puts in its place and `trace` follows",
+            service.namespace, service.name
+        );
+    }
     match (subject.as_pod(), direction) {
+        (None, _) if subject.as_host().is_some() => {
+            format!("no policy selects {subject} for {direction}, and its profile opens it")
+        }
         (None, _) => format!("{subject} is no pod of its own network, so no policy restricts it"),
         (_, Direction::Ingress) => {
             format!("no policy selects {subject} for ingress, so everything may enter")
@@ -286,7 +298,8 @@ fn note_bystanders(asking: &Asking<'_, '_>, notes: &mut Vec<Found>) {
     let namespace = subject.as_pod().map(|pod| pod.namespace.as_str());
     let (mut near, mut far) = (Vec::new(), Vec::new());
     let policies = cluster.policies.tiers.iter().flat_map(|t| &t.policies);
-    for policy in policies.filter(|policy| policy.staged.is_none()) {
+    let asked = |policy: &&Policy| policy.stage == Stage::Normal || subject.as_host().is_some();
+    for policy in policies.filter(|policy| policy.staged.is_none()).filter(asked) {
         let selected = subject.is_one_of(&policy.subject, Role::Subject);
         let finding = if selected && policy.rules(direction).is_none() {
             format!("{} selects {subject}, but does not speak of {direction}", policy.object)

@@ -219,7 +219,9 @@ pub enum Test {
         with_port: bool,
     },
     /// Never, for this reason.
-    Never(String),
+    Never(&'static str),
+    /// Always, for this reason.
+    Always(&'static str),
     /// That is not in the text: its address may be one of these names'.
     DomainNames(Vec<String>),
 }

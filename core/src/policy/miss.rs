@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use super::end::{End, Role};
 use super::form::{Action, Condition, Peer, Port, PortNumber, Rule, Side, Test};
-use super::rule::{Distance, Note, Question, Traffic, address, containing, node, protocol_name};
+use super::rule::{
+    Distance, Doubt, Note, Question, Traffic, address, containing, node, protocol_name,
+};
 use crate::cluster::Cluster;
 use crate::text::Cite;
 
@@ -36,7 +38,7 @@ impl Rule {
                 }
                 let note = N::new(false, distance, miss.cite, || finding);
                 let unsure = miss.by_name && self.might_match(q);
-                notes.push(if unsure { note.unsure(self.action) } else { note });
+                notes.push(if unsure { note.unsure(self.action, Doubt::Name) } else { note });
             }
         }
         if let (true, Some((cite, miss))) = (peers_match, traffic_miss) {
@@ -46,7 +48,9 @@ impl Rule {
                 Action::Allow | Action::Pass => Distance::Port,
             };
             let called = self.called();
-            notes.push(N::new(false, distance, cite, || format!("{called}{who}, but {miss}")));
+            let note = N::new(false, distance, cite, || format!("{called}{who}, but {miss}"));
+            let unsure = self.depends_on_source_port(q);
+            notes.push(if unsure { note.unsure(self.action, Doubt::SourcePort) } else { note });
         }
     }
 
@@ -58,6 +62,17 @@ impl Rule {
             Action::Pass => "the Pass rule does not match: ",
             Action::Log => "the Log rule does not match: ",
         }
+    }
+
+    /// Would it match if the client sent from one of the ports that it speaks of?
+    fn depends_on_source_port(&self, q: &Question<'_>) -> bool {
+        let ports = || self.source.ports.iter().chain(&self.source.not_ports);
+        let any = Self { source: Side::default(), ..self.clone() };
+        q.source_port.is_none()
+            && ports().any(|port| {
+                port.has_some_of_a_clients() && port.protocol.is_none_or(|p| p == q.protocol)
+            })
+            && any.traffic_matches(q)
     }
 
     /// Would it match if a domain name had the address?
@@ -213,7 +228,9 @@ impl Peer {
         self.conditions.iter().all(|condition| match &condition.test {
             Test::Endpoints(endpoints) => !end.is_known(endpoints),
             Test::Nets(_) | Test::NotNets(_) | Test::Nodes(_) | Test::DomainNames(_) => known,
-            Test::NotEndpoints(_) | Test::Service { .. } | Test::Never(_) => false,
+            Test::NotEndpoints(_) | Test::Service { .. } | Test::Never(_) | Test::Always(_) => {
+                false
+            }
         })
     }
 }
@@ -244,7 +261,7 @@ impl Test {
                 let what = if *with_port { "with this port, is" } else { "is" };
                 format!("{end} {what} no endpoint of service/{namespace}/{name}")
             }
-            Self::Never(reason) => reason.clone(),
+            Self::Never(reason) | Self::Always(reason) => (*reason).to_owned(),
             Self::DomainNames(names) => {
                 format!("which addresses {} have is not in the text", names.join(", "))
             }

@@ -1,6 +1,7 @@
 //! Does a rule match a packet, and why not?
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use super::Evidence;
 use super::end::{End, Role};
@@ -43,14 +44,23 @@ impl Question<'_> {
 pub(crate) trait Note: Sized {
     /// Whether anything is kept.
     const KEPT: bool;
-    /// The rule would match, and do this, if a domain name had the address.
-    fn unsure(self, action: Action) -> Self;
+    /// The rule would match, and do this, if what nobody can tell from the text were so.
+    fn unsure(self, action: Action, doubt: Doubt) -> Self;
     fn new(
         matched: bool,
         distance: Distance,
         cite: &Cite,
         finding: impl FnOnce() -> String,
     ) -> Self;
+}
+
+/// What the text does not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// Which addresses a domain name has.
+    Name,
+    /// From which port a client sends.
+    SourcePort,
 }
 
 /// How far a miss was from matching; the nearest are told first.
@@ -79,7 +89,7 @@ pub(crate) enum Distance {
 
 impl Note for () {
     const KEPT: bool = false;
-    fn unsure(self, _: Action) -> Self {}
+    fn unsure(self, _: Action, _: Doubt) -> Self {}
     fn new(_: bool, _: Distance, _: &Cite, _: impl FnOnce() -> String) -> Self {}
 }
 
@@ -88,14 +98,14 @@ impl Note for () {
 pub(crate) struct Found {
     pub(crate) distance: Distance,
     pub(crate) evidence: Evidence,
-    /// What the rule would do if it matched, which nobody can tell from the text.
-    pub(crate) unsure: Option<Action>,
+    /// What the rule would do if it matched, which nobody can tell from the text, and why not.
+    pub(crate) unsure: Option<(Action, Doubt)>,
 }
 
 impl Note for Found {
     const KEPT: bool = true;
-    fn unsure(self, action: Action) -> Self {
-        Self { unsure: Some(action), ..self }
+    fn unsure(self, action: Action, doubt: Doubt) -> Self {
+        Self { unsure: Some((action, doubt)), ..self }
     }
     fn new(
         matched: bool,
@@ -214,7 +224,11 @@ impl Peer {
 
     fn hit(&self, end: &End<'_>) -> String {
         let hits: Vec<_> = self.conditions.iter().map(|c| c.test.hit(end)).collect();
-        hits.into_iter().filter(|h| !h.is_empty()).collect::<Vec<_>>().join(" and ")
+        let hits: Vec<_> = hits.into_iter().filter(|h| !h.is_empty()).collect();
+        if hits.is_empty() {
+            return format!("{} is none of those that it excludes", address(end));
+        }
+        hits.join(" and ")
     }
 }
 
@@ -240,6 +254,7 @@ impl Test {
                     })
                 })
             }
+            Self::Always(_) => true,
             Self::Never(_) | Self::DomainNames(_) => false,
         }
     }
@@ -258,6 +273,7 @@ impl Test {
             Self::Service { namespace, name, .. } => {
                 format!("{end} is an endpoint of service/{namespace}/{name}")
             }
+            Self::Always(reason) => (*reason).to_owned(),
             Self::NotEndpoints(_) | Self::NotNets(_) | Self::Never(_) | Self::DomainNames(_) => {
                 String::new()
             }
@@ -295,10 +311,24 @@ impl Port {
                 (PortNumber::Named(name), Some(n)) => {
                     end.named_ports(name, protocol).any(|p| p == n)
                 }
-                (_, None) => false,
+                // A port that is not told is a client's own: some unprivileged one.
+                (PortNumber::Range(first, last), None) => {
+                    *first <= *UNPRIVILEGED.start() && last == UNPRIVILEGED.end()
+                }
+                (PortNumber::Named(_), None) => false,
             }
     }
+
+    /// Whether it has some of the ports that a client may use, but not all.
+    pub(super) fn has_some_of_a_clients(&self) -> bool {
+        matches!(&self.number, PortNumber::Range(first, last)
+            if UNPRIVILEGED.contains(last)
+                && !(first <= UNPRIVILEGED.start() && last == UNPRIVILEGED.end()))
+    }
 }
+
+/// The ports that clients send from.
+const UNPRIVILEGED: RangeInclusive<u16> = 1024..=u16::MAX;
 
 /// As explanations call it: `TCP 80`.
 impl std::fmt::Display for Port {

@@ -384,6 +384,99 @@ spec:
 }
 
 #[test]
+fn felix_is_told_which_ports_are_failsafe() {
+    check_all(
+        "
+{apiVersion: projectcalico.org/v3, kind: HostEndpoint, metadata: {name: h},
+  spec: {node: node1, interfaceName: eth0, expectedIPs: [192.0.2.9]}}
+---
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {name: default}
+spec:
+  failsafeInboundHostPorts: [{protocol: tcp, port: 9999}, {protocol: UDP, port: 53, net: 10.0.0.0/8}]
+  failsafeOutboundHostPorts: []
+---
+",
+        &[
+            ("ip/1.2.3.4 -> hostEndpoint/h:22", false, "no profile"),
+            ("ip/1.2.3.4 -> hostEndpoint/h:9999", true, "failsafe"),
+            ("ip/10.2.3.4 -> hostEndpoint/h:53/UDP", true, "failsafe"),
+            ("ip/1.2.3.4 -> hostEndpoint/h:53/UDP", false, "no profile"),
+            ("hostEndpoint/h -> ip/1.2.3.4:53/UDP", false, "no profile"),
+        ],
+    );
+}
+
+fn one_rule(rule: &str) -> String {
+    format!(
+        "{{apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {{name: g}}, \
+         spec: {{selector: all(), types: [Ingress], ingress: [{rule}]}}}}\n---\n"
+    )
+}
+
+#[test]
+fn a_clients_own_port_is_some_unprivileged_one() {
+    let ask = |ports: &str| {
+        let rule = format!("{{action: Allow, protocol: TCP, source: {{ports: [{ports}]}}}}");
+        ask(&one_rule(&rule), "pod/bar/web -> pod/foo/web:80").ingress
+    };
+    for all in ["'1:65535'", "'1024:65535'"] {
+        let found = ask(all);
+        assert!(found.allow && found.uncertain.is_none(), "{found:#?}");
+    }
+    let privileged = ask("22, '1:1023'");
+    assert!(!privileged.allow && privileged.uncertain.is_none(), "{privileged:#?}");
+    for some in ["'1024:2000'", "'32768:60999'"] {
+        let found = ask(some);
+        assert!(!found.allow, "{found:#?}");
+        let doubt = found.uncertain.unwrap();
+        assert!(doubt.contains("GlobalNetworkPolicy g would allow it first"), "{doubt}");
+    }
+}
+
+#[test]
+fn what_a_rule_excludes_is_told_where_it_asks_for_nothing_else() {
+    let found = ask(
+        &one_rule("{action: Allow, source: {notNets: [10.0.0.0/8]}}"),
+        "ip/1.2.3.4 -> pod/foo/web:80",
+    );
+    assert!(found.allowed);
+    let reason = &found.ingress.reason;
+    assert!(reason.contains("1.2.3.4 is none of those that it excludes"), "{reason}");
+}
+
+#[test]
+fn what_passes_everybody_is_not_said_to_be_asked_by_nobody() {
+    let found = ask(&one_rule("{action: Pass}"), "pod/bar/web -> pod/foo/web:80");
+    assert!(found.allowed);
+    let reason = &found.ingress.reason;
+    assert!(reason.contains("pass it on, and nothing after them decides"), "{reason}");
+}
+
+#[test]
+fn rules_of_the_policy_api_with_peers_that_are_not_known_fail_closed() {
+    let admin = |direction: &str, rule: &str| {
+        format!(
+            "apiVersion: policy.networking.k8s.io/v1alpha1\nkind: AdminNetworkPolicy\nmetadata: {{name: \
+             admin}}\nspec:\n  priority: 5\n  subject: {{namespaces: {{}}}}\n  {direction}:\n  - {rule}\n  - \
+             {{action: Deny, {}: [{{namespaces: {{}}}}]}}\n---\n",
+            if direction == "ingress" { "from" } else { "to" }
+        )
+    };
+    let flow = "pod/bar/web -> pod/foo/web:80";
+    // only egress rules have networks
+    let networks = "{action: Allow, from: [{networks: [0.0.0.0/0]}]}";
+    assert!(!ask(&admin("ingress", networks), flow).allowed);
+    // only what allows may speak of names
+    let out = "pod/bar/web -> ip/1.2.3.4:443";
+    let named =
+        |action: &str| format!("{{action: {action}, to: [{{domainNames: [example.org]}}]}}");
+    assert!(!ask(&admin("egress", &named("Deny")), out).allowed);
+    assert!(ask(&admin("egress", &named("Allow")), out).allowed);
+}
+
+#[test]
 fn the_policy_api_stands_around_network_policies() {
     let admin = |action: &str| {
         format!(

@@ -264,6 +264,11 @@ impl Words<'_> {
         let source = step.asked().source;
         let first = outcome.steps.first().map_or(source, |step| step.before.source);
         match (&gate.decision.by, gate.direction) {
+            // Some are asked, and leave it to those after them.
+            (By::NoPolicy, _) if !gate.decision.asked.is_empty() => {
+                self.prose(&capital(&gate.decision.reason), None);
+                self.text(". ");
+            }
             (By::NoPolicy, direction) => {
                 let what = match direction {
                     Direction::Ingress => "No policy restricts who may reach ",

@@ -17,7 +17,7 @@ impl Look<'_> {
             match &condition.test {
                 Test::Endpoints(endpoints) => self.endpoints(policy, condition, endpoints),
                 Test::Nets(nets) => self.nets(policy, direction, condition, nets),
-                Test::Never(reason) => {
+                Test::Never(reason) | Test::Always(reason) => {
                     let title = format!("a peer of {name} can't be evaluated here");
                     self.warn("peer-not-evaluable", &condition.cite, title, reason);
                 }

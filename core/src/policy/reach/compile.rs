@@ -416,6 +416,7 @@ impl<'a> Compiler<'a> {
             Test::Service { namespace, name, with_port } => {
                 ends.intersect(self.tested(Asked::Service(namespace, name, *with_port), test));
             }
+            Test::Always(_) => {}
             Test::Never(_) | Test::DomainNames(_) => *ends = self.none(),
         }
     }
