@@ -99,6 +99,12 @@ pub(super) fn find(api_version: &str, kind: &str) -> Found {
     if let Some(version) = named().flat_map(|known| known.versions).find(|version| near(version)) {
         return Found::Unserved(version);
     }
+    let theirs = group(api_version);
+    let ours =
+        KINDS.iter().flat_map(|known| known.versions).any(|version| group(version) == theirs);
+    if let (true, Some(version)) = (ours, named().find_map(|known| known.versions.first())) {
+        return Found::Unserved(version);
+    }
     let of_this_api = KINDS.iter().filter(|known| known.versions.contains(&api_version));
     suggest(kind, of_this_api.map(|known| known.kind)).map_or(Found::Unknown, Found::Misspelt)
 }

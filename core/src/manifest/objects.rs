@@ -83,6 +83,14 @@ impl Manifest {
                 fix: at.map(|at| Edit { start: at.start, end: at.end, insert: meant.to_owned() }),
             });
         }
+        if about.is_none() && kind.ends_with("NetworkPolicy") {
+            let message = format!(
+                "{kind} of {api_version} is not evaluated: Hopwise knows the policies of Kubernetes, \
+                 Calico and policy.networking.k8s.io"
+            );
+            let span = node.get("kind").map_or(node.span, |kind| kind.span);
+            self.report(span, Severity::Warning, message, Some(reference.clone()));
+        }
         self.ignored.push(Ignored { reference, api_version, span: node.span });
     }
 
@@ -296,6 +304,16 @@ mod tests {
                 "apiVersion: networking.k8s.io/v1\nkind: NetworkPolcy\n",
                 "2:7 no matches for kind `NetworkPolcy` in version `networking.k8s.io/v1`: write \
                  `NetworkPolicy` `NetworkPolcy`",
+            ),
+            (
+                "apiVersion: networking.k8s.io/v1\nkind: GlobalNetworkPolicy\n",
+                "1:13 no matches for kind `GlobalNetworkPolicy` in version `networking.k8s.io/v1`: write \
+                 `projectcalico.org/v3` `networking.k8s.io/v1`",
+            ),
+            (
+                "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\n",
+                "2:7 CiliumNetworkPolicy of cilium.io/v2 is not evaluated: Hopwise knows the policies of \
+                 Kubernetes, Calico and policy.networking.k8s.io `CiliumNetworkPolicy`",
             ),
         ] {
             assert_eq!(problems(text), [expected], "{text}");

@@ -181,7 +181,10 @@ fn preview(
     };
     Staged {
         policies: unstaged.iter().map(|policy| policy.object.clone()).collect(),
-        cite: first.cite.clone(),
+        cite: match end {
+            Outcome::Rule { cite, .. } if !rest.is_empty() && would != allow => cite.clone(),
+            _ => first.cite.clone(),
+        },
         allow: would,
         finding: format!("{who}: {whose} {what}"),
     }

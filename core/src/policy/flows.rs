@@ -47,18 +47,36 @@ pub fn evaluate(cluster: &Cluster, flow: &Flow) -> Evaluation {
             let free = Decision::unasked(true, reason.to_owned());
             answer(free.clone(), free, None)
         }
-        Ok(Asked { question, exempt: None }) => answer(
-            explain(cluster, Direction::Ingress, &question),
-            explain(cluster, Direction::Egress, &question),
-            None,
-        ),
+        Ok(Asked { question, other_family, exempt: None }) => {
+            let decide = |direction| {
+                let decision = explain(cluster, direction, &question);
+                let other = other_family.as_ref().map(|other| explain(cluster, direction, other));
+                by_family(&question, decision, other)
+            };
+            answer(decide(Direction::Ingress), decide(Direction::Egress), None)
+        }
     }
+}
+
+/// What is decided for the first family that both ends have; if the other one's packets fare
+/// otherwise, it is not certain which of them the connection uses.
+fn by_family(q: &Question<'_>, decision: Decision, other: Option<Decision>) -> Decision {
+    let Some(other) = other.filter(|other| other.allow != decision.allow) else {
+        return decision;
+    };
+    let (this, that) = if q.ip_version() == Some(4) { (4, 6) } else { (6, 4) };
+    let verb = if other.allow { "allowed" } else { "denied" };
+    let doubt = format!(
+        "both ends have both families, and this is over IPv{this}; over IPv{that} it is {verb}: {}",
+        other.reason
+    );
+    Decision { uncertain: decision.uncertain.or(Some(doubt)), ..decision }
 }
 
 /// Whether the policies allow `flow`: [`evaluate`] without its reasons. `None` if the flow names
 /// something that is not there.
 pub fn allowed(cluster: &Cluster, flow: &Flow) -> Option<bool> {
-    let Asked { question, exempt } = question(cluster, flow).ok()?;
+    let Asked { question, exempt, .. } = question(cluster, flow).ok()?;
     Some(
         exempt.is_some()
             || (allows(cluster, Direction::Egress, &question)
@@ -68,6 +86,8 @@ pub fn allowed(cluster: &Cluster, flow: &Flow) -> Option<bool> {
 
 struct Asked<'a> {
     question: Question<'a>,
+    /// The same over the other family, where both ends have both.
+    other_family: Option<Question<'a>>,
     /// Why no policy is asked.
     exempt: Option<&'static str>,
 }
@@ -102,17 +122,15 @@ fn question<'a>(cluster: &'a Cluster, flow: &Flow) -> Result<Asked<'a>, String> 
         }
         _ => None,
     };
-    let (source, destination) = addresses(cluster, &from, &to);
-    Ok(Asked {
-        question: Question {
-            source: end(cluster, &from, source),
-            destination: end(cluster, &to, destination),
-            protocol: flow.protocol.number(),
-            source_port: None,
-            destination_port: Some(port),
-        },
-        exempt,
-    })
+    let over = |(source, destination)| Question {
+        source: end(cluster, &from, source),
+        destination: end(cluster, &to, destination),
+        protocol: flow.protocol.number(),
+        source_port: None,
+        destination_port: Some(port),
+    };
+    let (first, second) = addresses(cluster, &from, &to);
+    Ok(Asked { question: over(first), other_family: second.map(over), exempt })
 }
 
 fn target<'a>(
@@ -167,19 +185,24 @@ fn end<'a>(cluster: &'a Cluster, place: &Place<'a>, address: Option<IpAddr>) -> 
     }
 }
 
-/// The addresses of both ends, of one family where they have one in common.
+/// Source and destination.
+type Addresses = (Option<IpAddr>, Option<IpAddr>);
+
+/// The addresses of both ends, of one family where they have one in common; and of the other one
+/// if they have both.
 fn addresses(
     cluster: &Cluster,
     from: &Place<'_>,
     to: &Place<'_>,
-) -> (Option<IpAddr>, Option<IpAddr>) {
+) -> (Addresses, Option<Addresses>) {
     let (from, to) = (all_addresses(cluster, from), all_addresses(cluster, to));
-    let pairs = from.iter().flat_map(|f| to.iter().map(move |t| (*f, *t)));
-    let common = pairs.into_iter().find(|(f, t)| f.is_ipv4() == t.is_ipv4());
-    match common {
-        Some((source, destination)) => (Some(source), Some(destination)),
-        None => (from.first().copied(), to.first().copied()),
-    }
+    let pairs = || from.iter().flat_map(|f| to.iter().map(move |t| (*f, *t)));
+    let Some((source, destination)) = pairs().find(|(f, t)| f.is_ipv4() == t.is_ipv4()) else {
+        return ((from.first().copied(), to.first().copied()), None);
+    };
+    let v4 = !source.is_ipv4();
+    let other = pairs().find(|(f, t)| f.is_ipv4() == v4 && t.is_ipv4() == v4);
+    ((Some(source), Some(destination)), other.map(|(f, t)| (Some(f), Some(t))))
 }
 
 fn all_addresses(cluster: &Cluster, place: &Place<'_>) -> Vec<IpAddr> {

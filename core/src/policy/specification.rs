@@ -436,6 +436,22 @@ fn a_clients_own_port_is_some_unprivileged_one() {
 }
 
 #[test]
+fn where_the_families_differ_neither_is_certain() {
+    let text = "{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: foo}, status: {podIPs: \
+                [{ip: 10.233.1.7}, {ip: 'fd00::7'}]}}\n---\n{apiVersion: v1, kind: Pod, metadata: {name: b, \
+                namespace: foo, labels: {app: both}}, status: {podIPs: [{ip: 10.233.1.8}, {ip: 'fd00::8'}]}}\n---\n"
+        .to_owned()
+        + &policy(
+            "{podSelector: {matchLabels: {app: both}}, ingress: [{from: [{ipBlock: {cidr: fd00::/8}}]}]}",
+        );
+    let found = ask(&text, "pod/foo/a -> pod/foo/b:80");
+    assert!(!found.allowed);
+    let doubt = found.ingress.uncertain.unwrap();
+    assert!(doubt.contains("over IPv6 it is allowed"), "{doubt}");
+    assert_eq!(found.egress.uncertain, None);
+}
+
+#[test]
 fn what_a_rule_excludes_is_told_where_it_asks_for_nothing_else() {
     let found = ask(
         &one_rule("{action: Allow, source: {notNets: [10.0.0.0/8]}}"),

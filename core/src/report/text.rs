@@ -1,11 +1,12 @@
 //! A trace as a person reads it in a terminal: the verdict, then hop by hop what happens to the
 //! packet, which line made it so, and the way back.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::sentence::{self, Sentence, Way};
 use super::words::{self, Mark};
-use crate::cluster::Cluster;
+use crate::cluster::{Assumption, Cluster};
 use crate::datapath::{Gate, Machine, Outcome, Step, Trace, Verdict};
 use crate::policy::{Decision, Evaluation, Evidence};
 use crate::text::Cite;
@@ -40,7 +41,37 @@ pub fn path(cluster: &Cluster, trace: &Trace, look: Look) -> String {
         }
         out.outcome(outcome, &told(cluster, trace, outcome));
     }
+    let assumed = assumed(cluster, trace);
+    if !assumed.is_empty() {
+        out.line("");
+        out.line("  ── not in the text, and assumed");
+        out.line("");
+        for assumption in assumed {
+            out.below("", &format!("{}: {}", assumption.object, assumption.reason), "");
+        }
+    }
     out.text
+}
+
+/// The machines and pods of a trace that the text does not have.
+fn assumed<'a>(cluster: &'a Cluster, trace: &Trace) -> Vec<&'a Assumption> {
+    let mut met: BTreeSet<String> = BTreeSet::new();
+    let flow = trace.flow.to_string();
+    met.extend(flow.split_whitespace().map(str::to_owned));
+    for outcome in &trace.outcomes {
+        met.extend(outcome.endpoint.clone());
+        for step in outcome.steps.iter().chain(&outcome.reply) {
+            met.insert(format!("node/{}", step.machine.label()));
+        }
+    }
+    let of_trace = |assumption: &&Assumption| {
+        let object = &assumption.object;
+        met.contains(&match object.kind.as_str() {
+            "Pod" => format!("pod/{}/{}", object.namespace, object.name),
+            kind => format!("{}/{}", kind.to_lowercase(), object.name),
+        })
+    };
+    cluster.assumed.iter().filter(of_trace).collect()
 }
 
 /// An evaluation of the policies alone, as text ending in a line's end.
