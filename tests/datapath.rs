@@ -270,7 +270,7 @@ fn an_external_name_is_only_a_name() {
 apiVersion: v1
 kind: Service
 metadata: {name: there, namespace: app}
-spec: {type: ExternalName, externalName: example.org, ports: [{port: 80}]}";
+spec: {type: ExternalName, externalName: example.org}";
     let outcome = only(ask(&scenario(&[], &[service]), "pod/app/cli -> service/app/there:80"));
     let cause = outcome.cause.unwrap();
     assert_eq!(cause.kind, CauseKind::NoSuchDestination);

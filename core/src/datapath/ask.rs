@@ -377,13 +377,13 @@ fn destinations<'a>(
     match &flow.to {
         Target::Service(namespace, name, port) => {
             let service = cluster.find_service(namespace, name)?;
-            let port = service.find_port(port, flow.protocol)?;
             if let Some(name) = &service.external_name {
                 return Err(format!(
                     "Service {namespace}/{} is only a name in DNS for {name}: kube-proxy does nothing for it; ask for that address instead",
                     service.name
                 ));
             }
+            let port = service.find_port(port, flow.protocol)?;
             if service.headless {
                 return headless(cluster, service, port, own);
             }

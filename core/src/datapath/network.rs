@@ -188,7 +188,14 @@ impl Walk<'_> {
             also(others),
             packet.source
         );
-        self.step((machine, Hook::Inside), Rule::BalancerForward, packet, &after, summary);
+        let own = self.cluster.node_by_address.contains_key(&packet.source)
+            || self.cluster.pod_by_address.contains_key(&packet.source);
+        let uncertain = own.then(|| {
+            "what a balancer that keeps the source does for the machines behind itself depends on its make"
+                .to_owned()
+        });
+        self.step((machine, Hook::Inside), Rule::BalancerForward, packet, &after, summary)
+            .uncertain = uncertain;
         Ok(after)
     }
 
