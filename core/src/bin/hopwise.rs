@@ -218,7 +218,9 @@ fn run(command: Command, out: &mut impl Write) -> Result<u8, Stop> {
                     AnswerFormat::Json => writeln!(out, "{}", json::evaluation_line(&answer))?,
                     AnswerFormat::Text => {
                         let look = Look { colour: colour(), rules: false };
-                        out.write_all(text::evaluation(&answer, look).as_bytes())?;
+                        out.write_all(
+                            text::evaluation(&reading.cluster, &answer, look).as_bytes(),
+                        )?;
                     }
                 }
             }

@@ -184,6 +184,10 @@ fn status(draft: &mut Draft, status: &PodStatus, object: &Object) {
             pod.addresses.push(ip);
         }
     }
+    if status.phase.as_deref() == Some("Pending") {
+        let reason = "it is Pending and has no address yet, so this is for when it runs";
+        pod.address_origin = Origin::Assumed(reason.to_owned());
+    }
     if !pod.addresses.is_empty() {
         let path = if status.pod_ips.is_empty() { "status.podIP" } else { "status.podIPs" };
         draft.addresses_at = Some(object.cite(path));

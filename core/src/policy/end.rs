@@ -190,17 +190,15 @@ impl<'a> End<'a> {
                 };
                 format!("{who} is in {place}, not in {wanted} ({why})")
             }
-            Of::Namespaces(selector) => match known.namespace() {
-                Some(name) => {
-                    format!(
-                        "namespace {name} {}",
-                        selector.miss(&self.namespace_labels(view, known))
-                    )
-                }
-                None => {
-                    format!("{who} is in no namespace, and {selector} is asked of its namespace")
-                }
-            },
+            Of::Namespaces(selector) => {
+                let Some(name) = known.namespace() else {
+                    let asked = if selector.is_everything() { "one" } else { "its namespace" };
+                    return format!(
+                        "{who} is in no namespace, and the namespaceSelector asks for {asked}"
+                    );
+                };
+                format!("namespace {name} {}", selector.miss(&self.namespace_labels(view, known)))
+            }
             Of::Labels(selector) => {
                 let labels = EndpointLabels { cluster: self.cluster, view, known };
                 format!("{who} {}", selector.miss(&labels))

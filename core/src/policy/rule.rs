@@ -267,6 +267,7 @@ impl Test {
                 None => String::new(),
             },
             Self::Nodes(selector) => match node(end) {
+                Some(node) if selector.is_everything() => format!("{end} is {}'s", node.name),
                 Some(node) => format!("{end} is {}'s, which has {selector}", node.name),
                 None => String::new(),
             },

@@ -335,7 +335,7 @@ impl Parser<'_> {
             Some(Token::LeftParenthesis) => {
                 if self.depth == DEEPEST {
                     return Err(self.error(&format!(
-                        "parentheses are nested more than {DEEPEST} deep: write it flatter"
+                        "parentheses are nested more than {DEEPEST} deep, which Hopwise does not read: write it flatter"
                     )));
                 }
                 self.depth += 1;

@@ -6,10 +6,10 @@ use std::fmt::Write as _;
 
 use super::sentence::{self, Sentence, Way};
 use super::words::{self, Mark};
-use crate::cluster::{Assumption, Cluster};
-use crate::datapath::{Gate, Machine, Outcome, Step, Trace, Verdict};
+use crate::cluster::Cluster;
+use crate::datapath::{Flow, Gate, Machine, Outcome, Step, Trace, Verdict};
 use crate::policy::{Decision, Evaluation, Evidence};
-use crate::text::Cite;
+use crate::text::{Cite, Origin};
 
 /// How a report looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,41 +41,19 @@ pub fn path(cluster: &Cluster, trace: &Trace, look: Look) -> String {
         }
         out.outcome(outcome, &told(cluster, trace, outcome));
     }
-    let assumed = assumed(cluster, trace);
-    if !assumed.is_empty() {
-        out.line("");
-        out.line("  ── not in the text, and assumed");
-        out.line("");
-        for assumption in assumed {
-            out.below("", &format!("{}: {}", assumption.object, assumption.reason), "");
-        }
-    }
-    out.text
-}
-
-/// The machines and pods of a trace that the text does not have.
-fn assumed<'a>(cluster: &'a Cluster, trace: &Trace) -> Vec<&'a Assumption> {
     let mut met: BTreeSet<String> = BTreeSet::new();
-    let flow = trace.flow.to_string();
-    met.extend(flow.split_whitespace().map(str::to_owned));
     for outcome in &trace.outcomes {
         met.extend(outcome.endpoint.clone());
         for step in outcome.steps.iter().chain(&outcome.reply) {
             met.insert(format!("node/{}", step.machine.label()));
         }
     }
-    let of_trace = |assumption: &&Assumption| {
-        let object = &assumption.object;
-        met.contains(&match object.kind.as_str() {
-            "Pod" => format!("pod/{}/{}", object.namespace, object.name),
-            kind => format!("{}/{}", kind.to_lowercase(), object.name),
-        })
-    };
-    cluster.assumed.iter().filter(of_trace).collect()
+    out.assumed(cluster, &trace.flow, met);
+    out.text
 }
 
 /// An evaluation of the policies alone, as text ending in a line's end.
-pub fn evaluation(evaluation: &Evaluation, look: Look) -> String {
+pub fn evaluation(cluster: &Cluster, evaluation: &Evaluation, look: Look) -> String {
     let mut out = Out { text: String::new(), look };
     let (sign, code) = if evaluation.allowed { ("✓", GREEN) } else { ("✗", RED) };
     out.line(&out.paint(code, &format!("{sign} {}", evaluation.flow)));
@@ -91,6 +69,7 @@ pub fn evaluation(evaluation: &Evaluation, look: Look) -> String {
             out.below("", &format!("not certain: {why}"), YELLOW);
         }
     }
+    out.assumed(cluster, &evaluation.flow, BTreeSet::new());
     out.text
 }
 
@@ -254,6 +233,40 @@ impl Out {
         }
         if let more @ 1.. = evidence.len().saturating_sub(SHOWN) {
             self.below(thread, &format!("  and {more} more"), DIM);
+        }
+    }
+
+    /// What of the flow's ends, and of what else was met, the text does not have.
+    fn assumed(&mut self, cluster: &Cluster, flow: &Flow, mut met: BTreeSet<String>) {
+        // `pod/foo/web:80` is `pod/foo/web`.
+        for end in flow.to_string().split_whitespace() {
+            met.insert(end.rsplit_once(':').map_or(end, |(name, _)| name).to_owned());
+        }
+        let objects = cluster.assumed.iter().filter(|assumption| {
+            let object = &assumption.object;
+            met.contains(&match object.kind.as_str() {
+                "Pod" => format!("pod/{}/{}", object.namespace, object.name),
+                kind => format!("{}/{}", kind.to_lowercase(), object.name),
+            })
+        });
+        let mut lines: Vec<_> =
+            objects.map(|found| format!("{}: {}", found.object, found.reason)).collect();
+        for pod in &cluster.pods {
+            let name = format!("pod/{}/{}", pod.namespace, pod.name);
+            if let (Origin::Written(_), Origin::Assumed(reason), Some(ip), true) =
+                (&pod.origin, &pod.address_origin, pod.addresses.first(), met.contains(&name))
+            {
+                lines.push(format!("{ip} of {name}: {reason}"));
+            }
+        }
+        if lines.is_empty() {
+            return;
+        }
+        self.line("");
+        self.line("  ── not in the text, and assumed");
+        self.line("");
+        for line in lines {
+            self.below("", &line, "");
         }
     }
 
