@@ -203,7 +203,8 @@ fn findings_lead_to_their_lines() {
         page.see_text(".cm-activeLine", "cidr");
         page.paste_over_editor(&format!(
             "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: ipvs\n\
-             ipvs: {{strictARP: true}}\n---\n{SERVICE}"
+             ipvs: {{strictARP: true}}\n---\n{}",
+            SERVICE.replace("spec:\n", "spec:\n  type: NodePort\n")
         ));
         page.see_text(".finding-title", "strictARP changes no address");
         page.see_text(".finding-title .link", "line 4");
