@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::cluster::{Cluster, PodId};
 use crate::manifest;
-use crate::policy::form::{Policy, Rule, Side, TierDefault};
+use crate::policy::form::{Policy, Rule, Side};
 use crate::policy::{Direction, selected};
 use crate::text::{Cite, Severity};
 
@@ -69,8 +69,6 @@ pub fn findings(text: &str, cluster: &Cluster) -> Vec<Finding> {
 #[derive(Clone)]
 struct About<'a> {
     form: &'a Policy,
-    /// Its tier's end.
-    end: TierDefault,
     /// Pods that it selects.
     pods: BTreeSet<PodId>,
 }
@@ -86,7 +84,6 @@ impl<'a> Look<'a> {
         let policies = cluster.policies.tiers.iter().flat_map(|tier| {
             tier.policies.iter().map(|form| About {
                 form,
-                end: tier.default,
                 pods: selected(cluster, &form.subject).into_iter().collect(),
             })
         });

@@ -1,27 +1,39 @@
 //! Egress that is shut, and with it the resolution of names.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
 
 use super::{About, Look};
 use crate::cluster::{Pod, PodId};
 use crate::datapath::{Packet, Protocol};
-use crate::policy::form::{Action, Endpoints, PortNumber, Rule, Stage, Test, TierDefault};
-use crate::policy::{By, Direction, decide, permits, selected};
+use crate::policy::form::{
+    Action, Condition, Endpoints, Peer, Port, PortNumber, Rule, Rules, Stage, Test,
+};
+use crate::policy::{By, Decision, Direction, decide, permits, selected};
 use crate::text::Cite;
 
 /// Where name servers listen.
 const DNS: u16 = 53;
 
+/// Addresses of which no rule knows more than that they are outside (RFC 5737, RFC 3849).
+const ELSEWHERE: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 53)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, DNS)),
+];
+
+/// Somewhere that a name server is, or may be.
+type Place = (IpAddr, u16);
+
 impl Look<'_> {
     /// Pods that can't ask for names: exactly where the text has the name servers, and else by the
     /// ports of the rules.
     pub(super) fn name_resolution(&mut self) {
-        let servers: Vec<&Pod> = self.cluster.pods.iter().filter(|pod| is_server(pod)).collect();
-        let mut shut = if servers.iter().any(|pod| !pod.addresses.is_empty()) {
-            self.by_asking(&servers)
-        } else {
-            self.by_rules()
-        };
+        let servers = self.cluster.pods.iter().filter(|pod| is_server(pod));
+        let servers = servers.flat_map(|pod| &pod.addresses).map(|address| (*address, DNS));
+        let servers: Vec<Place> = servers.collect();
+        let mut shut = self.shut(&servers);
         shut.sort_by_key(|(name, cite, udp)| (name.clone(), cite.span, !udp));
         shut.dedup_by(|a, b| a.0 == b.0 && a.1 == b.1);
         for (name, cite, udp) in shut {
@@ -45,74 +57,76 @@ impl Look<'_> {
         }
     }
 
-    /// Who denies each pod the way to every name server, and whether over UDP too.
-    fn by_asking(&self, servers: &[&Pod]) -> Vec<(String, Cite, bool)> {
+    /// Who denies each pod the way to every name server, and whether over UDP too. Where the text
+    /// has no server, it may be wherever a rule about names leads.
+    fn shut(&self, servers: &[Place]) -> Vec<(String, Cite, bool)> {
         let cluster = self.cluster;
-        // Whom no policy restricts needs not be asked about.
-        let pods: BTreeSet<PodId> = self
-            .in_force()
-            .filter(|policy| policy.form.egress.is_some())
-            .flat_map(|policy| policy.pods.iter().copied())
-            .filter(|id| cluster.pod(*id).is_some_and(|pod| !is_server(pod)))
+        let profiles = cluster.policies.profiles.values();
+        let everywhere: Vec<Place> = ELSEWHERE
+            .map(|address| (address, DNS))
+            .into_iter()
+            .chain(profiles.flat_map(|profile| self.guessed(&profile.egress)))
             .collect();
+        // Whom no policy restricts needs not be asked about.
+        let mut asked: BTreeMap<PodId, BTreeSet<Place>> = BTreeMap::new();
+        for policy in self.in_force() {
+            let Some(rules) = &policy.form.egress else { continue };
+            let guessed = if servers.is_empty() { self.guessed(rules) } else { Vec::new() };
+            for id in &policy.pods {
+                asked.entry(*id).or_default().extend(&guessed);
+            }
+        }
         let mut shut = Vec::new();
-        for id in pods {
-            let Some(pod) = cluster.pod(id) else { continue };
-            let packets = |protocol: Protocol| {
-                let from = pod.addresses.iter();
-                from.flat_map(move |source| {
-                    let to = servers.iter().flat_map(|server| &server.addresses);
-                    let to = to.filter(move |to| to.is_ipv4() == source.is_ipv4());
-                    to.map(move |destination| Packet {
-                        protocol,
-                        source: *source,
-                        source_port: None,
-                        destination: *destination,
-                        destination_port: Some(DNS),
-                        outer: None,
-                    })
-                })
+        for (id, guessed) in asked {
+            let Some(pod) = cluster.pod(id).filter(|pod| !is_server(pod)) else { continue };
+            let places: Vec<Place> = if servers.is_empty() {
+                everywhere.iter().copied().chain(guessed).collect()
+            } else {
+                servers.to_vec()
             };
-            for (protocol, udp) in [(Protocol::Udp, true), (Protocol::Tcp, false)] {
-                let may = |packet: &Packet| permits(cluster, Direction::Egress, id, packet);
-                let Some(packet) = packets(protocol).next() else { continue };
-                if packets(protocol).any(|packet| may(&packet)) {
-                    continue;
-                }
-                let decision = decide(cluster, Direction::Egress, id, &packet);
-                let name = match decision.by {
-                    By::Policy(object) => Some(object),
-                    By::Isolation(objects) => objects.into_iter().next(),
-                    By::NoPolicy => None,
-                };
-                if let (Some(name), Some(cite)) = (name, decision.cite) {
-                    shut.push((name.to_string(), cite, udp));
-                }
-                break;
+            let may = |packet: &Packet| permits(cluster, Direction::Egress, id, packet);
+            let said = |packet: &Packet| decide(cluster, Direction::Egress, id, packet);
+            let Some(first) = questions(pod, &places, Protocol::Udp).next() else { continue };
+            let over_udp = questions(pod, &places, Protocol::Udp).find(&may);
+            if over_udp.is_some() && questions(pod, &places, Protocol::Tcp).any(|q| may(&q)) {
+                continue;
+            }
+            let denial = said(&Packet {
+                protocol: if over_udp.is_some() { Protocol::Tcp } else { Protocol::Udp },
+                ..over_udp.clone().unwrap_or(first)
+            });
+            // One adds TCP where UDP is allowed, unless that rule would allow both.
+            let allowed = over_udp.as_ref().map(said).filter(|allowed| self.is_over_udp(allowed));
+            let decision = allowed.unwrap_or(denial);
+            let name = match decision.by {
+                By::Policy(object) => Some(object),
+                By::Isolation(objects) => objects.into_iter().next(),
+                By::NoPolicy => None,
+            };
+            if let (Some(name), Some(cite)) = (name, decision.cite) {
+                shut.push((name.to_string(), cite, over_udp.is_none()));
             }
         }
         shut
     }
 
-    /// Policies whose tier denies the rest, with pods for which no rule opens the port.
-    fn by_rules(&self) -> Vec<(String, Cite, bool)> {
-        let opened = |protocol: Protocol| -> BTreeSet<PodId> {
-            let opens = |rule: &Rule| self.resolves(rule, protocol.number());
-            let opening = self.in_force().filter(|policy| {
-                policy.form.egress.as_ref().is_some_and(|rules| rules.rules.iter().any(opens))
-            });
-            opening.flat_map(|policy| policy.pods.iter().copied()).collect()
+    /// Whether the rule that decided is about UDP and not about TCP.
+    fn is_over_udp(&self, decision: &Decision) -> bool {
+        let (By::Policy(object), Some(cite)) = (&decision.by, &decision.cite) else {
+            return false;
         };
-        let (udp, tcp) = (opened(Protocol::Udp), opened(Protocol::Tcp));
-        let denying = self.in_force().filter(|policy| policy.end == TierDefault::Deny);
-        let shut = denying.filter_map(|policy| {
-            let rules = policy.form.egress.as_ref()?;
-            let without = |open: &BTreeSet<PodId>| !policy.pods.is_subset(open);
-            let found = (without(&udp), without(&tcp));
-            let name = policy.form.object.to_string();
-            (found != (false, false)).then(|| (name, rules.cite.clone(), found.0))
-        });
-        shut.collect()
+        let decided = |rule: &&Rule| {
+            let rest = cite.field.strip_prefix(rule.cite.field.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let own = self.about.iter().filter(|policy| policy.form.object == *object);
+        let rules = own.filter_map(|policy| policy.form.egress.as_ref());
+        let Some(rule) = rules.flat_map(|rules| &rules.rules).find(decided) else { return false };
+        let tcp = |protocol: Option<u8>| protocol.is_none_or(|it| it == Protocol::Tcp.number());
+        let ports = &rule.destination.ports;
+        !tcp(rule.protocol)
+            || (!ports.is_empty()
+                && !ports.iter().any(|port| tcp(port.protocol) && may_be_dns(port)))
     }
 
     fn in_force(&self) -> impl Iterator<Item = &About<'_>> {
@@ -121,29 +135,159 @@ impl Look<'_> {
             .filter(|policy| policy.form.staged.is_none() && policy.form.stage == Stage::Normal)
     }
 
-    /// Whether a rule lets questions for names out over a protocol. One without ports does where
-    /// it is for everybody.
-    fn resolves(&self, rule: &Rule, protocol: u8) -> bool {
-        let ours = |wanted: Option<u8>| wanted.is_none_or(|wanted| wanted == protocol);
-        let side = &rule.destination;
-        let named = || side.ports.iter().filter(|port| ours(port.protocol));
-        let on_port = named().any(|port| match &port.number {
-            PortNumber::Any => false,
-            PortNumber::Range(first, last) => (*first..=*last).contains(&DNS),
-            PortNumber::Named(name) => name.contains("dns"),
+    /// Where name servers may be that rules lead to: where port 53 is spoken of, or everybody.
+    fn guessed(&self, rules: &Rules) -> Vec<Place> {
+        let leading = rules.rules.iter().filter(|rule| {
+            matches!(rule.action, Action::Allow | Action::Pass) && self.is_about_names(rule)
         });
-        let any_port = side.ports.is_empty() || named().any(|port| port.number == PortNumber::Any);
+        leading.flat_map(|rule| self.places(rule)).collect()
+    }
+
+    /// Of a rule without ports for some nobody knows whether it is.
+    fn is_about_names(&self, rule: &Rule) -> bool {
+        let side = &rule.destination;
         let all = |endpoints: &Endpoints| {
             let known = self.cluster.pods.iter().filter(|pod| !pod.host_network && !pod.finished);
             selected(self.cluster, endpoints).len() == known.count()
         };
-        let to_all = side.peers.is_empty()
-            || side.peers.iter().flat_map(|peer| &peer.conditions).any(|it| match &it.test {
-                Test::Endpoints(endpoints) => all(endpoints),
-                _ => true,
-            });
-        rule.action == Action::Allow && ours(rule.protocol) && (on_port || (any_port && to_all))
+        let to_all = || {
+            let conditions = side.peers.iter().flat_map(|peer| &peer.conditions);
+            let mut tests = conditions.map(|condition| &condition.test);
+            side.peers.is_empty()
+                || tests.any(|test| match test {
+                    Test::Endpoints(endpoints) => all(endpoints),
+                    _ => true,
+                })
+        };
+        let any_port = |port: &Port| port.number == PortNumber::Any;
+        side.ports.iter().any(|port| !any_port(port) && may_be_dns(port))
+            || ((side.ports.is_empty() || side.ports.iter().any(any_port)) && to_all())
     }
+
+    /// Some of those whom a rule leads to, all sorts among them.
+    fn places(&self, rule: &Rule) -> Vec<Place> {
+        const MANY: usize = 8;
+        let cluster = self.cluster;
+        let side = &rule.destination;
+        let mut called = side.ports.iter().filter_map(|port| match &port.number {
+            PortNumber::Named(name) if may_be_dns(port) => Some(name.as_str()),
+            _ => None,
+        });
+        let name = called.next();
+        let of_pods = |pods: Vec<&Pod>| -> Vec<Place> {
+            let pods = pods.into_iter().filter(|pod| !pod.host_network && !pod.finished);
+            let pods: Vec<&Pod> = pods.collect();
+            // One of each namespace, and some who differ by labels.
+            let (mut namespaces, mut labels) = (BTreeSet::new(), BTreeSet::new());
+            let first = pods.iter().filter(|pod| namespaces.insert(&pod.namespace)).take(MANY);
+            let some = pods.iter().filter(|pod| labels.insert(&pod.labels)).take(MANY);
+            let pods = first.chain(some);
+            pods.flat_map(|pod| {
+                let own = pod.ports.iter().filter(|port| name == Some(port.name.as_str()));
+                let ports: Vec<u16> = own.map(|port| port.port).chain([DNS]).collect();
+                let with = move |address: &IpAddr| {
+                    let address = *address;
+                    ports.clone().into_iter().map(move |port| (address, port))
+                };
+                pod.addresses.iter().flat_map(with).collect::<Vec<_>>()
+            })
+            .collect()
+        };
+        if side.peers.is_empty() {
+            // By number it is everywhere.
+            return name.map_or_else(Vec::new, |_| of_pods(cluster.pods.iter().collect()));
+        }
+        let mut places = Vec::new();
+        for peer in &side.peers {
+            for Condition { test, .. } in &peer.conditions {
+                match test {
+                    Test::Endpoints(endpoints) => {
+                        let ids = selected(cluster, endpoints);
+                        let pods = ids.iter().filter_map(|id| cluster.pod(*id));
+                        places.extend(of_pods(pods.collect()));
+                        // Network sets, among which the policies themselves choose.
+                        let sets = cluster.policies.network_sets.iter();
+                        let nets = sets.flat_map(|set| &set.nets).take(MANY);
+                        places.extend(nets.map(|net| (net.network(), DNS)));
+                    }
+                    Test::Nets(nets) => {
+                        let of_net = nets.iter().flat_map(|net| edges(net, peer));
+                        places.extend(of_net.map(|address| (address, DNS)));
+                    }
+                    Test::Nodes(_) => {
+                        let nodes = cluster.nodes.iter().flat_map(|node| &node.addresses);
+                        places.extend(nodes.take(MANY).map(|net| (net.addr(), DNS)));
+                    }
+                    Test::Service { namespace, name, .. } => {
+                        let own = |it: &&crate::cluster::Service| {
+                            it.namespace == *namespace && it.name == *name
+                        };
+                        let services = cluster.services.iter().filter(own);
+                        let ports = services.flat_map(|service| &service.ports);
+                        let ends =
+                            ports.filter(|port| port.port == DNS).flat_map(|port| &port.endpoints);
+                        places.extend(ends.map(|end| (end.ip, end.port)));
+                    }
+                    Test::NotEndpoints(_)
+                    | Test::NotNets(_)
+                    | Test::Never(_)
+                    | Test::DomainNames(_) => {}
+                }
+            }
+        }
+        places
+    }
+}
+
+/// What a pod asks name servers at these places.
+fn questions<'a>(
+    pod: &'a Pod,
+    places: &'a [Place],
+    protocol: Protocol,
+) -> impl Iterator<Item = Packet> + use<'a> {
+    pod.addresses.iter().flat_map(move |source| {
+        let there = places.iter().filter(|(to, _)| to.is_ipv4() == source.is_ipv4());
+        there.map(move |(destination, port)| Packet {
+            protocol,
+            source: *source,
+            source_port: None,
+            destination: *destination,
+            destination_port: Some(*port),
+            outer: None,
+        })
+    })
+}
+
+/// Whether name servers listen there, by its number or by its name.
+fn may_be_dns(port: &Port) -> bool {
+    match &port.number {
+        PortNumber::Any => true,
+        PortNumber::Range(first, last) => (*first..=*last).contains(&DNS),
+        PortNumber::Named(name) => name.contains("dns"),
+    }
+}
+
+/// The first and the last address of a range, and those next to what is taken out of it.
+fn edges(net: &IpNet, peer: &Peer) -> Vec<IpAddr> {
+    let excepted = peer.conditions.iter().filter_map(|condition| match &condition.test {
+        Test::NotNets(nets) => Some(nets),
+        _ => None,
+    });
+    let beside = excepted.flatten().flat_map(|hole| {
+        let (before, after) = match (hole.network(), hole.broadcast()) {
+            (IpAddr::V4(first), IpAddr::V4(last)) => (
+                first.to_bits().checked_sub(1).map(|bits| Ipv4Addr::from_bits(bits).into()),
+                last.to_bits().checked_add(1).map(|bits| Ipv4Addr::from_bits(bits).into()),
+            ),
+            (IpAddr::V6(first), IpAddr::V6(last)) => (
+                first.to_bits().checked_sub(1).map(|bits| Ipv6Addr::from_bits(bits).into()),
+                last.to_bits().checked_add(1).map(|bits| Ipv6Addr::from_bits(bits).into()),
+            ),
+            _ => (None, None),
+        };
+        before.into_iter().chain(after)
+    });
+    [net.network(), net.broadcast()].into_iter().chain(beside).collect()
 }
 
 /// A pod that answers questions for names, by the labels that such pods usually have.

@@ -182,6 +182,76 @@ fn denied_egress_without_name_resolution_is_told() {
     assert_eq!(kinds(some), ["egress-without-dns"]);
 }
 
+/// The findings about names of a text, each with its policy's name and place.
+fn about_names(text: &str) -> Vec<(&'static str, String, String)> {
+    let text = format!("{WORLD}{text}");
+    let found = findings(&text, &read(&text).cluster).into_iter();
+    let found = found.filter(|one| one.kind.contains("dns"));
+    found.map(|one| (one.kind, one.cite.object.to_string(), one.cite.field)).collect()
+}
+
+#[test]
+fn what_is_handed_on_is_not_denied() {
+    let policy = |tier: &str, name: &str, rules: &str| {
+        format!(
+            "{{apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {{name: {tier}.{name}}}, \
+             spec: {{tier: {tier}, selector: app == 'web', types: [Egress], egress: [{rules}]}}}}\n---\n"
+        )
+    };
+    let tier = "{apiVersion: projectcalico.org/v3, kind: Tier, metadata: {name: sec}, spec: {order: 10}}\n---\n";
+    let metadata = "{action: Deny, destination: {nets: [169.254.169.254/32]}}";
+    let passing = format!("{tier}{}", policy("sec", "g", &format!("{metadata}, {{action: Pass}}")));
+    assert_eq!(about_names(&passing), []);
+    // unless what comes after denies it
+    let allowing =
+        policy("default", "d", "{action: Allow, protocol: TCP, destination: {ports: [443]}}");
+    let denied = |kind| (kind, "GlobalNetworkPolicy default.d".to_owned());
+    let found = about_names(&format!("{passing}{allowing}"));
+    let found: Vec<_> = found.into_iter().map(|(kind, object, _)| (kind, object)).collect();
+    assert_eq!(found, [denied("egress-without-dns")]);
+    // nor is it let out where a rule before denies it
+    let shut = policy(
+        "sec",
+        "g",
+        "{action: Deny, protocol: UDP, destination: {ports: [53]}}, {action: Allow}",
+    );
+    let found = about_names(&format!("{tier}{shut}"));
+    assert_eq!(
+        found.first().map(|(kind, _, field)| (*kind, field.as_str())),
+        Some(("egress-without-dns", "spec.egress[0]"))
+    );
+}
+
+#[test]
+fn names_over_udp_only_are_told_of_who_allows_udp() {
+    let policy = |name: &str, egress: &str| {
+        format!(
+            "{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {{name: {name}, namespace: shop}}, \
+             spec: {{podSelector: {{}}, policyTypes: [Egress], egress: {egress}}}}}\n---\n"
+        )
+    };
+    let closed = policy("closed", "[]");
+    let to = |peer: &str| {
+        let rule = format!("[{{to: [{peer}], ports: [{{port: 53, protocol: UDP}}]}}]");
+        format!("{closed}{}", policy("dns", &rule))
+    };
+    let told = |kind, object: &str, field: &str| vec![(kind, object.to_owned(), field.to_owned())];
+    let rule = "spec.egress[0].to[0]";
+    let lab = "{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: lab}}}";
+    let only = told("dns-without-tcp", "NetworkPolicy shop/dns", rule);
+    assert_eq!(about_names(&to(lab)), only);
+    assert_eq!(about_names(&format!("{DNS}{}", to("{namespaceSelector: {}}"))), only);
+    // a rule for nobody lets nothing out
+    let nowhere = "{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: gone}}}";
+    let kinds: Vec<_> = about_names(&to(nowhere)).into_iter().map(|(kind, ..)| kind).collect();
+    assert_eq!(kinds, ["egress-without-dns"]);
+    // who allows both is not who denies TCP
+    let global = "{apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {name: g}, spec: {selector: \
+                  app == 'web', types: [Egress], egress: [{action: Deny, protocol: TCP, destination: {ports: [53]}}, {action: Allow}]}}\n";
+    let denying = told("dns-without-tcp", "GlobalNetworkPolicy g", "spec.egress[0]");
+    assert_eq!(about_names(global), denying);
+}
+
 const DNS: &str = "
 apiVersion: v1
 kind: Pod
