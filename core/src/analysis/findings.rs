@@ -4,6 +4,7 @@
 //! would otherwise learn from a trace.
 
 mod egress;
+mod nobody;
 mod objects;
 mod peers;
 mod policies;

@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::nobody::Role;
 use super::{About, Look, peer_of};
 use crate::cluster::{NodeId, ProxyMode, TrafficPolicy};
+use crate::policy::Direction;
 use crate::policy::form::{Condition, Endpoints, Rule, Stage, Test};
-use crate::policy::{Direction, describes, nobody, selects_anything};
 
 impl Look<'_> {
     /// The peers of a rule.
@@ -39,28 +40,11 @@ impl Look<'_> {
     }
 
     fn endpoints(&mut self, policy: &About<'_>, at: &Condition, endpoints: &Endpoints) {
-        let cluster = self.cluster;
-        if selects_anything(cluster, endpoints) {
-            return;
-        }
-        let Some(missing) = nobody(cluster, endpoints) else { return };
-        let name = &policy.form.object;
-        let host = cluster
-            .pods
-            .iter()
-            .find(|pod| pod.host_network && !pod.finished && describes(cluster, endpoints, pod));
-        let (why, instead) = match host {
-            Some(pod) => (
-                format!(
-                    "pod {}/{} is described so, but it uses its node's network (hostNetwork) and is seen with the node's address",
-                    pod.namespace, pod.name
-                ),
-                Some("only an ipBlock of the nodes' addresses matches it".to_owned()),
-            ),
-            None => ("the rule matches nobody as long as that is so".to_owned(), missing.instead),
-        };
-        let title = format!("a peer of {name} matches nobody: {}", missing.what);
-        self.warn("peer-matches-nobody", &at.cite, title, &why).instead = instead;
+        let Some(missing) = self.nobody(endpoints, Role::Peer) else { return };
+        let title = format!("a peer of {} matches nobody: {}", policy.form.object, missing.what);
+        let why = missing.why.as_deref();
+        let why = why.unwrap_or("the rule matches nobody as long as that is so");
+        self.warn("peer-matches-nobody", &at.cite, title, why).instead = missing.instead;
     }
 
     fn service(&mut self, policy: &About<'_>, at: &Condition, namespace: &str, service: &str) {

@@ -1,9 +1,10 @@
 //! Policies as a whole: whom they select, when they are asked, what never is.
 
+use super::nobody::Role;
 use super::{About, Look};
 use crate::policy::Direction;
 use crate::policy::form::{Action, Of, Rule, Stage, StagedAction};
-use crate::policy::{describes, nobody, selects_anything, selects_host};
+use crate::policy::{describes, selects_host};
 
 impl Look<'_> {
     /// Whose policy it is.
@@ -13,18 +14,14 @@ impl Look<'_> {
         if form.staged == Some(StagedAction::Delete) {
             return;
         }
-        if !selects_anything(cluster, &form.subject) {
-            let missing = nobody(cluster, &form.subject);
-            let clause = missing.as_ref().and_then(|it| form.subject.clauses.get(it.clause));
+        if let Some(missing) = self.nobody(&form.subject, Role::Subject) {
+            let clause = missing.clause.and_then(|index| form.subject.clauses.get(index));
             let cite = clause.map_or(&form.cite, |clause| &clause.cite);
-            let what = missing.as_ref().map_or_else(String::new, |it| format!(": {}", it.what));
-            self.warn(
-                "policy-selects-nothing",
-                cite,
-                format!("{name} selects nothing{what}"),
+            let title = format!("{name} selects nothing: {}", missing.what);
+            let why = missing.why.as_deref().unwrap_or(
                 "selectors are compared with pods' own labels, never with those of their Deployment or Service",
-            )
-            .instead = missing.and_then(|it| it.instead);
+            );
+            self.warn("policy-selects-nothing", cite, title, why).instead = missing.instead;
         }
         // What takes everybody is not about this pod.
         let by_labels = form

@@ -102,10 +102,16 @@ fn what_nobody_has_is_said_with_what_there_is() {
             "no pod of a namespace with kubernetes.io/metadata.name=lab has app=web",
             "there is app=other",
         ),
+        // of several labels, the one that nobody has
+        (
+            "{podSelector: {matchLabels: {app: web, tier: x}}}",
+            "no pod of namespace shop has tier=x",
+            "none has a label tier",
+        ),
         // the pod is there, but has no network of its own
         (
             "{podSelector: {matchLabels: {app: agent}}}",
-            "no pod of namespace shop has app=agent",
+            "the only pod that it would select uses its node's network",
             "only an ipBlock of the nodes' addresses matches it",
         ),
     ] {
@@ -142,6 +148,145 @@ fn addresses_that_are_seen_otherwise_are_told() {
         ["clients-are-masqueraded"]
     );
     assert_eq!(kinds("ingress: [{from: [{ipBlock: {cidr: 0.0.0.0/0}}]}]"), Vec::<&str>::new());
+}
+
+/// The titles of the findings of one kind.
+fn titles(kind: &str, text: &str) -> Vec<String> {
+    let found = findings(text, &read(text).cluster);
+    found.into_iter().filter(|one| one.kind == kind).map(|one| one.title).collect()
+}
+
+#[test]
+fn of_those_who_have_no_network_it_is_said() {
+    const DONE: &str = "
+apiVersion: v1
+kind: Pod
+metadata: {name: job, namespace: shop, labels: {app: job}}
+spec: {nodeName: node1, containers: [{name: main}]}
+status: {podIP: 10.244.1.7, phase: Succeeded}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: ingress, namespace: edge, labels: {app: ingress}}
+spec: {nodeName: node1, hostNetwork: true, containers: [{name: main}]}
+---
+";
+    let policy = |namespace: &str, selector: &str| {
+        format!(
+            "{WORLD}{DONE}{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, \
+             metadata: {{name: p, namespace: {namespace}}}, spec: {{podSelector: {selector}, \
+             ingress: [{{from: [{{podSelector: {selector}}}]}}]}}}}\n"
+        )
+    };
+    for (namespace, selector, what) in [
+        ("shop", "{matchLabels: {app: job}}", "the only pod that it would select has finished"),
+        ("edge", "{}", "the only pod that it would select uses its node's network"),
+        (
+            "shop",
+            "{matchExpressions: [{key: app, operator: In, values: [job, agent]}]}",
+            "all that it would select have finished, or use their nodes' network",
+        ),
+    ] {
+        let text = policy(namespace, selector);
+        let name = format!("NetworkPolicy {namespace}/p");
+        let subject = titles("policy-selects-nothing", &text);
+        assert_eq!(subject, [format!("{name} selects nothing: {what}")]);
+        let peer = titles("peer-matches-nobody", &text);
+        assert_eq!(peer, [format!("a peer of {name} matches nobody: {what}")]);
+    }
+}
+
+#[test]
+fn of_a_text_without_pods_nobody_is_missed() {
+    let text = "
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: deny-all}
+spec: {selector: all(), types: [Ingress], ingress: [{action: Allow, source: {selector: c notin {'z'}}}]}
+---
+apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: x}
+spec: {tier: Admin, priority: 1, subject: {namespaces: {}}, ingress: [{action: Deny, from: [{namespaces: {}}]}]}
+";
+    let found = findings(text, &read(text).cluster);
+    let kinds: Vec<_> = found.iter().map(|one| one.kind).collect();
+    assert_eq!(kinds, ["established-connections"]);
+}
+
+/// Why a Calico peer matches nobody, and what there is instead.
+fn calico_peer(more: &str, peer: &str) -> (String, Option<String>) {
+    let text = format!(
+        "{WORLD}{more}{{apiVersion: projectcalico.org/v3, kind: NetworkPolicy, metadata: {{name: p, namespace: shop}}, \
+         spec: {{selector: app == 'web', types: [Ingress], ingress: [{{action: Allow, source: {{{peer}}}}}]}}}}\n"
+    );
+    let reading = read(&text);
+    let found = findings(&text, &reading.cluster).remove(0);
+    let what = found.title.strip_prefix("a peer of NetworkPolicy shop/p matches nobody: ");
+    (what.unwrap_or(&found.title).to_owned(), found.instead)
+}
+
+#[test]
+fn what_calicos_selectors_lack_is_said_as_calico_sees_it() {
+    let sets = "
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkSet
+metadata: {name: one, labels: {kind: ext}}
+spec: {nets: [203.0.113.0/24]}
+---
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkSet
+metadata: {name: other, labels: {zone: z}}
+spec: {nets: [203.0.113.7/32]}
+---
+";
+    let all = "namespaceSelector: all(), ";
+    let each = Some("each of them is there, but not all on one".to_owned());
+    let there = |what: &str| Some(what.to_owned());
+    for (more, peer, what, instead) in [
+        // each label exists, though no pod or network set has them all
+        (
+            "",
+            format!("{all}selector: app == 'web' && app == 'other'"),
+            "no pod has all of app=web, app=other",
+            each.clone(),
+        ),
+        (
+            sets,
+            "namespaceSelector: global(), selector: kind == 'ext' && zone == 'z'".to_owned(),
+            "no pod or network set without a namespace has all of kind=ext, zone=z",
+            each,
+        ),
+        // network sets have labels too
+        (
+            sets,
+            "namespaceSelector: global(), selector: kind == 'int'".to_owned(),
+            "no pod or network set without a namespace has kind=int",
+            there("there is kind=ext"),
+        ),
+        (
+            "",
+            "selector: projectcalico.org/serviceaccount == 'root'".to_owned(),
+            "no pod of namespace shop has projectcalico.org/serviceaccount=root",
+            there("there is projectcalico.org/serviceaccount=default"),
+        ),
+        // what everything and nothing are has no words
+        ("", "selector: '!all()'".to_owned(), "its selector excludes all there is", None),
+        (
+            "",
+            "selector: \"tier == 'x' || !all()\"".to_owned(),
+            "no pod of namespace shop has tier=x",
+            there("none has a label tier"),
+        ),
+        (
+            "",
+            "namespaceSelector: global()".to_owned(),
+            "global() is for what has no namespace, and no network set or host endpoint of the text is without one",
+            None,
+        ),
+    ] {
+        assert_eq!(calico_peer(more, &peer), (what.to_owned(), instead), "{peer}");
+    }
 }
 
 #[test]
