@@ -8,16 +8,27 @@ use super::nobody::Role;
 use super::{About, Look, peer_of};
 use crate::cluster::{NodeId, ProxyMode, TrafficPolicy};
 use crate::policy::Direction;
-use crate::policy::form::{Condition, Endpoints, Rule, Stage, Test};
+use crate::policy::form::{Action, Condition, Endpoints, Peer, Rule, Stage, Test};
 
 impl Look<'_> {
     /// The peers of a rule.
     pub(super) fn peers(&mut self, policy: &About<'_>, direction: Direction, rule: &Rule) {
         let name = &policy.form.object;
-        for condition in peer_of(rule, direction).peers.iter().flat_map(|peer| &peer.conditions) {
+        let peers = peer_of(rule, direction).peers.iter();
+        let conditions = peers.flat_map(|peer| peer.conditions.iter().map(move |it| (peer, it)));
+        for (peer, condition) in conditions {
             match &condition.test {
                 Test::Endpoints(endpoints) => self.endpoints(policy, condition, endpoints),
-                Test::Nets(nets) => self.nets(policy, direction, condition, nets),
+                Test::Nets(nets) => {
+                    let range = Range::of(peer, nets);
+                    if nets.iter().any(|net| net.prefix_len() == 0) {
+                        if direction == Direction::Ingress && rule.action == Action::Allow {
+                            self.everywhere(policy, condition, &range);
+                        }
+                    } else {
+                        self.nets(policy, direction, condition, &range);
+                    }
+                }
                 Test::Never(reason) | Test::Always(reason) => {
                     let title = format!("a peer of {name} can't be evaluated here");
                     self.warn("peer-not-evaluable", &condition.cite, title, reason);
@@ -66,14 +77,38 @@ impl Look<'_> {
         }
     }
 
-    /// Ranges of addresses that are seen otherwise where policies are asked.
-    fn nets(&mut self, policy: &About<'_>, direction: Direction, at: &Condition, nets: &[IpNet]) {
-        let cluster = self.cluster;
-        let name = &policy.form.object;
-        let holds = |ip: &IpAddr| nets.iter().any(|net| net.contains(ip));
-        if nets.iter().any(|net| net.prefix_len() == 0) {
+    /// All addresses, and so those of pods.
+    fn everywhere(&mut self, policy: &About<'_>, at: &Condition, range: &Range<'_>) {
+        if range.narrowed {
             return;
         }
+        let cluster = self.cluster;
+        let pods = || cluster.pod_by_address.keys().filter(|ip| range.is_of_family(ip));
+        let inside = pods().filter(|ip| range.holds(ip)).count();
+        if inside == 0 {
+            return;
+        }
+        let who = if inside == pods().count() { "every pod" } else { "pods" };
+        self.note(
+            "pod-addresses-in-policy",
+            &at.cite,
+            format!("{} lets {who} in too, with everybody outside", policy.form.object),
+            "pods' addresses are in the range like all others; Calico matches them, other plugins need not",
+        )
+        .instead("take the pods' addresses out of the range (`except`, in Calico `notNets`)");
+    }
+
+    /// Ranges of addresses that are seen otherwise where policies are asked.
+    fn nets(
+        &mut self,
+        policy: &About<'_>,
+        direction: Direction,
+        at: &Condition,
+        range: &Range<'_>,
+    ) {
+        let cluster = self.cluster;
+        let name = &policy.form.object;
+        let holds = |ip: &IpAddr| range.holds(ip);
         let pods = cluster.pod_by_address.keys().any(holds);
         let mut of_nodes: Vec<NodeId> = cluster
             .node_by_address
@@ -90,7 +125,7 @@ impl Look<'_> {
             Some(ip) if !pods && !nodes => {
                 let (why, instead) = match direction {
                     Direction::Egress => (
-                        "kube-proxy puts a pod's address and its targetPort in the place of a ClusterIP before the policy is asked, so the rule never matches (except, of all things, while the service has no endpoints)",
+                        "kube-proxy puts a pod's address and its targetPort in the place of a ClusterIP before the policy is asked, so the rule never matches",
                         "name the pods behind the service, and their port",
                     ),
                     Direction::Ingress => (
@@ -98,8 +133,23 @@ impl Look<'_> {
                         "name the pods that send",
                     ),
                 };
-                let title = format!("{name} speaks of {ip}, a service's ClusterIP");
-                self.warn("cluster-ip-in-policy", &at.cite, title, why).instead(instead);
+                let net = range.nets.iter().find(|net| net.contains(&ip));
+                let range = net.filter(|net| net.prefix_len() < net.max_prefix_len());
+                let (title, of) = match range {
+                    Some(net) => (
+                        format!("{name} speaks of {net}, a range with services' ClusterIPs ({ip})"),
+                        " them",
+                    ),
+                    None => (format!("{name} speaks of {ip}, a service's ClusterIP"), ""),
+                };
+                let but = match direction {
+                    Direction::Egress => {
+                        " (except, of all things, while the service has no endpoints)"
+                    }
+                    Direction::Ingress => "",
+                };
+                let why = format!("{why}{of}{but}");
+                self.warn("cluster-ip-in-policy", &at.cite, title, &why).instead(instead);
             }
             _ if pods => {
                 self.note(
@@ -155,5 +205,38 @@ impl Look<'_> {
             &format!("{name} is reached from outside under externalTrafficPolicy Cluster: whoever comes in by a node without the pod is seen with that node's address (of its tunnel, if there is one), not with its own"),
         )
         .instead("set externalTrafficPolicy: Local, or filter with a preDNAT policy; to allow the nodes' tunnel addresses lets every pod in that uses a node port");
+    }
+}
+
+/// A peer's addresses.
+struct Range<'a> {
+    nets: &'a [IpNet],
+    /// What is taken out of them.
+    except: Vec<&'a IpNet>,
+    /// Whether it asks for more than an address.
+    narrowed: bool,
+}
+
+impl<'a> Range<'a> {
+    fn of(peer: &'a Peer, nets: &'a [IpNet]) -> Self {
+        let mut range = Self { nets, except: Vec::new(), narrowed: false };
+        for condition in &peer.conditions {
+            match &condition.test {
+                Test::Nets(_) => {}
+                Test::NotNets(nets) => range.except.extend(nets),
+                _ => range.narrowed = true,
+            }
+        }
+        range
+    }
+
+    fn holds(&self, ip: &IpAddr) -> bool {
+        self.nets.iter().any(|net| net.contains(ip))
+            && !self.except.iter().any(|net| net.contains(ip))
+    }
+
+    /// Whether it is about addresses of this family.
+    fn is_of_family(&self, ip: &IpAddr) -> bool {
+        self.nets.iter().any(|net| net.addr().is_ipv4() == ip.is_ipv4())
     }
 }

@@ -147,13 +147,60 @@ fn addresses_that_are_seen_otherwise_are_told() {
         kinds("ingress: [{from: [{ipBlock: {cidr: 203.0.113.0/24}}]}]"),
         ["clients-are-masqueraded"]
     );
-    assert_eq!(kinds("ingress: [{from: [{ipBlock: {cidr: 0.0.0.0/0}}]}]"), Vec::<&str>::new());
 }
 
 /// The titles of the findings of one kind.
 fn titles(kind: &str, text: &str) -> Vec<String> {
     let found = findings(text, &read(text).cluster);
     found.into_iter().filter(|one| one.kind == kind).map(|one| one.title).collect()
+}
+
+#[test]
+fn a_range_is_called_by_its_name() {
+    let title = |cidr: &str| {
+        titles(
+            "cluster-ip-in-policy",
+            &format!(
+                "{WORLD}{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {{name: p, namespace: shop}}, \
+                 spec: {{podSelector: {{}}, policyTypes: [Egress], egress: [{{to: [{{ipBlock: {{cidr: {cidr}}}}}]}}]}}}}\n"
+            ),
+        )
+    };
+    let range = "NetworkPolicy shop/p speaks of 10.96.0.0/18, a range with services' ClusterIPs (10.96.0.9)";
+    assert_eq!(title("10.96.0.0/18"), [range]);
+    let one = "NetworkPolicy shop/p speaks of 10.96.0.9, a service's ClusterIP";
+    assert_eq!(title("10.96.0.9/32"), [one]);
+}
+
+#[test]
+fn who_lets_everybody_in_lets_pods_in_too() {
+    let told = |block: &str| {
+        titles(
+            "pod-addresses-in-policy",
+            &format!(
+                "{WORLD}{{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {{name: p, namespace: shop}}, \
+                 spec: {{podSelector: {{matchLabels: {{app: web}}}}, ingress: [{{from: [{{ipBlock: {block}}}]}}]}}}}\n"
+            ),
+        )
+    };
+    let lets =
+        |who: &str| format!("NetworkPolicy shop/p lets {who} in too, with everybody outside");
+    assert_eq!(told("{cidr: 0.0.0.0/0}"), [lets("every pod")]);
+    assert_eq!(told("{cidr: 0.0.0.0/0, except: [10.244.1.0/24]}"), [lets("pods")]);
+    // no pod is left, here or in a narrower range
+    assert_eq!(told("{cidr: 0.0.0.0/0, except: [10.244.0.0/16]}"), Vec::<String>::new());
+    assert_eq!(told("{cidr: 10.0.0.0/8, except: [10.244.0.0/16]}"), Vec::<String>::new());
+    // the pods have none of these addresses
+    assert_eq!(told("{cidr: '::/0'}"), Vec::<String>::new());
+    let rule = |rule: &str| {
+        calico(&format!("{{selector: app == 'web', types: [Ingress], ingress: [{rule}]}}"))
+    };
+    let at = "spec.ingress[0].source.nets".to_owned();
+    let nets = rule("{action: Allow, source: {nets: [0.0.0.0/0]}}");
+    assert_eq!(nets, [("pod-addresses-in-policy", at)]);
+    assert_eq!(rule("{action: Deny, source: {nets: [0.0.0.0/0]}}"), []);
+    assert_eq!(rule("{action: Allow, source: {nets: [0.0.0.0/0], notNets: [10.244.0.0/16]}}"), []);
+    assert_eq!(rule("{action: Allow, source: {nets: [0.0.0.0/0], selector: app == 'other'}}"), []);
 }
 
 #[test]
