@@ -53,7 +53,6 @@ pub fn findings(text: &str, cluster: &Cluster) -> Vec<Finding> {
         }
     }
     look.name_resolution();
-    look.equal_priorities();
     look.established();
     for object in &manifest::read(text).objects {
         look.object(object);

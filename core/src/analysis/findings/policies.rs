@@ -121,29 +121,6 @@ impl Look<'_> {
         }
     }
 
-    /// Policies of the policy API whose order is undefined.
-    pub(super) fn equal_priorities(&mut self) {
-        const PRIORITIZED: [&str; 2] = ["AdminNetworkPolicy", "ClusterNetworkPolicy"];
-        let tiers = self.cluster.policies.tiers.iter();
-        let pairs = tiers.flat_map(|tier| tier.policies.iter().zip(tier.policies.iter().skip(1)));
-        // They are sorted by order, so that equal ones are neighbours.
-        let equal = pairs.filter(|(first, second)| {
-            let both = [first, second];
-            both.iter().all(|policy| PRIORITIZED.contains(&policy.object.kind.as_str()))
-                && first.order.is_some()
-                && first.order == second.order
-        });
-        for (first, second) in equal.collect::<Vec<_>>() {
-            self.warn(
-                "equal-priorities",
-                &second.cite,
-                format!("{} and {} have the same priority", second.object, first.object),
-                "which one is asked first is not defined by the API; here, as in Calico, it is the first by name",
-            )
-            .instead("give each its own priority");
-        }
-    }
-
     /// What no change of policy does.
     pub(super) fn established(&mut self) {
         let in_force =

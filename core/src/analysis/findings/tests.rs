@@ -537,14 +537,21 @@ fn policies_that_do_nothing_are_told() {
 }
 
 #[test]
-fn equal_priorities_and_one_way_untracked_policies_are_told() {
+fn equal_priorities_are_told_by_the_reading_alone() {
     let admin = |name: &str| {
         format!(
             "apiVersion: policy.networking.k8s.io/v1alpha1\nkind: AdminNetworkPolicy\nmetadata: {{name: {name}}}\nspec: {{priority: 5, subject: {{namespaces: {{}}}}, ingress: [{{action: Pass, from: [{{namespaces: {{}}}}]}}]}}\n---\n"
         )
     };
-    let found = of_text(&[admin("a"), admin("b")].concat());
-    assert_eq!(found, [("equal-priorities", String::new())]);
+    let both = [admin("a"), admin("b")].concat();
+    assert_eq!(of_text(&both), []);
+    let problems = read(&format!("{WORLD}{both}")).problems;
+    let told = problems.iter().filter(|problem| problem.message.contains("same priority"));
+    assert_eq!(told.count(), 1);
+}
+
+#[test]
+fn one_way_untracked_policies_are_told() {
     let host = "apiVersion: projectcalico.org/v3\nkind: HostEndpoint\nmetadata: {name: h, labels: {host: a}}\nspec: {node: node1, interfaceName: eth0}\n---\napiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: u}\nspec: {selector: has(host), doNotTrack: true, applyOnForward: true, types: [Ingress], ingress: [{action: Allow}]}\n";
     assert_eq!(of_text(host), [("untracked-one-way", String::new())]);
 }
