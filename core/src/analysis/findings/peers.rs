@@ -7,8 +7,9 @@ use ipnet::IpNet;
 use super::nobody::Role;
 use super::{About, Look, peer_of};
 use crate::cluster::{NodeId, ProxyMode, TrafficPolicy};
-use crate::policy::Direction;
-use crate::policy::form::{Action, Condition, Endpoints, Peer, Rule, Stage, Test};
+use crate::datapath::{Packet, Protocol};
+use crate::policy::form::{Action, Condition, Endpoints, Peer, PortNumber, Rule, Stage, Test};
+use crate::policy::{Direction, permits};
 
 impl Look<'_> {
     /// The peers of a rule.
@@ -23,7 +24,7 @@ impl Look<'_> {
                     let range = Range::of(peer, nets);
                     if nets.iter().any(|net| net.prefix_len() == 0) {
                         if direction == Direction::Ingress && rule.action == Action::Allow {
-                            self.everywhere(policy, condition, &range);
+                            self.everywhere(policy, rule, condition, &range);
                         }
                     } else {
                         self.nets(policy, direction, condition, &range);
@@ -77,18 +78,31 @@ impl Look<'_> {
         }
     }
 
-    /// All addresses, and so those of pods.
-    fn everywhere(&mut self, policy: &About<'_>, at: &Condition, range: &Range<'_>) {
+    /// All addresses, and so those of pods, if nothing before the rule keeps them out.
+    fn everywhere(&mut self, policy: &About<'_>, rule: &Rule, at: &Condition, range: &Range<'_>) {
+        const ASKED: usize = 32;
         if range.narrowed {
             return;
         }
         let cluster = self.cluster;
-        let pods = || cluster.pod_by_address.keys().filter(|ip| range.is_of_family(ip));
-        let inside = pods().filter(|ip| range.holds(ip)).count();
-        if inside == 0 {
+        let addresses = cluster.pods.iter().filter(|pod| !pod.host_network && !pod.finished);
+        let addresses = addresses.flat_map(|pod| &pod.addresses);
+        let addresses: Vec<&IpAddr> = addresses.filter(|ip| range.is_of_family(ip)).collect();
+        let enters = |source: &IpAddr| {
+            let Some(id) = policy.pods.first() else { return true };
+            let own = cluster.pod(*id).into_iter().flat_map(|pod| &pod.addresses);
+            let mut own = own.filter(|ip| ip.is_ipv4() == source.is_ipv4());
+            let packet = own.next().and_then(|to| on(rule, *source, *to));
+            packet.is_none_or(|packet| permits(cluster, Direction::Ingress, *id, &packet))
+        };
+        let held: Vec<&IpAddr> = addresses.iter().copied().filter(|ip| range.holds(ip)).collect();
+        let asked = held.iter().take(ASKED);
+        let entering = asked.clone().filter(|ip| enters(ip)).count();
+        if entering == 0 {
             return;
         }
-        let who = if inside == pods().count() { "every pod" } else { "pods" };
+        let every = held.len() == addresses.len() && entering == asked.count();
+        let who = if every { "every pod" } else { "pods" };
         self.note(
             "pod-addresses-in-policy",
             &at.cite,
@@ -206,6 +220,31 @@ impl Look<'_> {
         )
         .instead("set externalTrafficPolicy: Local, or filter with a preDNAT policy; to allow the nodes' tunnel addresses lets every pod in that uses a node port");
     }
+}
+
+/// A packet that a rule is about. `None` where its protocol and first port don't tell which.
+fn on(rule: &Rule, source: IpAddr, destination: IpAddr) -> Option<Packet> {
+    const ANY: u16 = 1;
+    let port = rule.destination.ports.first();
+    let number = match port.map(|port| &port.number) {
+        Some(PortNumber::Named(_)) => return None,
+        Some(PortNumber::Range(first, _)) => *first,
+        Some(PortNumber::Any) | None => ANY,
+    };
+    let protocol = match rule.protocol.or(port.and_then(|port| port.protocol)) {
+        None => Protocol::Tcp,
+        Some(wanted) => [Protocol::Tcp, Protocol::Udp, Protocol::Sctp]
+            .into_iter()
+            .find(|protocol| protocol.number() == wanted)?,
+    };
+    Some(Packet {
+        protocol,
+        source,
+        source_port: None,
+        destination,
+        destination_port: Some(number),
+        outer: None,
+    })
 }
 
 /// A peer's addresses.

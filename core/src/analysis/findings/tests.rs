@@ -199,6 +199,15 @@ fn who_lets_everybody_in_lets_pods_in_too() {
     let nets = rule("{action: Allow, source: {nets: [0.0.0.0/0]}}");
     assert_eq!(nets, [("pod-addresses-in-policy", at)]);
     assert_eq!(rule("{action: Deny, source: {nets: [0.0.0.0/0]}}"), []);
+    // whatever the traffic is
+    for traffic in ["protocol: ICMP", "protocol: TCP, destination: {ports: [8080]}"] {
+        let found = rule(&format!("{{action: Allow, {traffic}, source: {{nets: [0.0.0.0/0]}}}}"));
+        assert_eq!(found, nets, "{traffic}");
+    }
+    // nor where a rule before it keeps the pods out
+    let after = "{action: Deny, source: {nets: [10.244.0.0/16]}}, {action: Allow, source: {nets: [0.0.0.0/0]}}";
+    let found: Vec<_> = rule(after).into_iter().map(|(_, field)| field).collect();
+    assert_eq!(found, ["spec.ingress[0].source.nets"], "the Deny rule's range alone");
     assert_eq!(rule("{action: Allow, source: {nets: [0.0.0.0/0], notNets: [10.244.0.0/16]}}"), []);
     assert_eq!(rule("{action: Allow, source: {nets: [0.0.0.0/0], selector: app == 'other'}}"), []);
 }
