@@ -769,3 +769,76 @@ spec: {node: node1, interfaceName: eth0}";
     let missing: Vec<Rule> = Rule::ALL.into_iter().filter(|rule| !seen.contains(rule)).collect();
     assert_eq!(missing, []);
 }
+
+/// The service's only endpoint is `web1`, on node1.
+const ONLY_WEB1: [(&str, &str); 2] = [
+    ("selector: {app: web}", "selector: {app: web, only: one}"),
+    ("name: web1, namespace: app, labels: {", "name: web1, namespace: app, labels: {only: one, "),
+];
+
+#[test]
+fn in_ebpf_mode_only_the_connection_that_was_forwarded_is_answered_through_the_entry_node() {
+    let replace = (
+        "  clients:",
+        "  loadBalancers: [{name: lb, ip: 192.168.1.200, sourceAddress: Replace}]\n  clients:",
+    );
+    let text = scenario(&[ONLY_WEB1[0], ONLY_WEB1[1], replace], &[&ebpf("")]);
+    // The balancer's own connection is forwarded by node2, the sender's to the balancer is not.
+    let ways = [
+        ("client/near", vec!["node1", "node2", "lb", "near"]),
+        ("pod/app/cli", vec!["node1", "node2", "lb", "node1"]),
+        ("node/node1", vec!["node1", "node2", "lb", "node1"]),
+    ];
+    for (from, way) in ways {
+        let flow = format!("{from} -> loadBalancer/app/web:80@lb/node2");
+        let outcome = only(ask(&text, &flow));
+        assert_eq!(outcome.verdict, Verdict::Delivered, "{from}: {:?}", outcome.cause);
+        assert_eq!(way_back(&outcome), way, "{from}");
+    }
+}
+
+/// An endpoint of the service `web` with a hint for a zone.
+fn hinted_endpoint(ip: &str, node: &str, pod: &str, zone: &str) -> String {
+    format!(
+        "
+- addresses: [{ip}]
+  conditions: {{ready: true}}
+  nodeName: {node}
+  targetRef: {{kind: Pod, namespace: app, name: {pod}}}
+  hints: {{forZones: [{{name: {zone}}}]}}"
+    )
+}
+
+#[test]
+fn in_ebpf_mode_the_endpoints_node_takes_the_endpoint_that_the_entry_node_picked() {
+    let zoned = |zones: [&str; 2]| {
+        let slice = format!(
+            "
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: web-1, namespace: app, labels: {{kubernetes.io/service-name: web}}}}
+addressType: IPv4
+endpoints:{}{}
+ports: [{{name: web, port: 8080, protocol: TCP}}]",
+            hinted_endpoint("10.244.1.5", "node1", "web1", zones[0]),
+            hinted_endpoint("10.244.2.5", "node2", "web2", zones[1]),
+        );
+        // A third node in no zone may use all endpoints.
+        let third = "
+apiVersion: v1
+kind: Node
+metadata:
+  name: node3
+  annotations: {projectcalico.org/IPv4Address: 192.168.1.13/24, projectcalico.org/IPv4IPIPTunnelAddr: 10.244.3.1}";
+        let text = scenario(&[], &[&ebpf(""), &slice, third]);
+        ask(&text, "client/near -> nodePort/node3:30080")
+    };
+    let near = zoned(["a", "b"]);
+    assert_eq!(near.verdict, Verdict::Delivered);
+    assert_eq!(endpoints(&near), ["pod/app/web1", "pod/app/web2"]);
+    // Each endpoint is meant for the other's zone: its own node has none that it may use.
+    let far = zoned(["b", "a"]);
+    assert_eq!(far.verdict, Verdict::Rejected);
+    let message = &far.outcomes[0].cause.as_ref().unwrap().message;
+    assert!(message.contains("topology hints"), "{message}");
+}

@@ -11,13 +11,24 @@ use super::node::dump;
 use super::proxy::{Frontend, FrontendKind, Usable, frontend_where, usable};
 use super::route::{Device, Route, is_host_address, masquerade_source, route};
 use super::step::{Cause, CauseKind, Encapsulation, Hook, Outer, Packet, Rule, Verdict};
-use super::walk::{End, Failure, Walk};
+use super::walk::{End, Failure, Forwarded, Walk};
 use crate::cluster::{ConnectTime, Endpoint, EndpointToHost, NodeId, PodId};
 use crate::policy::{Direction, Evidence};
 
 /// Why nothing here is certain.
 const UNMEASURED: &str =
     "read in the source of Calico's eBPF dataplane, and not compared with a running one";
+
+/// A packet on its way through one node.
+struct Passing {
+    node: NodeId,
+    /// `None` for the node's own packets.
+    from: Option<Device>,
+    /// As it came.
+    original: Packet,
+    /// The node that forwarded it here as it was.
+    entry: Option<NodeId>,
+}
 
 /// What the load balancer's maps say of a packet.
 enum Balanced<'a> {
@@ -32,46 +43,49 @@ enum Balanced<'a> {
 impl<'a> Walk<'a> {
     /// A packet comes in by a device.
     pub(super) fn ebpf_receive(&mut self, node: NodeId, packet: Packet, from: Device) -> End {
+        // It is said of this packet only, not of a later connection's.
+        let forwarded = self.forwarded.take();
         let packet = self.come_in(node, packet, from);
         self.host_unwalked(node, &packet, from);
         if let Device::Pod(pod) = from {
             return self.ebpf_from_pod(node, pod, &packet);
         }
-        let hop = self.forwarded_by.filter(|_| matches!(from, Device::Tunnel(_)));
-        match self.balance_from_outside(node, &packet) {
-            Balanced::Nowhere(frontend) => self.ebpf_refuse(node, &packet, &frontend, Hook::Device),
-            Balanced::Plain => self.ebpf_route(node, &packet.clone(), packet, None),
+        let entry = forwarded.map(|forwarded| forwarded.by);
+        let at = Passing { node, from: Some(from), original: packet.clone(), entry };
+        match self.balance_from_outside(&at, &packet) {
+            Balanced::Nowhere(frontend) => self.ebpf_refuse(&at, &packet, &frontend, Hook::Device),
+            Balanced::Plain => self.ebpf_route(&at, packet),
             Balanced::To(frontend, endpoints) => {
                 if let Some(end) = self.ebpf_source_range(node, &packet, &frontend) {
                     return end;
                 }
-                // The node that forwarded it has picked the endpoint.
-                let picked = self.picked.filter(|_| hop.is_some());
-                let chosen = picked.unwrap_or_else(|| {
-                    if endpoints.len() > 1 { self.fork(endpoints.len()) } else { 0 }
-                });
-                let Some(endpoint) = endpoints.get(chosen).copied() else {
-                    return self.ebpf_refuse(node, &packet, &frontend, Hook::Device);
+                let picked = match forwarded {
+                    Some(Forwarded { to, .. }) => self.ebpf_picked(node, to, &endpoints),
+                    None => self.ebpf_pick(&endpoints),
                 };
-                if let Some(at) = endpoint.node.filter(|at| *at != node && hop.is_none()) {
-                    self.picked = Some(chosen);
-                    return self.ebpf_forward(node, at, &packet, &frontend, endpoint);
+                let Some(endpoint) = picked else {
+                    return self.ebpf_refuse(&at, &packet, &frontend, Hook::Device);
+                };
+                if let Some(to) = endpoint.node.filter(|to| *to != node && entry.is_none()) {
+                    self.forwarded = Some(Forwarded { by: node, to: endpoint });
+                    return self.ebpf_forward(node, to, &packet, &frontend, endpoint);
                 }
                 let after =
                     self.ebpf_dnat(node, Hook::Device, &packet, &frontend, endpoint, &endpoints);
-                self.ebpf_route(node, &packet, after, None)
+                self.ebpf_route(&at, after)
             }
         }
     }
 
     /// A process of the node sends a packet.
     pub(super) fn ebpf_from_host(&mut self, node: NodeId, packet: Packet) -> End {
+        let at = Passing { node, from: None, original: packet.clone(), entry: None };
         match self.balance_from_inside(node, &packet) {
-            Balanced::Nowhere(frontend) => self.ebpf_refuse(node, &packet, &frontend, Hook::Socket),
-            Balanced::Plain => self.ebpf_route(node, &packet.clone(), packet, None),
+            Balanced::Nowhere(frontend) => self.ebpf_refuse(&at, &packet, &frontend, Hook::Socket),
+            Balanced::Plain => self.ebpf_route(&at, packet),
             Balanced::To(frontend, endpoints) => {
                 let Some(endpoint) = self.ebpf_pick(&endpoints) else {
-                    return self.ebpf_refuse(node, &packet, &frontend, Hook::Socket);
+                    return self.ebpf_refuse(&at, &packet, &frontend, Hook::Socket);
                 };
                 let after =
                     self.ebpf_dnat(node, Hook::Socket, &packet, &frontend, endpoint, &endpoints);
@@ -79,7 +93,7 @@ impl<'a> Walk<'a> {
                 let found = route(self.cluster, node, after.destination);
                 let source = masquerade_source(self.cluster, node, &found, after.destination);
                 let after = source.map_or_else(|| after.clone(), |ip| after.with_source(ip));
-                self.ebpf_route(node, &packet, after, None)
+                self.ebpf_route(&at, after)
             }
         }
     }
@@ -87,12 +101,14 @@ impl<'a> Walk<'a> {
     fn ebpf_from_pod(&mut self, node: NodeId, pod: PodId, packet: &Packet) -> End {
         let connect_time = self.connect_time(packet);
         let hook = if connect_time { Hook::Socket } else { Hook::Device };
+        let from = Some(Device::Pod(pod));
+        let at = Passing { node, from, original: packet.clone(), entry: None };
         let after = match self.balance_from_inside(node, packet) {
             Balanced::Plain => packet.clone(),
-            Balanced::Nowhere(frontend) => return self.ebpf_refuse(node, packet, &frontend, hook),
+            Balanced::Nowhere(frontend) => return self.ebpf_refuse(&at, packet, &frontend, hook),
             Balanced::To(frontend, endpoints) => {
                 let Some(endpoint) = self.ebpf_pick(&endpoints) else {
-                    return self.ebpf_refuse(node, packet, &frontend, hook);
+                    return self.ebpf_refuse(&at, packet, &frontend, hook);
                 };
                 self.ebpf_dnat(node, hook, packet, &frontend, endpoint, &endpoints)
             }
@@ -102,7 +118,7 @@ impl<'a> Walk<'a> {
             self.source_at_pod = Some(after.source);
             return End::Pod(pod, after);
         }
-        self.ebpf_route(node, packet, after, Some(pod))
+        self.ebpf_route(&at, after)
     }
 
     /// Whether the socket call is rewritten, rather than the packet.
@@ -117,6 +133,20 @@ impl<'a> Walk<'a> {
     fn ebpf_pick(&mut self, endpoints: &[&'a Endpoint]) -> Option<&'a Endpoint> {
         let chosen = if endpoints.len() > 1 { self.fork(endpoints.len()) } else { 0 };
         endpoints.get(chosen).copied()
+    }
+
+    /// The endpoint of this node that takes what another node forwarded for `to`. The two nodes'
+    /// maps can differ: each holds the endpoints that topology hints leave to it.
+    fn ebpf_picked(
+        &mut self,
+        node: NodeId,
+        to: &Endpoint,
+        endpoints: &[&'a Endpoint],
+    ) -> Option<&'a Endpoint> {
+        let here: Vec<&Endpoint> =
+            endpoints.iter().copied().filter(|endpoint| endpoint.node == Some(node)).collect();
+        let same = here.iter().copied().find(|own| own.ip == to.ip && own.port == to.port);
+        same.or_else(|| self.ebpf_pick(&here))
     }
 
     /// From pods and the node's own processes: node ports of any node are service addresses, and
@@ -139,9 +169,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn balance_from_outside(&self, node: NodeId, packet: &Packet) -> Balanced<'a> {
-        let local =
-            is_host_address(self.cluster, node, packet.destination) || self.forwarded_by.is_some();
+    fn balance_from_outside(&self, at: &Passing, packet: &Packet) -> Balanced<'a> {
+        let node = at.node;
+        let local = is_host_address(self.cluster, node, packet.destination) || at.entry.is_some();
         let Some(frontend) = frontend_where(self.cluster, packet, local) else {
             return Balanced::Plain;
         };
@@ -241,24 +271,22 @@ impl<'a> Walk<'a> {
             .because(evidence)
             .see(&on, format!("tcpdump -ni eth0 'udp port 4789 and host {}'", outer.destination))
             .uncertain = Some(UNMEASURED.to_owned());
-        self.forwarded_by = Some(node);
         self.arrive(to, wrapped, Device::Tunnel(Encapsulation::Vxlan))
     }
 
-    /// Gates and the way out. `original` is the packet as it came.
-    fn ebpf_route(
-        &mut self,
-        node: NodeId,
-        original: &Packet,
-        packet: Packet,
-        from: Option<PodId>,
-    ) -> End {
+    /// Gates and the way out.
+    fn ebpf_route(&mut self, at: &Passing, packet: Packet) -> End {
+        let node = at.node;
+        let pod = match at.from {
+            Some(Device::Pod(pod)) => Some(pod),
+            _ => None,
+        };
         let found = route(self.cluster, node, packet.destination);
         if let Route::Blackhole(block) = found {
             let block = block.to_string();
             return self.blackhole(node, &packet, &block);
         }
-        if let Some(pod) = from {
+        if let Some(pod) = pod {
             if let Err(end) = self.gate(node, Hook::Device, Direction::Egress, pod, &packet) {
                 return *end;
             }
@@ -271,11 +299,11 @@ impl<'a> Walk<'a> {
         }
         let machine = self.node_machine(node);
         if found == Route::Local {
-            return self.ebpf_socket(node, original, packet);
+            return self.ebpf_socket(at, packet);
         }
         if let Route::Pod(pod) = found {
             let own = is_host_address(self.cluster, node, packet.source);
-            if own && from.is_none() {
+            if own && at.from.is_none() {
                 self.skip_gate(
                     node,
                     Hook::Device,
@@ -289,13 +317,13 @@ impl<'a> Walk<'a> {
                 return *end;
             }
         }
-        let hairpin = from.is_some() && packet.source == packet.destination;
-        let packet = if hairpin || from.is_some() && self.translating_pool(&packet).is_some() {
+        let hairpin = pod.is_some() && packet.source == packet.destination;
+        let packet = if hairpin || pod.is_some() && self.translating_pool(&packet).is_some() {
             self.ebpf_snat(node, packet, &found, hairpin)
         } else {
             packet
         };
-        self.track(machine, original, &packet);
+        self.track_forwarded(machine, &at.original, &packet, at.entry);
         self.leave(node, packet, found)
     }
 
@@ -319,10 +347,10 @@ impl<'a> Walk<'a> {
         after
     }
 
-    fn ebpf_socket(&mut self, node: NodeId, original: &Packet, packet: Packet) -> End {
-        let machine = self.node_machine(node);
-        self.track(machine, original, &packet);
-        self.local_socket(node, packet)
+    fn ebpf_socket(&mut self, at: &Passing, packet: Packet) -> End {
+        let machine = self.node_machine(at.node);
+        self.track_forwarded(machine, &at.original, &packet, at.entry);
+        self.local_socket(at.node, packet)
     }
 
     fn ebpf_source_range(
@@ -361,14 +389,18 @@ impl<'a> Walk<'a> {
     /// No backend: the socket call fails, or an ICMP unreachable answers.
     fn ebpf_refuse(
         &mut self,
-        node: NodeId,
+        at: &Passing,
         packet: &Packet,
         frontend: &Frontend<'_>,
         hook: Hook,
     ) -> End {
+        let node = at.node;
         let service = &frontend.service.cite.object;
-        let any = !self.ready(node, frontend, packet).cluster.is_empty();
-        let (kind, evidence) = if any {
+        let ready = self.ready(node, frontend, packet);
+        let any = !ready.cluster.is_empty();
+        let (kind, evidence) = if let (Some(_), Some(hint)) = (at.entry, &ready.hint) {
+            (CauseKind::NoLocalEndpoints, Evidence::of(frontend.service.cite.clone(), hint))
+        } else if any {
             let evidence = frontend.policy_evidence("only ready endpoints on this node are used");
             (CauseKind::NoLocalEndpoints, evidence)
         } else {
@@ -380,13 +412,18 @@ impl<'a> Walk<'a> {
             Hook::Socket => "connect() fails with EPERM",
             _ => "eBPF answers with an ICMP port unreachable",
         };
-        let which =
-            if any { "ready endpoints, but none on this node" } else { "no ready endpoints" };
+        let which = match (any, at.entry, &ready.hint) {
+            (true, Some(_), Some(_)) => {
+                "ready endpoints, but topology hints leave none of this node's to the node itself"
+            }
+            (true, ..) => "ready endpoints, but none on this node",
+            (false, ..) => "no ready endpoints",
+        };
         let message = format!("{service} has {which}: {how}");
         let cite = Some(evidence.cite.clone());
         let on = self.node_name(node);
         let machine = self.node_machine(node);
-        self.track(machine.clone(), packet, packet);
+        self.track_forwarded(machine.clone(), packet, packet, at.entry);
         self.step((machine, hook), Rule::NoEndpoints, packet, packet, message.clone())
             .because([evidence])
             .see(&on, nat_dump_command(packet))
@@ -400,8 +437,12 @@ impl<'a> Walk<'a> {
 
     /// The reply at the endpoint's node goes back through the node that forwarded the request,
     /// unless that is told not to insist (`bpfExternalServiceMode: DSR`).
-    pub(super) fn ebpf_return(&mut self, node: NodeId, packet: &Packet) -> Option<End> {
-        let entry = self.forwarded_by.filter(|entry| *entry != node)?;
+    pub(super) fn ebpf_return(
+        &mut self,
+        node: NodeId,
+        entry: NodeId,
+        packet: &Packet,
+    ) -> Option<End> {
         if self.cluster.felix.dsr.value {
             return None;
         }

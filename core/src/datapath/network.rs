@@ -387,7 +387,10 @@ impl Walk<'_> {
             self.step((machine.clone(), Hook::Prerouting), Rule::UnNat, &packet, &after, summary)
                 .see(&on, see);
         }
-        if ebpf && let Some(end) = self.ebpf_return(node, &after) {
+        let entry = known.as_ref().and_then(|known| known.forwarded_by);
+        if let Some(entry) = entry
+            && let Some(end) = self.ebpf_return(node, entry, &after)
+        {
             return end;
         }
         let found = route(self.cluster, node, after.destination);

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::flow::address_and_port;
 use super::route::Device;
 use super::step::{Cause, CauseKind, Hook, Inspect, Machine, Outer, Packet, Rule, Step, Verdict};
-use crate::cluster::{Balancer, Cluster, NodeId, PodId, Service, ServicePort};
+use crate::cluster::{Balancer, Cluster, Endpoint, NodeId, PodId, Service, ServicePort};
 use crate::policy::Evidence;
 
 /// More machines than any path has: what comes this far goes in circles.
@@ -33,10 +33,8 @@ pub(super) struct Walk<'a> {
     pub(super) endpoint: Option<String>,
     /// The request's source where it reached a pod.
     pub(super) source_at_pod: Option<IpAddr>,
-    /// The node that forwarded the request to the endpoint's as it was, and the endpoint that it
-    /// picked: the eBPF dataplane only.
-    pub(super) forwarded_by: Option<NodeId>,
-    pub(super) picked: Option<usize>,
+    /// What the packet under way to the next node was forwarded for: the eBPF dataplane only.
+    pub(super) forwarded: Option<Forwarded<'a>>,
     /// The nodes whose conntrack does not know the request (doNotTrack).
     pub(super) untracked_on: Vec<NodeId>,
     /// What the routers outside the nodes had to pass on.
@@ -74,6 +72,17 @@ pub(super) struct Tracked {
     pub(super) original: Packet,
     /// The packet as it left, rewritten.
     pub(super) rewritten: Packet,
+    /// The node that forwarded it here as it was: its answer goes back through that one.
+    pub(super) forwarded_by: Option<NodeId>,
+}
+
+/// A packet that a node forwards as it is to the endpoint's node.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Forwarded<'a> {
+    /// The node that forwards.
+    pub(super) by: NodeId,
+    /// The endpoint that it picked.
+    pub(super) to: &'a Endpoint,
 }
 
 /// How a packet's way ends.
@@ -110,8 +119,7 @@ impl<'a> Walk<'a> {
             tracked: Vec::new(),
             endpoint: None,
             source_at_pod: None,
-            forwarded_by: None,
-            picked: None,
+            forwarded: None,
             untracked_on: Vec::new(),
             routed: Vec::new(),
             replying: false,
@@ -252,8 +260,19 @@ impl<'a> Walk<'a> {
 
     /// Remembers a connection.
     pub(super) fn track(&mut self, machine: Machine, original: &Packet, rewritten: &Packet) {
+        self.track_forwarded(machine, original, rewritten, None);
+    }
+
+    /// Remembers a connection, with the node that forwarded its packets.
+    pub(super) fn track_forwarded(
+        &mut self,
+        machine: Machine,
+        original: &Packet,
+        rewritten: &Packet,
+        forwarded_by: Option<NodeId>,
+    ) {
         let (original, rewritten) = (original.clone(), rewritten.clone());
-        self.tracked.push(Tracked { machine, original, rewritten });
+        self.tracked.push(Tracked { machine, original, rewritten, forwarded_by });
     }
 
     /// The connection that `reply` answers, as `machine` remembers it.
