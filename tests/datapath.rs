@@ -842,3 +842,32 @@ metadata:
     let message = &far.outcomes[0].cause.as_ref().unwrap().message;
     assert!(message.contains("topology hints"), "{message}");
 }
+
+#[test]
+fn in_ebpf_mode_the_route_map_stops_advertised_addresses_that_no_service_has() {
+    for (mode, verdict, entry) in [
+        ("Drop", Verdict::Dropped, "10.96.0.0/16: blackhole-drop"),
+        ("Reject", Verdict::Rejected, "10.96.0.0/16: blackhole-reject"),
+    ] {
+        let felix = ebpf(&format!(", serviceLoopPrevention: {mode}"));
+        let text = scenario(&[], &[ADVERTISING, &felix]);
+        for from in ["client/near", "pod/app/cli"] {
+            let traced = ask(&text, &format!("{from} -> ip/10.96.7.7:80"));
+            assert_eq!(traced.verdict, verdict, "{mode} {from}");
+            for outcome in &traced.outcomes {
+                assert_eq!(outcome.cause.as_ref().unwrap().kind, CauseKind::ServiceLoop);
+                let stop = step(outcome, Rule::ServiceLoop);
+                assert_eq!(stop.rules, [entry]);
+                assert_eq!(command(stop), "calico-node -bpf routes dump");
+                assert!(stop.uncertain.is_some());
+            }
+        }
+    }
+    let felix = ebpf(", serviceLoopPrevention: Disabled");
+    let traced = ask(&scenario(&[], &[ADVERTISING, &felix]), "client/near -> ip/10.96.7.7:80");
+    assert_eq!(traced.outcomes[0].cause.as_ref().unwrap().kind, CauseKind::NoRoute);
+}
+
+fn command(step: &Step) -> &str {
+    &step.inspect.as_ref().unwrap().command
+}

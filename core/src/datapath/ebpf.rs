@@ -12,7 +12,7 @@ use super::proxy::{Frontend, FrontendKind, Usable, frontend_where, usable};
 use super::route::{Device, Route, is_host_address, masquerade_source, route};
 use super::step::{Cause, CauseKind, Encapsulation, Hook, Outer, Packet, Rule, Verdict};
 use super::walk::{End, Failure, Forwarded, Walk};
-use crate::cluster::{ConnectTime, Endpoint, EndpointToHost, NodeId, PodId};
+use crate::cluster::{ConnectTime, Endpoint, EndpointToHost, NodeId, PodId, ProxyMode};
 use crate::policy::{Direction, Evidence};
 
 /// Why nothing here is certain.
@@ -41,6 +41,16 @@ enum Balanced<'a> {
 }
 
 impl<'a> Walk<'a> {
+    /// Whether the eBPF dataplane stands in for kube-proxy and Calico's chains.
+    pub(super) fn ebpf(&self) -> bool {
+        self.cluster.proxy.mode.value == ProxyMode::Ebpf
+    }
+
+    /// Why a step that both dataplanes have is not certain in this one.
+    pub(super) fn unmeasured(&self) -> Option<String> {
+        self.ebpf().then(|| UNMEASURED.to_owned())
+    }
+
     /// A packet comes in by a device.
     pub(super) fn ebpf_receive(&mut self, node: NodeId, packet: Packet, from: Device) -> End {
         // It is said of this packet only, not of a later connection's.
@@ -228,7 +238,7 @@ impl<'a> Walk<'a> {
         self.step((self.node_machine(node), hook), Rule::Dnat, packet, &after, summary)
             .because(evidence)
             .with_rules(rules)
-            .see(&on, nat_dump_command(packet))
+            .see(&on, tool("nat dump", packet))
             .uncertain = Some(UNMEASURED.to_owned());
         after
     }
@@ -285,6 +295,12 @@ impl<'a> Walk<'a> {
         if let Route::Blackhole(block) = found {
             let block = block.to_string();
             return self.blackhole(node, &packet, &block);
+        }
+        if at.from.is_some()
+            && matches!(found, Route::OnLink | Route::Gateway)
+            && let Some(end) = self.prevent_service_loop(node, &at.original, &packet)
+        {
+            return end;
         }
         if let Some(pod) = pod {
             if let Err(end) = self.gate(node, Hook::Device, Direction::Egress, pod, &packet) {
@@ -380,7 +396,7 @@ impl<'a> Walk<'a> {
             message.clone(),
         )
         .because([Evidence::of(cite.clone(), &message)])
-        .see(&on, nat_dump_command(packet))
+        .see(&on, tool("nat dump", packet))
         .uncertain = Some(UNMEASURED.to_owned());
         let cause = Cause { kind: CauseKind::SourceRange, cite: Some(cite), message };
         Some(End::caused(Verdict::Dropped, cause))
@@ -426,7 +442,7 @@ impl<'a> Walk<'a> {
         self.track_forwarded(machine.clone(), packet, packet, at.entry);
         self.step((machine, hook), Rule::NoEndpoints, packet, packet, message.clone())
             .because([evidence])
-            .see(&on, nat_dump_command(packet))
+            .see(&on, tool("nat dump", packet))
             .uncertain = Some(UNMEASURED.to_owned());
         End::Failed(Failure {
             verdict: Verdict::Rejected,
@@ -470,9 +486,15 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn nat_dump_command(packet: &Packet) -> String {
+/// A command of the tool that reads Calico's BPF maps (`felix/cmd/calico-bpf/commands`).
+pub(super) fn tool(command: &str, packet: &Packet) -> String {
     let six = if packet.destination.is_ipv4() { "" } else { " --ipv6" };
-    format!("calico-node -bpf nat dump{six}")
+    format!("calico-node -bpf {command}{six}")
+}
+
+/// The command that shows the policy of one direction on a pod's veth.
+pub(super) fn policy_dump(veth: &str, direction: Direction, packet: &Packet) -> String {
+    tool(&format!("policy dump {veth} {direction}"), packet)
 }
 
 /// The entry that `calico-node -bpf nat dump` prints (`felix/cmd/calico-bpf/commands/nat.go`); its

@@ -1,7 +1,7 @@
 //! Where Calico decides on a node: workloads' policies, what pods may send to their own node, and
 //! service addresses that nobody rewrote (Felix `rules/static.go`, `rules/endpoints.go`).
 
-use super::node::Passage;
+use super::ebpf;
 use super::step::{Cause, CauseKind, Gate, Hook, Packet, Rule, Verdict};
 use super::walk::{End, Walk};
 use crate::cluster::{EndpointToHost, NodeId, PodId, ServiceLoopPrevention};
@@ -30,7 +30,19 @@ impl Walk<'_> {
             packet.to(),
             decision.reason
         );
-        let chain = format!("{chain}{}", self.cluster.veth(pod));
+        let veth = self.cluster.veth(pod);
+        let (line, see) = if self.ebpf() {
+            // The node's end of the veth sees the pod's traffic the other way round.
+            let hook = if direction == Direction::Egress { "ingress" } else { "egress" };
+            let see = ebpf::policy_dump(&veth, direction, packet);
+            (format!("IfaceName: {veth}, Hook: tc {hook}"), see)
+        } else {
+            let way = if direction == Direction::Egress { "from" } else { "to" };
+            let chain = format!("{chain}{veth}");
+            let line = format!("-A cali-{way}-wl-dispatch … -g {chain}");
+            (line, format!("iptables -vnL {chain}"))
+        };
+        let unmeasured = self.unmeasured();
         let on = self.node_name(node);
         let failed = (!decision.allow).then(|| {
             End::caused(
@@ -48,13 +60,8 @@ impl Walk<'_> {
             )
         });
         let step = self.step((self.node_machine(node), hook), rule, packet, packet, summary);
-        step.by(name.clone())
-            .with_rules([format!(
-                "-A cali-{}-wl-dispatch … -g {chain}",
-                if direction == Direction::Egress { "from" } else { "to" }
-            )])
-            .see(&on, format!("iptables -vnL {chain}"));
-        step.uncertain = decision.uncertain.clone().or_else(|| step.uncertain.take());
+        step.by(name.clone()).with_rules([line]).see(&on, see);
+        step.uncertain = decision.uncertain.clone().or(unmeasured);
         step.gate = Some(Gate { direction, pod: name, decision });
         failed.map_or(Ok(()), |end| Err(Box::new(end)))
     }
@@ -71,10 +78,17 @@ impl Walk<'_> {
         let name = self.cluster.pod_name(pod);
         let summary = format!("the policy of {name} is not asked: {why}");
         let on = self.node_name(node);
+        let see = if self.ebpf() {
+            ebpf::policy_dump(&self.cluster.veth(pod), Direction::Ingress, packet)
+        } else {
+            format!("iptables -vnL cali-{hook}")
+        };
+        let uncertain = self.unmeasured();
         self.step((self.node_machine(node), hook), Rule::GateSkipped, packet, packet, summary)
             .by(name)
             .with_rules([rule.to_owned()])
-            .see(&on, format!("iptables -vnL cali-{hook}"));
+            .see(&on, see)
+            .uncertain = uncertain;
     }
 
     /// cali-wl-to-host's end. `Ok(true)` if the packet is accepted for good.
@@ -98,21 +112,31 @@ impl Walk<'_> {
             self.node_name(node)
         );
         let cite = Some(evidence.cite.clone());
-        let at = (self.node_machine(node), Hook::Input);
+        let (hook, rule, see) = if self.ebpf() {
+            (Hook::Device, None, "calico-node -bpf counters dump".to_owned())
+        } else {
+            let rule = "-A cali-wl-to-host -m comment --comment \"Configured DefaultEndpointToHostAction\" -j DROP";
+            (Hook::Input, Some(rule.to_owned()), "iptables -vnL cali-wl-to-host".to_owned())
+        };
+        let at = (self.node_machine(node), hook);
         let on = self.node_name(node);
+        let uncertain = self.unmeasured();
         self.step(at, Rule::EndpointToHost, packet, packet, message.clone())
             .because([evidence])
-            .with_rules(["-A cali-wl-to-host -m comment --comment \"Configured DefaultEndpointToHostAction\" -j DROP".to_owned()])
-            .see(&on, "iptables -vnL cali-wl-to-host".to_owned());
+            .with_rules(rule)
+            .see(&on, see)
+            .uncertain = uncertain;
         let cause = Cause { kind: CauseKind::EndpointToHostAction, cite, message };
         Err(Box::new(End::caused(Verdict::Dropped, cause)))
     }
 
     /// cali-cidr-block: an advertised service address that nobody rewrote would go back to where
-    /// it came from.
+    /// it came from. The eBPF dataplane has entries in its route map instead
+    /// (`felix/dataplane/linux/bpf_route_mgr.go`).
     pub(super) fn prevent_service_loop(
         &mut self,
-        passage: &Passage<'_>,
+        node: NodeId,
+        original: &Packet,
         packet: &Packet,
     ) -> Option<End> {
         let setting = &self.cluster.felix.service_loop_prevention;
@@ -124,7 +148,7 @@ impl Walk<'_> {
             .map(|found| found.range)
             .find(|range| range.contains(&packet.destination))?;
         if setting.value == ServiceLoopPrevention::Disabled
-            || packet.destination != passage.original.destination
+            || packet.destination != original.destination
         {
             return None;
         }
@@ -138,15 +162,24 @@ impl Walk<'_> {
             "serviceLoopPrevention is on",
         );
         let cite = Some(evidence.cite.clone());
-        let at = (self.node_machine(passage.node), Hook::Forward);
-        let on = self.node_name(passage.node);
+        let (verdict, entry) = match setting.value {
+            ServiceLoopPrevention::Reject => (Verdict::Rejected, "blackhole-reject"),
+            _ => (Verdict::Dropped, "blackhole-drop"),
+        };
+        let (hook, rule, see) = if self.ebpf() {
+            let rule = Some(format!("{range}: {entry}"));
+            (Hook::Device, rule, ebpf::tool("routes dump", packet))
+        } else {
+            (Hook::Forward, None, "iptables -vnL cali-cidr-block".to_owned())
+        };
+        let at = (self.node_machine(node), hook);
+        let on = self.node_name(node);
+        let uncertain = self.unmeasured();
         self.step(at, Rule::ServiceLoop, packet, packet, message.clone())
             .because([evidence])
-            .see(&on, "iptables -vnL cali-cidr-block".to_owned());
-        let verdict = match setting.value {
-            ServiceLoopPrevention::Reject => Verdict::Rejected,
-            _ => Verdict::Dropped,
-        };
+            .with_rules(rule)
+            .see(&on, see)
+            .uncertain = uncertain;
         Some(End::caused(verdict, Cause { kind: CauseKind::ServiceLoop, cite, message }))
     }
 }

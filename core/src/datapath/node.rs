@@ -141,9 +141,11 @@ impl<'a> Walk<'a> {
                     encapsulation.label()
                 );
                 let see = dump(&name, &inner);
+                // In eBPF mode the programs on the card let the tunnel in, no chain does.
+                let ebpf = self.ebpf();
                 self.step(at, Rule::Decapsulate, &packet, &inner, summary)
                     .by(name)
-                    .with_rules([match encapsulation {
+                    .with_rules((!ebpf).then(|| match encapsulation {
                         Encapsulation::Ipip => format!(
                             "-A cali-INPUT -p ipencap -m comment --comment \"Allow IPIP packets from Calico hosts\" -m set --match-set cali40all-hosts-net src -j ACCEPT # {}",
                             outer.source
@@ -156,7 +158,7 @@ impl<'a> Walk<'a> {
                             "-A cali-INPUT -p udp -m comment --comment \"Allow VXLAN packets from allowed hosts\" -m multiport --dports 4789 -j ACCEPT # {}",
                             outer.source
                         ),
-                    }])
+                    }))
                     .see(&on, see);
                 inner
             }
@@ -272,7 +274,7 @@ impl<'a> Walk<'a> {
         {
             return *end;
         }
-        if let Some(end) = self.prevent_service_loop(passage, &packet) {
+        if let Some(end) = self.prevent_service_loop(passage.node, &passage.original, &packet) {
             return end;
         }
         if !proxy_first && let Some(refusal) = self.proxy().filter(place, Hook::Forward, &packet) {
@@ -386,7 +388,8 @@ impl<'a> Walk<'a> {
     }
 
     /// The process of the node that listens, and what for: the kubelet on TCP 10250, hostNetwork pods, and
-    /// kube-proxy for health checks (`pkg/proxy/healthcheck/service_health.go`).
+    /// kube-proxy, or what replaces it, for health checks
+    /// (`pkg/proxy/healthcheck/service_health.go`).
     fn listener(
         &self,
         node: NodeId,
@@ -443,7 +446,8 @@ impl<'a> Walk<'a> {
         );
         let cite = service.field("spec.healthCheckNodePort");
         let evidence = Evidence::of(cite, "balancers ask this port which nodes have endpoints");
-        Some(("kube-proxy".to_owned(), what, Some(evidence)))
+        let who = if self.ebpf() { "Calico's eBPF dataplane" } else { "kube-proxy" };
+        Some((who.to_owned(), what, Some(evidence)))
     }
 }
 
