@@ -871,3 +871,20 @@ fn in_ebpf_mode_the_route_map_stops_advertised_addresses_that_no_service_has() {
 fn command(step: &Step) -> &str {
     &step.inspect.as_ref().unwrap().command
 }
+
+#[test]
+fn in_ebpf_mode_the_sentence_names_calicos_dataplane() {
+    let text = scenario(&ONLY_WEB1, &[&ebpf(", bpfConnectTimeLoadBalancing: Disabled")]);
+    let traced = ask(&text, "pod/app/web1 -> service/app/web:80");
+    let said = hopwise::report::sentence::verdict(&read(&text).cluster, &traced, 0).to_string();
+    assert!(said.contains("Calico’s eBPF dataplane on node1 masqueraded the packet"), "{said}");
+    let deny = "
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: quiet, namespace: app}
+spec: {podSelector: {matchLabels: {app: cli}}, policyTypes: [Egress]}";
+    let text = scenario(&ONLY_WEB1, &[&ebpf(""), deny]);
+    let traced = ask(&text, TO_SERVICE);
+    let said = hopwise::report::sentence::verdict(&read(&text).cluster, &traced, 0).to_string();
+    assert!(said.contains("which Calico’s eBPF dataplane put in the place of"), "{said}");
+}

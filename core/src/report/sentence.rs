@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::cluster::{Cluster, TrafficPolicy};
+use crate::cluster::{Cluster, ProxyMode, TrafficPolicy};
 use crate::datapath::{CauseKind, Machine, Outcome, Rule, Step, Trace, Verdict, address_and_port};
 use crate::picture::{Named, Owner, machine_name, owner_of};
 use crate::policy::{By, Decision, Direction, Staged};
@@ -366,7 +366,8 @@ impl Words<'_> {
         let was = (first.before.destination, first.before.destination_port);
         let is = (step.before.destination, step.before.destination_port);
         if gate.direction == Direction::Egress && was != is {
-            self.text(", which kube-proxy put in the place of ");
+            let who = self.proxy();
+            self.text(&format!(", which {who} put in the place of "));
             self.address_and_port(was.0, was.1);
             self.text(" before the policy was asked");
         }
@@ -436,12 +437,21 @@ impl Words<'_> {
         many
     }
 
+    /// Who turns service addresses into endpoints.
+    fn proxy(&self) -> &'static str {
+        match self.cluster.proxy.mode.value {
+            ProxyMode::Ebpf => "Calico’s eBPF dataplane",
+            _ => "kube-proxy",
+        }
+    }
+
     /// Who rewrote the source, and why.
     fn rewriter(&mut self, step: &Step) {
         let machine = machine_name(&step.machine);
         match step.rule {
             Rule::Masquerade => {
-                self.text(&format!("kube-proxy on {machine} masqueraded the packet"));
+                let who = self.proxy();
+                self.text(&format!("{who} on {machine} masqueraded the packet"));
                 self.because(step);
             }
             Rule::NatOutgoing => {
