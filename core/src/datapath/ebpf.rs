@@ -7,11 +7,10 @@
 //! Read in source, not measured on a kernel: every rewrite says so.
 
 use super::flow::{Protocol, address_and_port};
-use super::node::dump;
 use super::proxy::{Frontend, FrontendKind, Usable, frontend_where, usable};
 use super::route::{Device, Route, is_host_address, masquerade_source, route};
 use super::step::{Cause, CauseKind, Encapsulation, Hook, Outer, Packet, Rule, Verdict};
-use super::walk::{End, Failure, Forwarded, Walk};
+use super::walk::{End, Failure, Forwarded, Tracked, Walk};
 use crate::cluster::{ConnectTime, Endpoint, EndpointToHost, NodeId, PodId, ProxyMode};
 use crate::policy::{Direction, Evidence};
 
@@ -53,13 +52,19 @@ impl<'a> Walk<'a> {
 
     /// A packet comes in by a device.
     pub(super) fn ebpf_receive(&mut self, node: NodeId, packet: Packet, from: Device) -> End {
-        // It is said of this packet only, not of a later connection's.
-        let forwarded = self.forwarded.take();
-        let packet = self.come_in(node, packet, from);
-        self.host_unwalked(node, &packet, from);
         if let Device::Pod(pod) = from {
             return self.ebpf_from_pod(node, pod, &packet);
         }
+        // It is said of this packet only, not of a later connection's.
+        let forwarded = self.forwarded.take();
+        let packet = if forwarded.is_some() {
+            self.ebpf_unwrap(node, &packet)
+        } else {
+            let packet = self.come_in(node, packet, from);
+            self.unfiltered(node, &packet, from);
+            packet
+        };
+        self.host_unwalked(node, &packet, from);
         let entry = forwarded.map(|forwarded| forwarded.by);
         let at = Passing { node, from: Some(from), original: packet.clone(), entry };
         match self.balance_from_outside(&at, &packet) {
@@ -81,7 +86,7 @@ impl<'a> Walk<'a> {
                     return self.ebpf_forward(node, to, &packet, &frontend, endpoint);
                 }
                 let after =
-                    self.ebpf_dnat(node, Hook::Device, &packet, &frontend, endpoint, &endpoints);
+                    self.ebpf_dnat(&at, Hook::Device, &packet, &frontend, endpoint, &endpoints);
                 self.ebpf_route(&at, after)
             }
         }
@@ -90,45 +95,148 @@ impl<'a> Walk<'a> {
     /// A process of the node sends a packet.
     pub(super) fn ebpf_from_host(&mut self, node: NodeId, packet: Packet) -> End {
         let at = Passing { node, from: None, original: packet.clone(), entry: None };
-        match self.balance_from_inside(node, &packet) {
-            Balanced::Nowhere(frontend) => self.ebpf_refuse(&at, &packet, &frontend, Hook::Socket),
-            Balanced::Plain => self.ebpf_route(&at, packet),
-            Balanced::To(frontend, endpoints) => {
-                let Some(endpoint) = self.ebpf_pick(&endpoints) else {
-                    return self.ebpf_refuse(&at, &packet, &frontend, Hook::Socket);
-                };
-                let after =
-                    self.ebpf_dnat(node, Hook::Socket, &packet, &frontend, endpoint, &endpoints);
-                // The socket call is rewritten, so the route to the endpoint gives the source.
-                let found = route(self.cluster, node, after.destination);
-                let source = masquerade_source(self.cluster, node, &found, after.destination);
-                let after = source.map_or_else(|| after.clone(), |ip| after.with_source(ip));
-                self.ebpf_route(&at, after)
-            }
+        let hook = self.balances_at(&packet);
+        let after = match self.ebpf_balance(&at, &packet, hook) {
+            Ok(None) => return self.ebpf_route(&at, packet),
+            Ok(Some(after)) => after,
+            Err(end) => return *end,
+        };
+        // The route to the endpoint gives the source.
+        let found = route(self.cluster, node, after.destination);
+        let source = masquerade_source(self.cluster, node, &found, after.destination);
+        let after = source.map_or_else(|| after.clone(), |ip| after.with_source(ip));
+        if hook == Hook::Device {
+            return self.ebpf_route(&at, after);
         }
+        self.remember_socket(node, &packet, &after);
+        self.ebpf_route(&Passing { original: after.clone(), ..at }, after)
     }
 
     fn ebpf_from_pod(&mut self, node: NodeId, pod: PodId, packet: &Packet) -> End {
-        let connect_time = self.connect_time(packet);
-        let hook = if connect_time { Hook::Socket } else { Hook::Device };
-        let from = Some(Device::Pod(pod));
-        let at = Passing { node, from, original: packet.clone(), entry: None };
-        let after = match self.balance_from_inside(node, packet) {
-            Balanced::Plain => packet.clone(),
-            Balanced::Nowhere(frontend) => return self.ebpf_refuse(&at, packet, &frontend, hook),
-            Balanced::To(frontend, endpoints) => {
-                let Some(endpoint) = self.ebpf_pick(&endpoints) else {
-                    return self.ebpf_refuse(&at, packet, &frontend, hook);
-                };
-                self.ebpf_dnat(node, hook, packet, &frontend, endpoint, &endpoints)
-            }
-        };
-        if connect_time && after.destination == packet.source {
-            self.track(self.node_machine(node), packet, &after);
-            self.source_at_pod = Some(after.source);
-            return End::Pod(pod, after);
+        let from = Device::Pod(pod);
+        let at = Passing { node, from: Some(from), original: packet.clone(), entry: None };
+        let hook = self.balances_at(packet);
+        if hook == Hook::Device {
+            let packet = self.come_in(node, packet.clone(), from);
+            self.host_unwalked(node, &packet, from);
+            return match self.ebpf_balance(&at, &packet, hook) {
+                Ok(after) => self.ebpf_route(&at, after.unwrap_or(packet)),
+                Err(end) => *end,
+            };
         }
-        self.ebpf_route(&at, after)
+        // The socket call is rewritten before there is a packet.
+        let sent = match self.ebpf_balance(&at, packet, hook) {
+            Ok(after) => after.unwrap_or_else(|| packet.clone()),
+            Err(end) => return *end,
+        };
+        if sent.destination == sent.source {
+            return self.ebpf_inside_pod(node, pod, sent);
+        }
+        self.remember_socket(node, packet, &sent);
+        let sent = self.come_in(node, sent, from);
+        self.host_unwalked(node, &sent, from);
+        self.ebpf_route(&Passing { original: sent.clone(), ..at }, sent)
+    }
+
+    /// The socket call of a pod led to the pod itself.
+    fn ebpf_inside_pod(&mut self, node: NodeId, pod: PodId, packet: Packet) -> End {
+        let name = self.cluster.pod_name(pod);
+        self.source_at_pod = Some(packet.source);
+        let summary = format!(
+            "{name} talks to itself: the packet never leaves the pod, and no policy is asked"
+        );
+        let at = (self.node_machine(node), Hook::Socket);
+        self.step(at, Rule::DeliverToPod, &packet, &packet, summary).by(name).uncertain =
+            Some(UNMEASURED.to_owned());
+        End::Pod(pod, packet)
+    }
+
+    /// What a packet from inside becomes: `None` if it goes to no service.
+    fn ebpf_balance(
+        &mut self,
+        at: &Passing,
+        packet: &Packet,
+        hook: Hook,
+    ) -> Result<Option<Packet>, Box<End>> {
+        let (frontend, endpoints) = match self.balance_from_inside(at.node, packet) {
+            Balanced::Plain => return Ok(None),
+            Balanced::Nowhere(frontend) => {
+                return Err(Box::new(self.ebpf_refuse(at, packet, &frontend, hook)));
+            }
+            Balanced::To(frontend, endpoints) => (frontend, endpoints),
+        };
+        let Some(endpoint) = self.ebpf_pick(&endpoints) else {
+            return Err(Box::new(self.ebpf_refuse(at, packet, &frontend, hook)));
+        };
+        Ok(Some(self.ebpf_dnat(at, hook, packet, &frontend, endpoint, &endpoints)))
+    }
+
+    /// Where what is sent from inside is balanced: in the socket call, or where its packets pass.
+    fn balances_at(&self, packet: &Packet) -> Hook {
+        if self.connect_time(packet) { Hook::Socket } else { Hook::Device }
+    }
+
+    fn remember_socket(&mut self, node: NodeId, asked: &Packet, sent: &Packet) {
+        let machine = self.node_machine(node);
+        let (original, rewritten) = (asked.clone(), sent.clone());
+        self.socket = Some(Tracked { machine, original, rewritten, forwarded_by: None });
+    }
+
+    /// The socket whose call was rewritten takes the answer for one from the address that it
+    /// asked.
+    pub(super) fn ebpf_socket_reply(&mut self, node: NodeId, reply: Packet, to: &Route) -> Packet {
+        let machine = self.node_machine(node);
+        let known = self.socket.as_ref().filter(|known| {
+            known.machine == machine && known.rewritten.answered().same_connection(&reply)
+        });
+        let asked = known.map(|known| known.original.answered());
+        let Some(after) = asked.filter(|after| *after != reply) else { return reply };
+        let summary = format!(
+            "the socket was connected to {} by eBPF, and the application sees the answer of {}, which it asked",
+            reply.from(),
+            after.from()
+        );
+        let device = match to {
+            Route::Pod(pod) => Some(self.cluster.pod_name(*pod)),
+            _ => None,
+        };
+        let step = self.step((machine, Hook::Socket), Rule::UnNat, &reply, &after, summary);
+        step.device = device;
+        step.uncertain = Some(UNMEASURED.to_owned());
+        after
+    }
+
+    /// What another node forwarded as it was: the program on the network card takes the VXLAN
+    /// header off.
+    pub(super) fn ebpf_unwrap(&mut self, node: NodeId, packet: &Packet) -> Packet {
+        let inner = packet.wrapped(None);
+        let Some(outer) = packet.outer else { return inner };
+        let summary =
+            "eBPF takes the VXLAN header off; the packet inside is as it was sent".to_owned();
+        let on = self.node_name(node);
+        let at = (self.node_machine(node), Hook::Device);
+        self.step(at, Rule::Decapsulate, packet, &inner, summary)
+            .by("eth0".to_owned())
+            .see(&on, format!("tcpdump -ni eth0 'udp port 4789 and host {}'", outer.source))
+            .uncertain = Some(UNMEASURED.to_owned());
+        inner
+    }
+
+    /// Where a strict `rp_filter` would drop: the eBPF dataplane turns it off.
+    fn unfiltered(&mut self, node: NodeId, packet: &Packet, from: Device) {
+        let back = route(self.cluster, node, packet.source).device();
+        // IPv6 has no rp_filter.
+        if back == from || !packet.source.is_ipv4() {
+            return;
+        }
+        let (came, back) = (self.device(from, packet), self.device(back, packet));
+        let why = format!(
+            "{} came in by {came}, and would be answered by {back}: that the eBPF dataplane turns rp_filter off, and that its own check lets this pass, is {UNMEASURED}",
+            packet.source
+        );
+        if let Some(step) = self.steps.last_mut() {
+            step.uncertain = Some(why);
+        }
     }
 
     /// Whether the socket call is rewritten, rather than the packet.
@@ -206,13 +314,14 @@ impl<'a> Walk<'a> {
 
     fn ebpf_dnat(
         &mut self,
-        node: NodeId,
+        at: &Passing,
         hook: Hook,
         packet: &Packet,
         frontend: &Frontend<'_>,
         endpoint: &Endpoint,
         of: &[&Endpoint],
     ) -> Packet {
+        let node = at.node;
         let after = packet.with_destination(endpoint.ip, endpoint.port);
         let name = match endpoint.pod {
             Some(pod) => self.cluster.pod_name(pod),
@@ -235,12 +344,21 @@ impl<'a> Walk<'a> {
         let picked = self.endpoint_evidence(node, frontend, endpoint, of.len());
         let evidence = self.ebpf_evidence(frontend).into_iter().chain(picked);
         let on = self.node_name(node);
-        self.step((self.node_machine(node), hook), Rule::Dnat, packet, &after, summary)
-            .because(evidence)
-            .with_rules(rules)
-            .see(&on, tool("nat dump", packet))
-            .uncertain = Some(UNMEASURED.to_owned());
+        let uncertain = unsaid_range(at, packet, frontend);
+        let device = self.sending_pod(at, hook);
+        let step = self.step((self.node_machine(node), hook), Rule::Dnat, packet, &after, summary);
+        step.because(evidence).with_rules(rules).see(&on, tool("nat dump", packet));
+        step.device = device;
+        step.uncertain = Some(uncertain.unwrap_or_else(|| UNMEASURED.to_owned()));
         after
+    }
+
+    /// The pod whose socket call it is.
+    fn sending_pod(&self, at: &Passing, hook: Hook) -> Option<String> {
+        match at.from {
+            Some(Device::Pod(pod)) if hook == Hook::Socket => Some(self.cluster.pod_name(pod)),
+            _ => None,
+        }
     }
 
     fn ebpf_evidence(&self, frontend: &Frontend<'_>) -> [Evidence; 2] {
@@ -281,7 +399,7 @@ impl<'a> Walk<'a> {
             .because(evidence)
             .see(&on, format!("tcpdump -ni eth0 'udp port 4789 and host {}'", outer.destination))
             .uncertain = Some(UNMEASURED.to_owned());
-        self.arrive(to, wrapped, Device::Tunnel(Encapsulation::Vxlan))
+        self.arrive(to, wrapped, Device::Ethernet)
     }
 
     /// Gates and the way out.
@@ -356,9 +474,13 @@ impl<'a> Walk<'a> {
         let summary = format!("{why}: source {} becomes {source}", packet.source);
         let device = self.device(found.device(), &packet);
         let on = self.node_name(node);
+        // eBPF only marks the packet: the kernel's own nat table does the rest
+        // (`felix/rules/nat.go makeNATOutgoingRuleBPF`).
+        let tables = if packet.source.is_ipv4() { "iptables" } else { "ip6tables" };
+        let see = format!("{tables} -t nat -vnL cali-POSTROUTING");
         self.step((self.node_machine(node), Hook::Postrouting), rule, &packet, &after, summary)
             .by(device)
-            .see(&on, "calico-node -bpf conntrack dump".to_owned())
+            .see(&on, see)
             .uncertain = Some(UNMEASURED.to_owned());
         after
     }
@@ -375,11 +497,7 @@ impl<'a> Walk<'a> {
         packet: &Packet,
         frontend: &Frontend<'_>,
     ) -> Option<End> {
-        let ranges = &frontend.service.source_ranges;
-        if frontend.kind != FrontendKind::LoadBalancerIp
-            || ranges.is_empty()
-            || ranges.iter().any(|range| range.contains(&packet.source))
-        {
+        if !out_of_range(packet, frontend) {
             return None;
         }
         let cite = frontend.service.field("spec.loadBalancerSourceRanges");
@@ -440,10 +558,11 @@ impl<'a> Walk<'a> {
         let on = self.node_name(node);
         let machine = self.node_machine(node);
         self.track_forwarded(machine.clone(), packet, packet, at.entry);
-        self.step((machine, hook), Rule::NoEndpoints, packet, packet, message.clone())
-            .because([evidence])
-            .see(&on, tool("nat dump", packet))
-            .uncertain = Some(UNMEASURED.to_owned());
+        let device = self.sending_pod(at, hook);
+        let step = self.step((machine, hook), Rule::NoEndpoints, packet, packet, message.clone());
+        step.because([evidence]).see(&on, tool("nat dump", packet));
+        step.device = device;
+        step.uncertain = Some(UNMEASURED.to_owned());
         End::Failed(Failure {
             verdict: Verdict::Rejected,
             cause: Cause { kind, cite, message },
@@ -471,7 +590,7 @@ impl<'a> Walk<'a> {
         let encapsulation = Encapsulation::Vxlan;
         let wrapped = packet.wrapped(Some(Outer { encapsulation, source, destination }));
         let summary = format!("the answer goes back through {}, in VXLAN", self.node_name(entry));
-        let see = dump("eth0", &wrapped);
+        let see = format!("tcpdump -ni eth0 'udp port 4789 and host {destination}'");
         let on = self.node_name(node);
         self.step(
             (self.node_machine(node), Hook::Device),
@@ -481,9 +600,30 @@ impl<'a> Walk<'a> {
             summary,
         )
         .by("eth0".to_owned())
-        .see(&on, see);
-        Some(self.arrive(entry, wrapped, Device::Tunnel(encapsulation)))
+        .see(&on, see)
+        .uncertain = Some(UNMEASURED.to_owned());
+        Some(self.arrive(entry, wrapped, Device::Ethernet))
     }
+}
+
+/// That sources outside the ranges are dropped is known of traffic from outside only.
+fn unsaid_range(at: &Passing, packet: &Packet, frontend: &Frontend<'_>) -> Option<String> {
+    let inside = matches!(at.from, None | Some(Device::Pod(_)));
+    let outside_range = inside && out_of_range(packet, frontend);
+    outside_range.then(|| {
+        format!(
+            "{} is in none of the loadBalancerSourceRanges of {}: that eBPF drops such packets is known of traffic from outside the cluster, and not of pods and nodes",
+            packet.source, frontend.service.cite.object
+        )
+    })
+}
+
+/// Whether the service's ranges leave the packet's source out.
+fn out_of_range(packet: &Packet, frontend: &Frontend<'_>) -> bool {
+    let ranges = &frontend.service.source_ranges;
+    frontend.kind == FrontendKind::LoadBalancerIp
+        && !ranges.is_empty()
+        && !ranges.iter().any(|range| range.contains(&packet.source))
 }
 
 /// A command of the tool that reads Calico's BPF maps (`felix/cmd/calico-bpf/commands`).

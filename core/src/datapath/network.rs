@@ -8,7 +8,7 @@ use super::ask::is_outside;
 use super::route::{Device, Route, block_of, route};
 use super::step::{CauseKind, Hook, Machine, Packet, Rule, Verdict};
 use super::walk::{End, Front, Walk};
-use crate::cluster::{Balancer, NodeId, ProxyMode, TrafficPolicy};
+use crate::cluster::{Balancer, NodeId, TrafficPolicy};
 use crate::policy::Evidence;
 
 impl Walk<'_> {
@@ -361,10 +361,11 @@ impl Walk<'_> {
         }
         let packet = match from {
             Some(Device::Tunnel(_)) => self.unwrap_reply(node, &packet),
+            Some(Device::Ethernet) if packet.outer.is_some() => self.ebpf_unwrap(node, &packet),
             _ => packet,
         };
         // The eBPF dataplane turns rp_filter off and moves replies past the kernel's routing.
-        let ebpf = self.cluster.proxy.mode.value == ProxyMode::Ebpf;
+        let ebpf = self.ebpf();
         if let Some(device @ (Device::Ethernet | Device::Tunnel(_))) = from
             && !ebpf
             && let Err(end) = self.check_source(node, &packet, device)
@@ -381,11 +382,19 @@ impl Walk<'_> {
             None => packet.clone(),
         };
         if after != packet {
-            let summary = un_nat_summary(&packet, &after);
             let on = self.node_name(node);
-            let see = format!("conntrack -L -d {}", after.source);
-            self.step((machine.clone(), Hook::Prerouting), Rule::UnNat, &packet, &after, summary)
-                .see(&on, see);
+            let uncertain = self.unmeasured();
+            // A destination that eBPF rewrote is in its own map. A source is the kernel's to undo.
+            let (hook, who, see) = if ebpf && packet.from() != after.from() {
+                let see = super::ebpf::tool("conntrack dump", &packet);
+                (Hook::Device, "eBPF's conntrack", see)
+            } else {
+                (Hook::Prerouting, "conntrack", format!("conntrack -L -d {}", after.source))
+            };
+            let summary = un_nat_summary(who, &packet, &after);
+            self.step((machine.clone(), hook), Rule::UnNat, &packet, &after, summary)
+                .see(&on, see)
+                .uncertain = uncertain;
         }
         let entry = known.as_ref().and_then(|known| known.forwarded_by);
         if let Some(entry) = entry
@@ -410,6 +419,8 @@ impl Walk<'_> {
             );
             return End::failed(Verdict::Dropped, CauseKind::ReplyLost, message);
         }
+        let here = matches!(found, Route::Local | Route::Pod(_));
+        let after = if here { self.ebpf_socket_reply(node, after, &found) } else { after };
         self.leave(node, after, found)
     }
 
@@ -425,7 +436,7 @@ impl Walk<'_> {
     }
 }
 
-fn un_nat_summary(before: &Packet, after: &Packet) -> String {
+fn un_nat_summary(who: &str, before: &Packet, after: &Packet) -> String {
     let mut parts = Vec::new();
     if before.source != after.source || before.source_port != after.source_port {
         parts.push(format!("the source back to {}", after.from()));
@@ -433,5 +444,5 @@ fn un_nat_summary(before: &Packet, after: &Packet) -> String {
     if before.destination != after.destination {
         parts.push(format!("the destination back to {}", after.destination));
     }
-    format!("conntrack translates {}", parts.join(" and "))
+    format!("{who} translates {}", parts.join(" and "))
 }

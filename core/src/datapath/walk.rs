@@ -35,6 +35,8 @@ pub(super) struct Walk<'a> {
     pub(super) source_at_pod: Option<IpAddr>,
     /// What the packet under way to the next node was forwarded for: the eBPF dataplane only.
     pub(super) forwarded: Option<Forwarded<'a>>,
+    /// What the sender's socket was asked for, and what it sends instead: the eBPF dataplane only.
+    pub(super) socket: Option<Tracked>,
     /// The nodes whose conntrack does not know the request (doNotTrack).
     pub(super) untracked_on: Vec<NodeId>,
     /// What the routers outside the nodes had to pass on.
@@ -120,6 +122,7 @@ impl<'a> Walk<'a> {
             endpoint: None,
             source_at_pod: None,
             forwarded: None,
+            socket: None,
             untracked_on: Vec::new(),
             routed: Vec::new(),
             replying: false,
