@@ -231,6 +231,7 @@ impl Look<'_> {
                     Test::NotEndpoints(_)
                     | Test::NotNets(_)
                     | Test::Never(_)
+                    | Test::Always(_)
                     | Test::DomainNames(_) => {}
                 }
             }
