@@ -2,6 +2,7 @@
 //! service addresses that nobody rewrote (Felix `rules/static.go`, `rules/endpoints.go`).
 
 use super::ebpf;
+use super::postrouting::tables;
 use super::step::{Cause, CauseKind, Gate, Hook, Packet, Rule, Verdict};
 use super::walk::{End, Walk};
 use crate::cluster::{EndpointToHost, NodeId, PodId, ServiceLoopPrevention};
@@ -40,7 +41,7 @@ impl Walk<'_> {
             let way = if direction == Direction::Egress { "from" } else { "to" };
             let chain = format!("{chain}{veth}");
             let line = format!("-A cali-{way}-wl-dispatch … -g {chain}");
-            (line, format!("iptables -vnL {chain}"))
+            (line, tables(packet, &format!("iptables -vnL {chain}")))
         };
         let unmeasured = self.unmeasured();
         let on = self.node_name(node);
@@ -81,7 +82,7 @@ impl Walk<'_> {
         let see = if self.ebpf() {
             ebpf::policy_dump(&self.cluster.veth(pod), Direction::Ingress, packet)
         } else {
-            format!("iptables -vnL cali-{hook}")
+            tables(packet, &format!("iptables -vnL cali-{hook}"))
         };
         let uncertain = self.unmeasured();
         self.step((self.node_machine(node), hook), Rule::GateSkipped, packet, packet, summary)
@@ -116,7 +117,7 @@ impl Walk<'_> {
             (Hook::Device, None, "calico-node -bpf counters dump".to_owned())
         } else {
             let rule = "-A cali-wl-to-host -m comment --comment \"Configured DefaultEndpointToHostAction\" -j DROP";
-            (Hook::Input, Some(rule.to_owned()), "iptables -vnL cali-wl-to-host".to_owned())
+            (Hook::Input, Some(rule.to_owned()), tables(packet, "iptables -vnL cali-wl-to-host"))
         };
         let at = (self.node_machine(node), hook);
         let on = self.node_name(node);
@@ -170,7 +171,7 @@ impl Walk<'_> {
             let rule = Some(format!("{range}: {entry}"));
             (Hook::Device, rule, ebpf::tool("routes dump", packet))
         } else {
-            (Hook::Forward, None, "iptables -vnL cali-cidr-block".to_owned())
+            (Hook::Forward, None, tables(packet, "iptables -vnL cali-cidr-block"))
         };
         let at = (self.node_machine(node), hook);
         let on = self.node_name(node);

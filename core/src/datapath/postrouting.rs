@@ -195,7 +195,7 @@ impl<'a> Walk<'a> {
 }
 
 /// The command for the packet's family.
-fn tables(packet: &Packet, command: &str) -> String {
+pub(super) fn tables(packet: &Packet, command: &str) -> String {
     if packet.source.is_ipv4() {
         command.to_owned()
     } else {

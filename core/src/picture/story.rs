@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use super::owner::{Named, Owner, owner_of};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, ProxyMode};
 use crate::datapath::{
     Encapsulation, Machine, Outcome, Packet, Rule, Step, Verdict, address_and_port,
 };
@@ -449,6 +449,7 @@ fn words(cluster: &Cluster, step: &Step, sort: &Sort) -> (String, String) {
         None => "device".to_owned(),
     };
     let ends = matches!(sort, Sort::Stop { .. });
+    let proxy = if cluster.proxy.mode.value == ProxyMode::Ebpf { "eBPF" } else { "kube-proxy" };
     let tunnel = |wrapped: Option<crate::datapath::Outer>| {
         wrapped.map_or("a tunnel", |outer| encapsulation(outer.encapsulation))
     };
@@ -457,10 +458,11 @@ fn words(cluster: &Cluster, step: &Step, sort: &Sort) -> (String, String) {
         Rule::DeviceIn => (device(), "in".into()),
         Rule::DeviceOut => (device(), "out".into()),
         Rule::Dnat => ("DNAT".into(), dnat(cluster, step)),
-        Rule::NoEndpoints => ("no endpoints".into(), "kube-proxy rejects".into()),
-        Rule::NoLocalEndpoints => ("no local endpoint".into(), "kube-proxy drops".into()),
+        Rule::NoEndpoints => ("no endpoints".into(), format!("{proxy} rejects")),
+        Rule::NoLocalEndpoints => ("no local endpoint".into(), format!("{proxy} drops")),
         Rule::SourceRange => {
-            ("source range".into(), if ends { "kube-proxy drops" } else { "passes" }.into())
+            let note = if ends { format!("{proxy} drops") } else { "passes".into() };
+            ("source range".into(), note)
         }
         Rule::NoRoute => ("no route".into(), step.after.destination.to_string()),
         Rule::Martian => ("martian source".into(), "the node’s own address".into()),
