@@ -7,6 +7,7 @@ use yew::prelude::*;
 
 use crate::engine::{Answer, Asked, Shared};
 use crate::explained::Explained;
+use crate::findings::Findings;
 use crate::flows::Flows;
 use crate::header::Opened;
 use crate::help::{EXPORT_CALICO, EXPORT_COMMAND};
@@ -59,6 +60,7 @@ pub(crate) fn Answers(props: &AnswersProps) -> Html {
                            flow of your own with " }
                         <strong>{ "+ flow" }</strong>{ "." }
                     </p>
+                    <Findings answer={shown.clone()} act={act.clone()} />
                 }
                 <Story
                     title={shown.reading.scenario.title.clone()}
@@ -143,6 +145,13 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn an_empty_text_says_how_to_start() {
         assert!(shown(" \n", "").await.contains("kubectl get"));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn findings_need_no_flow() {
+        let text = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n\
+                    mode: ipvs\nipvs: {strictARP: true}\n";
+        assert!(shown(text, "").await.contains("strictARP changes no address"));
     }
 
     #[tokio::test(flavor = "current_thread")]

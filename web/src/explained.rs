@@ -4,7 +4,6 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use hopwise::analysis::findings as find;
 use hopwise::datapath::Trace;
 use hopwise::text::Span;
 use yew::prelude::*;
@@ -55,7 +54,7 @@ pub(crate) fn Explained(props: &ExplainedProps) -> Html {
         let lit = lit.setter();
         Callback::from(move |ip| lit.set(ip))
     };
-    let found = use_memo(answer.clone(), |answer| find(&answer.text, &answer.reading.cluster));
+    let found = findings::use_findings(answer);
     let on_cite = act.reform(|span: Span| Action::Visit(span));
     let panel = match tab {
         Tab::Path => html! {

@@ -1,11 +1,36 @@
 //! What in the text probably does something else than it seems to.
 
-use hopwise::analysis::Finding;
+use std::rc::Rc;
+
+use hopwise::analysis::{Finding, findings};
 use hopwise::text::Severity;
 use yew::prelude::*;
 
+use crate::engine::{Answer, Shared};
 use crate::problems::{severity_sign, with_code};
 use crate::state::Action;
+
+/// What there is to say about a text.
+#[hook]
+pub(crate) fn use_findings(answer: &Shared<Answer>) -> Rc<Vec<Finding>> {
+    use_memo(answer.clone(), |answer| findings(&answer.text, &answer.reading.cluster))
+}
+
+#[derive(Debug, PartialEq, Properties)]
+pub(crate) struct FindingsProps {
+    pub(crate) answer: Shared<Answer>,
+    pub(crate) act: Callback<Action>,
+}
+
+/// The findings of a text that asks for no flow, and so has no tabs.
+#[component]
+pub(crate) fn Findings(props: &FindingsProps) -> Html {
+    let found = use_findings(&props.answer);
+    if found.is_empty() {
+        return html! {};
+    }
+    html! { <section aria-label="Findings">{ show(&found, &props.act) }</section> }
+}
 
 /// How many findings are more than a note: what the tab's name is told with.
 pub(crate) fn pressing(found: &[Finding]) -> usize {
