@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use hopwise::datapath::{CauseKind, Outcome, Rule, Step, Trace, Verdict};
+use hopwise::datapath::{CauseKind, Hook, Outcome, Rule, Step, Trace, Verdict};
 use hopwise::{Flow, read, trace};
 
 const NODES: &str = "
@@ -674,6 +674,47 @@ fn an_ipv6_client_is_masqueraded_to_the_ipv6_tunnel() {
     assert_eq!(outcome.verdict, Verdict::Delivered, "the policy lets the tunnel's range in");
     let direct = only(ask(SIX, "client/six -> nodePort/node1:30080"));
     assert_eq!(direct.verdict, Verdict::Dropped, "there it sees the client");
+}
+
+/// kube-proxy's configuration in a mode, with the pods' own range.
+fn proxy_mode(mode: &str) -> String {
+    format!(
+        "
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+mode: {mode}
+clusterCIDR: 10.244.0.0/16"
+    )
+}
+
+/// Only `web2`, on node2, is an endpoint.
+const ONLY_WEB2: [(&str, &str); 2] = [
+    ("  selector: {app: web}", "  selector: {app: web, only: one}"),
+    ("name: web2, namespace: app, labels: {", "name: web2, namespace: app, labels: {only: one, "),
+];
+/// The same, under externalTrafficPolicy Local.
+const ONLY_WEB2_LOCAL: [(&str, &str); 2] = [
+    ("  selector: {app: web}", "  externalTrafficPolicy: Local\n  selector: {app: web, only: one}"),
+    ONLY_WEB2[1],
+];
+
+#[test]
+fn ipvs_masquerades_to_itself_only_the_endpoints_of_the_node() {
+    // KUBE-LOOP-BACK of node1 does not hold node2's endpoint, so node1 leaves its source alone.
+    let kept = ("ipipMode: Always, natOutgoing: true", "natOutgoing: false");
+    let edits = [&ONLY_WEB2_LOCAL[..], &[kept]].concat();
+    let text = scenario(&edits, &[&proxy_mode("ipvs")]);
+    let elsewhere = only(ask(&text, "pod/app/web2 -> nodePort/node1:30080"));
+    assert!(elsewhere.steps.iter().all(|step| step.rule != Rule::Masquerade));
+    assert_eq!(elsewhere.verdict, Verdict::Dropped);
+    assert_eq!(elsewhere.cause.unwrap().kind, CauseKind::RpFilter);
+    let here = only(ask(&text, "pod/app/web2 -> nodePort/node2:30080"));
+    assert_eq!(here.verdict, Verdict::Delivered);
+    // Nothing marks it: the set of the endpoints' own addresses decides.
+    assert!(!step(&here, Rule::Dnat).summary.contains("marks"));
+    let masquerade = step(&here, Rule::Masquerade);
+    assert!(masquerade.rules[0].contains("KUBE-LOOP-BACK dst,dst,src -j MASQUERADE"));
+    assert!(!masquerade.summary.contains("marked"), "{}", masquerade.summary);
 }
 
 /// Every thing that a step can be is shown by some flow of the examples or of these scenarios.

@@ -8,6 +8,10 @@ use super::walk::{End, Failure, Walk};
 use crate::cluster::{Endpoint, NodeId, ProxyMode};
 use crate::policy::Evidence;
 
+/// Why what an endpoint sends to itself is masqueraded.
+pub(super) const HAIRPIN: &str =
+    "the endpoint is the sender itself: without masquerade its answer would never leave it";
+
 impl<'a> Walk<'a> {
     /// Rewrites the destination to one of the endpoints that the proxy found.
     pub(super) fn dnat(&mut self, passage: &mut Passage<'a>, hook: Hook, packet: Packet) -> Packet {
@@ -18,12 +22,9 @@ impl<'a> Walk<'a> {
         let chosen = if endpoints.len() > 1 { self.fork(endpoints.len()) } else { 0 };
         let Some(endpoint) = endpoints.get(chosen).copied() else { return packet };
         let hairpin = packet.source == endpoint.ip;
-        if hairpin && passage.mark.is_none() {
-            let cite = frontend.service.cite.clone();
-            passage.mark = Some(Evidence::of(
-                cite,
-                "the endpoint is the sender itself: without masquerade its answer would never leave it",
-            ));
+        // IPVS marks nothing here: POSTROUTING knows the node's own endpoints.
+        if hairpin && passage.mark.is_none() && !self.proxy().takes_in_input() {
+            passage.mark = Some(Evidence::of(frontend.service.cite.clone(), HAIRPIN));
         }
         let after = packet.with_destination(endpoint.ip, endpoint.port);
         self.endpoint = Some(match endpoint.pod {

@@ -30,7 +30,7 @@ impl<'a> Walk<'a> {
         proxy::of(self.cluster.proxy.mode.value)
     }
 
-    fn place(&self, passage: &Passage<'_>) -> Place<'a> {
+    pub(super) fn place(&self, passage: &Passage<'_>) -> Place<'a> {
         Place { cluster: self.cluster, node: passage.node, from: passage.from }
     }
 

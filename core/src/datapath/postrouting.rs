@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::dnat::HAIRPIN;
 use super::leave::WIREGUARD_SOURCE;
 use super::node::Passage;
 use super::route::{Device, Route, is_local_address, masquerade_source};
@@ -134,21 +135,22 @@ impl<'a> Walk<'a> {
             ProxyMode::Nftables => "nft list chain ip6 kube-proxy masquerading".to_owned(),
             _ => tables(packet, "iptables -t nat -vnL KUBE-POSTROUTING"),
         };
+        // KUBE-POSTROUTING asks this set before the mark.
+        if let Some(service) = self.proxy().loops_back(self.place(passage), packet) {
+            return Some(SourceRule {
+                rule: Rule::Masquerade,
+                evidence: vec![Evidence::of(service.cite.clone(), HAIRPIN)],
+                line: "-A KUBE-POSTROUTING -m comment --comment \"Kubernetes endpoints dst ip:port, source ip for solving hairpin purpose\" -m set --match-set KUBE-LOOP-BACK dst,dst,src -j MASQUERADE".to_owned(),
+                why: "kube-proxy masquerades an endpoint's packet to itself",
+                see: marked,
+            });
+        }
         if let Some(mark) = &passage.mark {
             return Some(SourceRule {
                 rule: Rule::Masquerade,
                 evidence: vec![mark.clone()],
                 line: self.proxy().masquerade_rule().to_owned(),
                 why: "kube-proxy masquerades the marked packet",
-                see: marked,
-            });
-        }
-        if self.proxy().takes_in_input() && packet.source == packet.destination {
-            return Some(SourceRule {
-                rule: Rule::Masquerade,
-                evidence: Vec::new(),
-                line: "-A KUBE-POSTROUTING -m comment --comment \"Kubernetes endpoints dst ip:port, source ip for solving hairpin purpose\" -m set --match-set KUBE-LOOP-BACK dst,dst,src -j MASQUERADE".to_owned(),
-                why: "kube-proxy masquerades a pod's packet to itself",
                 see: marked,
             });
         }

@@ -7,7 +7,7 @@ use super::{
     Frontend, FrontendKind, Nat, Picked, Place, Refusal, ServiceProxy, cluster_ip_mark, frontend,
     names, usable,
 };
-use crate::cluster::LocalDetector;
+use crate::cluster::{LocalDetector, Service};
 use crate::datapath::flow::address_and_port;
 use crate::datapath::route::{is_local_address, is_service_address};
 use crate::datapath::step::{Cause, CauseKind, Hook, Packet, Rule};
@@ -94,6 +94,21 @@ impl ServiceProxy for Ipvs {
 
     fn takes_in_input(&self) -> bool {
         true
+    }
+
+    /// `KUBE-LOOP-BACK` holds the endpoints of this node only (`if !ep.IsLocal() { continue }`): a
+    /// packet that another node sends back to its sender keeps its source.
+    fn loops_back<'a>(&self, place: Place<'a>, packet: &Packet) -> Option<&'a Service> {
+        let (ip, port) = (packet.destination, packet.destination_port?);
+        if packet.source != ip {
+            return None;
+        }
+        place.cluster.services.iter().find(|service| {
+            let ports = service.ports.iter().filter(|known| known.protocol == packet.protocol);
+            ports.flat_map(|known| &known.endpoints).any(|endpoint| {
+                endpoint.node == Some(place.node) && endpoint.ip == ip && endpoint.port == port
+            })
+        })
     }
 
     /// The virtual server lists them all.

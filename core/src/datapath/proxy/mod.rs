@@ -59,6 +59,12 @@ pub(super) trait ServiceProxy: Sync {
         false
     }
 
+    /// nat POSTROUTING: the service whose endpoint sends to itself, where a rule of its own
+    /// masquerades that. The other modes mark such a packet as they rewrite it.
+    fn loops_back<'a>(&self, _: Place<'a>, _: &Packet) -> Option<&'a Service> {
+        None
+    }
+
     /// The rules of the endpoint that was picked, as the mode's tool prints them.
     fn endpoint_rules(&self, picked: &Picked<'_>) -> Vec<String>;
 
