@@ -717,6 +717,36 @@ fn ipvs_masquerades_to_itself_only_the_endpoints_of_the_node() {
     assert!(!masquerade.summary.contains("marked"), "{}", masquerade.summary);
 }
 
+const SERVICE_CIDR: &str = "
+apiVersion: networking.k8s.io/v1
+kind: ServiceCIDR
+metadata: {name: kubernetes}
+spec: {cidrs: [10.96.0.0/16]}";
+
+#[test]
+fn nftables_drops_free_addresses_of_the_service_cidr() {
+    let nftables = proxy_mode("nftables");
+    let free = "pod/app/cli -> ip/10.96.7.7:80";
+    let known = only(ask(&scenario(&[], &[&nftables, SERVICE_CIDR]), free));
+    assert_eq!(known.verdict, Verdict::Dropped);
+    let last = known.steps.last().unwrap();
+    assert!(last.rules[0].contains("10.96.0.0/16 } drop"), "{:?}", last.rules);
+    assert_eq!(last.uncertain, None);
+    assert_eq!(known.cause.unwrap().cite.unwrap().field, "spec.cidrs[0]");
+    // Without the ServiceCIDR it is a guess by the addresses that services have.
+    let unknown = only(ask(&scenario(&[], &[&nftables]), free));
+    assert_eq!(unknown.verdict, Verdict::Dropped);
+    let said = unknown.steps.last().unwrap().uncertain.clone().unwrap();
+    assert!(said.contains("ServiceCIDR"), "{said}");
+    // Other addresses are machines outside as before.
+    let outside =
+        only(ask(&scenario(&[], &[&nftables, SERVICE_CIDR]), "pod/app/cli -> ip/9.9.9.9:80"));
+    assert_eq!(outside.verdict, Verdict::Delivered);
+    // iptables mode has no such rule, but no machine outside has the address either.
+    let iptables = only(ask(&scenario(&[], &[SERVICE_CIDR]), free));
+    assert_eq!(iptables.verdict, Verdict::Unroutable);
+}
+
 /// Every thing that a step can be is shown by some flow of the examples or of these scenarios.
 #[test]
 fn every_rule_is_reached_by_some_flow() {

@@ -128,6 +128,8 @@ pub struct Cluster {
     pub subnets: Vec<IpNet>,
     /// Block of pod addresses to the node that has it.
     pub node_by_block: Prefixes<NodeId>,
+    /// What the text's `ServiceCIDR`s take `ClusterIP`s from.
+    pub service_ranges: Vec<(IpNet, Cite)>,
     /// Address to the services that kube-proxy answers for there.
     pub service_by_address: HashMap<IpAddr, Vec<ServiceId>>,
     /// Node port to the services that have it.

@@ -54,6 +54,7 @@ pub fn resolve(manifest: Manifest) -> Reading {
     index_addresses(&mut cluster);
     endpoints::fill(&mut cluster, services, &slices);
     index_services(&mut cluster);
+    cluster.service_ranges = services::ranges(objects);
     cluster.bgp = Bgp::of(objects, &cluster.nodes);
     let (policies, more) = Policies::translate(objects);
     cluster.policies = policies;

@@ -8,7 +8,7 @@ use super::pods::protocol;
 use super::settings::{default, written};
 use super::{IngressIp, Labels, Service, ServiceKind, ServicePort, TrafficPolicy};
 use crate::manifest::{Kind, Object};
-use crate::text::{Origin, Setting};
+use crate::text::{Cite, Origin, Setting};
 
 /// Cluster IPs that are not written are taken from here: kubeadm's and Kubespray's range.
 const ASSUMED_CLUSTER_IPS: [u8; 4] = [10, 233, 5, 155];
@@ -47,6 +47,19 @@ pub(super) fn written_services(objects: &[Object]) -> Vec<Draft> {
         .collect();
     assume_addresses(&mut drafts);
     drafts
+}
+
+/// The ranges of the `ServiceCIDR`s.
+pub(super) fn ranges(objects: &[Object]) -> Vec<(IpNet, Cite)> {
+    let mut found = Vec::new();
+    for object in objects {
+        let Kind::ServiceCidr(written) = &object.kind else { continue };
+        for (index, range) in written.spec.cidrs.iter().enumerate() {
+            let Ok(range) = range.parse::<IpNet>() else { continue };
+            found.push((range.trunc(), object.cite(&format!("spec.cidrs[{index}]"))));
+        }
+    }
+    found
 }
 
 fn read(object: &Object, service: &crate::manifest::kubernetes::Service) -> Draft {

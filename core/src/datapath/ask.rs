@@ -318,6 +318,7 @@ pub(super) fn is_outside(cluster: &Cluster, address: IpAddr) -> bool {
         && !cluster.pod_by_address.contains_key(&address)
         && !super::route::is_service_address(cluster, address)
         && cluster.routes.longest(address).is_none()
+        && !cluster.service_ranges.iter().any(|(range, _)| range.contains(&address))
         && !cluster.subnets.iter().any(|subnet| subnet.contains(&address))
 }
 

@@ -30,6 +30,11 @@ impl<'a> Walk<'a> {
         proxy::of(self.cluster.proxy.mode.value)
     }
 
+    /// Whether kube-proxy's filter chains are asked before Calico's.
+    fn proxy_first(&self) -> bool {
+        self.cluster.felix.append_chains.value || self.proxy().filters_before_calico()
+    }
+
     pub(super) fn place(&self, passage: &Passage<'_>) -> Place<'a> {
         Place { cluster: self.cluster, node: passage.node, from: passage.from }
     }
@@ -92,6 +97,14 @@ impl<'a> Walk<'a> {
         passage.mark = passage.nat.mark.take();
         let taken = !passage.nat.endpoints.is_empty();
         let packet = self.dnat(&mut passage, Hook::Output, packet);
+        let refusal = if taken { None } else { self.proxy().filter(place, Hook::Output, &packet) };
+        let (mut first, mut last) = (None, refusal);
+        if self.proxy_first() {
+            std::mem::swap(&mut first, &mut last);
+        }
+        if let Some(refusal) = first {
+            return self.refuse(&passage, Hook::Output, &packet, refusal);
+        }
         if !untracked {
             let found = route(self.cluster, node, packet.destination);
             let hook = if taken { Hook::Postrouting } else { Hook::Output };
@@ -99,7 +112,7 @@ impl<'a> Walk<'a> {
                 return *end;
             }
         }
-        if !taken && let Some(refusal) = self.proxy().filter(place, Hook::Output, &packet) {
+        if let Some(refusal) = last {
             return self.refuse(&passage, Hook::Output, &packet, refusal);
         }
         match route(self.cluster, node, packet.destination) {
@@ -241,7 +254,7 @@ impl<'a> Walk<'a> {
     fn forward(&mut self, passage: &Passage<'a>, packet: Packet, found: Route) -> End {
         let append = self.cluster.felix.append_chains.value;
         let place = self.place(passage);
-        let proxy_first = append || self.proxy().filters_before_calico();
+        let proxy_first = self.proxy_first();
         if proxy_first && let Some(refusal) = self.proxy().filter(place, Hook::Forward, &packet) {
             return self.refuse(passage, Hook::Forward, &packet, refusal);
         }
@@ -295,8 +308,7 @@ impl<'a> Walk<'a> {
                     self.cluster.felix.node_port_ranges.value.iter().any(|r| r.contains(&port))
                 }));
         let place = self.place(&passage);
-        let proxy_first =
-            self.cluster.felix.append_chains.value || self.proxy().filters_before_calico();
+        let proxy_first = self.proxy_first();
         let mut refusal = self.proxy().filter(place, Hook::Input, &packet);
         if proxy_first && let Some(refusal) = refusal.take() {
             return self.refuse(&passage, Hook::Input, &packet, refusal);

@@ -46,6 +46,8 @@ kinds! {
     "Namespace" CORE, false, |_| Ok(Kind::Namespace);
     "ServiceAccount" CORE, true, |_| Ok(Kind::ServiceAccount);
     "Node" CORE, false, |node| boxed(node, Kind::Node);
+    "ServiceCIDR" &["networking.k8s.io/v1", "networking.k8s.io/v1beta1"], false,
+        |node| boxed(node, Kind::ServiceCidr);
     "IPPool" CALICO, false, |node| boxed(node, Kind::IpPool);
     "BGPConfiguration" CALICO, false, |node| boxed(node, Kind::BgpConfiguration);
     "BGPPeer" CALICO, false, |node| boxed(node, Kind::BgpPeer);

@@ -225,6 +225,21 @@ pub struct LoadBalancerIngress {
     pub ip_mode: Option<String>,
 }
 
+/// `ServiceCIDR`: what kube-apiserver takes `ClusterIP`s from.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct ServiceCidr {
+    pub spec: ServiceCidrSpec,
+}
+
+/// `ServiceCIDR.spec`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct ServiceCidrSpec {
+    /// One of each family.
+    pub cidrs: Vec<String>,
+}
+
 /// `EndpointSlice` (discovery.k8s.io/v1).
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]

@@ -78,6 +78,7 @@ pub enum Kind {
     Namespace,
     ServiceAccount,
     Node(Box<kubernetes::Node>),
+    ServiceCidr(Box<kubernetes::ServiceCidr>),
     IpPool(Box<calico::IpPool>),
     BgpConfiguration(Box<calico::BgpConfiguration>),
     BgpPeer(Box<calico::BgpPeer>),

@@ -83,6 +83,7 @@ pub(super) fn of(api_version: &str, kind: &str) -> Option<(&'static Fields, Word
         ("CronJob", _) => &CRON_JOB,
         ("Namespace" | "ServiceAccount", _) => &METADATA_ONLY,
         ("Node", _) => &NODE,
+        ("ServiceCIDR", _) => &SERVICE_CIDR,
         ("KubeProxyConfiguration", _) => &KUBE_PROXY,
         _ => return custom::of(kind),
     };
@@ -380,6 +381,15 @@ go! {
         "spec" Struct(&WORKLOAD_SPEC),
     }
     METADATA_ONLY "v1.Object" some { "metadata" META, }
+
+    SERVICE_CIDR "v1.ServiceCIDR" all {
+        "apiVersion" String,
+        "kind" String,
+        "metadata" META,
+        "spec" Struct(&SERVICE_CIDR_SPEC),
+        "status" Any,
+    }
+    SERVICE_CIDR_SPEC "v1.ServiceCIDRSpec" all { "cidrs" STRINGS, }
 
     NODE "v1.Node" all {
         "apiVersion" String,

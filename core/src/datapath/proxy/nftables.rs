@@ -1,16 +1,23 @@
 //! kube-proxy in nftables mode (`pkg/proxy/nftables/proxier.go`): the decisions of iptables mode,
 //! with its filter chains before Calico's.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
 use super::iptables::{choose, refuse};
 use super::{Frontend, FrontendKind, Nat, Picked, Place, Refusal, ServiceProxy, frontend, names};
-use crate::cluster::LocalDetector;
+use crate::cluster::{Cluster, LocalDetector};
 use crate::datapath::flow::address_and_port;
-use crate::datapath::route::Device;
+use crate::datapath::route::{Device, is_service_address};
 use crate::datapath::step::{Cause, CauseKind, Hook, Packet, Rule};
 use crate::policy::Evidence;
 
 /// The first releases registered these chains at Calico's own priority.
 const OLD_PRIORITY: &str = "kube-proxy's chains come before Calico's in current releases; in the first ones with nftables a pod's egress policy may be asked, and drop the packet, before";
+
+/// Only the API server's `ServiceCIDR` tells kube-proxy.
+const GUESSED_RANGE: &str = "the text has no ServiceCIDR: that the address is a service's is a guess by the ClusterIPs around it; where kube-proxy knows no such range, the packet goes on to the default gateway";
 
 pub(super) struct Nftables;
 
@@ -25,7 +32,11 @@ impl ServiceProxy for Nftables {
 
     fn filter(&self, place: Place<'_>, hook: Hook, packet: &Packet) -> Option<Refusal> {
         let Some(frontend) = frontend(place.cluster, place.node, packet) else {
-            return (hook != Hook::Input).then(|| no_such_port(place, packet)).flatten();
+            // cluster-ips-check is in filter-forward and filter-output-post-dnat.
+            let asked = hook != Hook::Input;
+            return asked
+                .then(|| no_such_port(place, packet).or_else(|| unallocated(place, packet)))
+                .flatten();
         };
         let (mut refusal, kind) = refuse(place, &frontend, packet)?;
         refusal.rules = refusal_rules(&frontend, packet, &refusal);
@@ -88,7 +99,7 @@ impl ServiceProxy for Nftables {
     }
 }
 
-fn family(address: std::net::IpAddr) -> &'static str {
+fn family(address: IpAddr) -> &'static str {
     if address.is_ipv4() { "ip" } else { "ip6" }
 }
 
@@ -201,4 +212,59 @@ fn no_such_port(place: Place<'_>, packet: &Packet) -> Option<Refusal> {
             family(packet.destination)
         )],
     })
+}
+
+/// The end of `cluster-ips-check`: an address of the service CIDR that no service has.
+fn unallocated(place: Place<'_>, packet: &Packet) -> Option<Refusal> {
+    let (cluster, to) = (place.cluster, packet.destination);
+    if is_service_address(cluster, to) {
+        return None;
+    }
+    let known = cluster.service_ranges.iter().find(|(range, _)| range.contains(&to));
+    if known.is_none() && !is_near_services(cluster, to) {
+        return None;
+    }
+    let cite = known.map(|(_, cite)| cite.clone());
+    let message = match known {
+        Some((range, _)) => {
+            format!(
+                "{to} is in the service CIDR {range}, and no service has it: kube-proxy drops it"
+            )
+        }
+        None => format!(
+            "{to} is near the services' addresses, and no service has it: it is taken for a free ClusterIP, which kube-proxy drops"
+        ),
+    };
+    let range = known.map_or_else(|| "…".to_owned(), |(range, _)| range.to_string());
+    Some(Refusal {
+        uncertain: known.is_none().then_some(GUESSED_RANGE),
+        rule: Rule::NoRoute,
+        evidence: cite
+            .iter()
+            .map(|cite| Evidence::of(cite.clone(), "ClusterIPs are taken from it"))
+            .collect(),
+        cause: Cause { kind: CauseKind::NoRoute, cite, message },
+        rules: vec![format!(
+            "chain cluster-ips-check {{ {} daddr {{ {range} }} drop comment \"Drop traffic to unallocated ClusterIPs\" }}",
+            family(to)
+        )],
+    })
+}
+
+/// Without a `ServiceCIDR` of its family: whether `to` is in the neighbourhood of `ClusterIP`s, as
+/// far as nobody else is known to be there.
+fn is_near_services(cluster: &Cluster, to: IpAddr) -> bool {
+    let v4 = to.is_ipv4();
+    let told = cluster.service_ranges.iter().any(|(range, _)| range.addr().is_ipv4() == v4);
+    let taken = cluster.pool_of(to).is_some()
+        || cluster.node_by_address.contains_key(&to)
+        || cluster.pod_by_address.contains_key(&to)
+        || cluster.clients.iter().any(|client| client.ip == to)
+        || cluster.balancers.iter().any(|balancer| balancer.ip == to)
+        || cluster.routes.longest(to).is_some()
+        || cluster.subnets.iter().any(|subnet| subnet.contains(&to));
+    // Common ranges are this large or larger.
+    let length = if v4 { 16 } else { 112 };
+    let near = |ip: &IpAddr| IpNet::new(*ip, length).is_ok_and(|range| range.contains(&to));
+    !told && !taken && cluster.services.iter().any(|service| service.cluster_ips.iter().any(near))
 }

@@ -47,7 +47,10 @@ pub(super) fn validate(object: &Object) -> Faults {
         Kind::HostEndpoint(host) => calico_policy::validate_host_endpoint(&mut faults, host),
         Kind::Profile(profile) => calico_policy::validate_profile(&mut faults, profile),
         Kind::AdminPolicy(policy) => policy_api::validate(&mut faults, object, policy),
-        Kind::Namespace | Kind::ServiceAccount | Kind::WorkloadEndpoint(_) => {}
+        Kind::Namespace
+        | Kind::ServiceAccount
+        | Kind::ServiceCidr(_)
+        | Kind::WorkloadEndpoint(_) => {}
     }
     faults
 }
