@@ -747,6 +747,28 @@ fn nftables_drops_free_addresses_of_the_service_cidr() {
     assert_eq!(iptables.verdict, Verdict::Unroutable);
 }
 
+#[test]
+fn a_service_that_forbids_node_ports_gets_none() {
+    let none = (", nodePort: 30080", "");
+    let forbids =
+        ("  type: LoadBalancer", "  type: LoadBalancer\n  allocateLoadBalancerNodePorts: false");
+    let balancer = (
+        "  clients:",
+        "  loadBalancers: [{name: lb, ip: 192.168.1.200, sourceAddress: Preserve, healthCheck: false}]\n  clients:",
+    );
+    let flow = "client/near -> loadBalancer/app/web:80@lb/node1";
+    let outcome = only(ask(&scenario(&[none, forbids, balancer], &[]), flow));
+    assert_ne!(outcome.verdict, Verdict::Delivered);
+    let message = outcome.cause.unwrap().message;
+    assert!(message.contains("node port"), "{message}");
+    // Without the field kube-apiserver allocates one.
+    let text = scenario(&[none, balancer], &[]);
+    assert_eq!(ask(&text, flow).outcomes[0].verdict, Verdict::Delivered);
+    // A port that the text writes is there whatever the field says.
+    let text = scenario(&[forbids, balancer], &[]);
+    assert_eq!(ask(&text, flow).outcomes[0].verdict, Verdict::Delivered);
+}
+
 /// Every thing that a step can be is shown by some flow of the examples or of these scenarios.
 #[test]
 fn every_rule_is_reached_by_some_flow() {

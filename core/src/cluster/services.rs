@@ -34,6 +34,8 @@ pub(super) struct Draft {
     pub(super) service: Service,
     pub(super) selector: Labels,
     pub(super) publish_not_ready: bool,
+    /// `allocateLoadBalancerNodePorts: false`.
+    no_node_ports: bool,
 }
 
 /// The services of the text.
@@ -120,6 +122,8 @@ fn read(object: &Object, service: &crate::manifest::kubernetes::Service) -> Draf
     Draft {
         selector: spec.selector.clone(),
         publish_not_ready: spec.publish_not_ready_addresses == Some(true),
+        no_node_ports: kind == ServiceKind::LoadBalancer
+            && spec.allocate_load_balancer_node_ports == Some(false),
         service: Service {
             namespace: object.reference.namespace.clone(),
             name: object.reference.name.clone(),
@@ -191,7 +195,8 @@ fn assume_addresses(drafts: &mut [Draft]) {
                 "the Service tells no clusterIP; kube-apiserver picks one".to_owned(),
             );
         }
-        if matches!(service.kind, ServiceKind::ClusterIp) {
+        // `allocateLoadBalancerNodePorts: false` takes none that the text does not write.
+        if matches!(service.kind, ServiceKind::ClusterIp) || draft.no_node_ports {
             continue;
         }
         for port in service.ports.iter_mut().filter(|port| port.node_port.is_none()) {
