@@ -769,6 +769,24 @@ fn a_service_that_forbids_node_ports_gets_none() {
     assert_eq!(ask(&text, flow).outcomes[0].verdict, Verdict::Delivered);
 }
 
+#[test]
+fn the_fallback_of_ipvs_is_not_certain_around_its_release() {
+    let told = |version: &str| {
+        let info = format!("kind: Node\nstatus: {{nodeInfo: {{kubeletVersion: {version}}}}}\n");
+        let edits = [&ONLY_WEB2_LOCAL[..], &[("kind: Node\n", &info)]].concat();
+        only(ask(&scenario(&edits, &[&proxy_mode("ipvs")]), "pod/app/cli -> nodePort/node1:30080"))
+    };
+    for (version, rule, certain) in [
+        ("v1.21.0", Rule::NoEndpoints, true),
+        ("v1.23.0", Rule::NoEndpoints, false),
+        ("v1.24.0", Rule::Dnat, false),
+        ("v1.27.0", Rule::Dnat, true),
+    ] {
+        let outcome = told(version);
+        assert_eq!(step(&outcome, rule).uncertain.is_none(), certain, "{version}");
+    }
+}
+
 /// Every thing that a step can be is shown by some flow of the examples or of these scenarios.
 #[test]
 fn every_rule_is_reached_by_some_flow() {

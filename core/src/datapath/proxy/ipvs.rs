@@ -14,13 +14,19 @@ use crate::datapath::step::{Cause, CauseKind, Hook, Packet, Rule};
 use crate::policy::Evidence;
 
 /// Since when is not settled to the release.
-const FALLBACK: &str = "kube-proxy before about v1.24 does not do so, and refuses the connection; the text tells no version (Node.status.nodeInfo)";
+const UNTOLD: &str = "kube-proxy before about v1.24 does not do so, and refuses the connection; the text tells no version (Node.status.nodeInfo)";
+const FIRST: &str = "the release that began to use other nodes' endpoints here is not known for certain, about v1.24: before it the virtual server is empty, and refuses the connection";
 
 /// Whether an exposed service without local endpoints gets the other nodes' under `Local`
-/// (`syncEndpoint` since kubernetes/kubernetes#97081).
-fn falls_back(place: Place<'_>) -> bool {
-    let version = place.cluster.node(place.node).and_then(|node| node.kube_proxy);
-    version.is_none_or(|version| version >= (1, 24))
+/// (`syncEndpoint` since kubernetes/kubernetes#97081), and why that is not certain.
+fn falls_back(place: Place<'_>) -> (bool, Option<&'static str>) {
+    match place.cluster.node(place.node).and_then(|node| node.kube_proxy) {
+        None => (true, Some(UNTOLD)),
+        Some(version) => {
+            let around = (1, 23)..=(1, 25);
+            (version >= (1, 24), around.contains(&version).then_some(FIRST))
+        }
+    }
 }
 
 pub(super) struct Ipvs;
@@ -38,6 +44,7 @@ impl ServiceProxy for Ipvs {
         let exposed = !frontend.service.external_ips.is_empty()
             || !frontend.service.ingress_ips.is_empty()
             || frontend.port.node_port.is_some();
+        let (falls_back, since) = falls_back(place);
         let hint = usable.hint.map(|hint| Evidence::of(frontend.service.cite.clone(), &hint));
         nat.endpoints = if !frontend.local() {
             nat.evidence.extend(hint);
@@ -45,10 +52,8 @@ impl ServiceProxy for Ipvs {
         } else if !usable.local.is_empty() {
             nat.evidence.push(frontend.policy_evidence("endpoints on this node are used"));
             usable.local
-        } else if exposed && falls_back(place) {
-            if place.cluster.node(place.node).is_some_and(|node| node.kube_proxy.is_none()) {
-                nat.uncertain = Some(FALLBACK);
-            }
+        } else if exposed && falls_back {
+            nat.uncertain = since;
             // syncEndpoint falls back to all endpoints, so that pods of this node get through.
             nat.evidence.push(frontend.policy_evidence(
                 "no endpoint is on this node; IPVS mode then uses those of other nodes, without masquerade",
@@ -201,7 +206,8 @@ fn refuse(place: Place<'_>, frontend: &Frontend<'_>, packet: &Packet) -> Option<
     let exposed = !frontend.service.external_ips.is_empty()
         || !frontend.service.ingress_ips.is_empty()
         || frontend.port.node_port.is_some();
-    let empty = if frontend.local() && !(exposed && falls_back(place)) {
+    let (falls_back, since) = falls_back(place);
+    let empty = if frontend.local() && !(exposed && falls_back) {
         usable.local.is_empty()
     } else {
         usable.cluster.is_empty() && usable.local.is_empty()
@@ -216,7 +222,8 @@ fn refuse(place: Place<'_>, frontend: &Frontend<'_>, packet: &Packet) -> Option<
         };
         let message = format!("{service} has {why}: the virtual server {address} is empty, and ip_vs answers with an ICMP port unreachable");
         Refusal {
-            uncertain: None,
+            // With endpoints elsewhere it is the release that decides.
+            uncertain: since.filter(|_| usable.any && exposed),
             rule: Rule::NoEndpoints,
             evidence: vec![Evidence::of(cite.clone(), &message)],
             cause: Cause { kind, cite: Some(cite), message },
