@@ -698,6 +698,10 @@ const ONLY_WEB2_LOCAL: [(&str, &str); 2] = [
     ONLY_WEB2[1],
 ];
 
+fn uncertain(outcome: &Outcome, rule: Rule) -> &str {
+    step(outcome, rule).uncertain.as_deref().unwrap_or("")
+}
+
 #[test]
 fn ipvs_masquerades_to_itself_only_the_endpoints_of_the_node() {
     // KUBE-LOOP-BACK of node1 does not hold node2's endpoint, so node1 leaves its source alone.
@@ -785,6 +789,48 @@ fn the_fallback_of_ipvs_is_not_certain_around_its_release() {
         let outcome = told(version);
         assert_eq!(step(&outcome, rule).uncertain.is_none(), certain, "{version}");
     }
+}
+
+#[test]
+fn a_node_port_that_nobody_answers_names_its_service_and_why() {
+    let flow = "pod/app/cli -> nodePort/node1:30080";
+    let why = |edits: &[(&str, &str)], more: &[&str], flow: &str| {
+        let outcome = only(ask(&scenario(edits, more), flow));
+        assert_eq!(outcome.verdict, Verdict::Rejected);
+        outcome.cause.unwrap()
+    };
+    let nobody = [("selector: {app: web}", "selector: {app: nobody}")];
+    // Accept ends the filter table before kube-proxy's REJECT.
+    let cause = why(&nobody, &[&proxy_mode("iptables")], flow);
+    assert!(cause.message.contains("Service app/web, which has no endpoints"), "{}", cause.message);
+    assert!(cause.message.contains("defaultEndpointToHostAction"), "{}", cause.message);
+    assert_eq!(cause.cite.unwrap().object.name, "web");
+    // Without a local detector the pod's own packet is not sent to other nodes' endpoints.
+    let unable = proxy_mode("iptables").replace("clusterCIDR: 10.244.0.0/16", "");
+    let cause = why(&ONLY_WEB2_LOCAL, &[&unable], flow);
+    assert!(cause.message.contains("no endpoint on node1"), "{}", cause.message);
+    assert!(cause.message.contains("defaultEndpointToHostAction"), "{}", cause.message);
+    // nodePortAddresses leaves the address out.
+    let narrow = format!("{}\nnodePortAddresses: [192.168.1.12/32]", proxy_mode("iptables"));
+    let outcome = only(ask(&scenario(&[], &[&narrow]), "client/near -> nodePort/node1:30080"));
+    let last = step(&outcome, Rule::NoListener);
+    assert!(last.summary.contains("nodePortAddresses leaves only 192.168.1.12/32"));
+    assert!(last.summary.contains("Service app/web"), "{}", last.summary);
+    assert!(last.evidence.iter().any(|found| found.cite.field == "nodePortAddresses"));
+    // A port that is no node port has no such story.
+    let cause = why(&[], &[], "client/near -> node/node1:9");
+    assert!(!cause.message.contains("Service"), "{}", cause.message);
+}
+
+#[test]
+fn whether_ipvs_answers_node_ports_on_loopback_is_not_certain() {
+    let flow = "node/node1 -> ip/127.0.0.1:30080";
+    let ipvs = only(ask(&scenario(&[], &[&proxy_mode("ipvs")]), flow));
+    assert!(uncertain(&ipvs, Rule::NoListener).contains("virtual server"));
+    // nftables mode has no rule for loopback addresses, and says so.
+    let nftables = only(ask(&scenario(&[], &[&proxy_mode("nftables")]), flow));
+    assert_eq!(step(&nftables, Rule::NoListener).uncertain, None);
+    assert!(nftables.cause.unwrap().message.contains("127.0.0.0/8"));
 }
 
 /// Every thing that a step can be is shown by some flow of the examples or of these scenarios.

@@ -2,7 +2,7 @@
 //! gates (Felix `rules/static.go`), routes, `MASQUERADE`.
 
 use super::host::Accepted;
-use super::proxy::{self, Nat, Place, ServiceProxy};
+use super::proxy::{self, Nat, Place, ServiceProxy, Unanswered};
 use super::route::{Device, Route, is_host_address, is_local_address, route};
 use super::step::{Cause, CauseKind, Encapsulation, Hook, Machine, Packet, Rule, Verdict};
 use super::walk::{End, Failure, Walk};
@@ -328,6 +328,7 @@ impl<'a> Walk<'a> {
                 Err(end) => return *end,
             }
         }
+        let late = refusal.as_ref().map(|refusal| refusal.rule);
         // An empty virtual server answers by itself, after filter.
         if let Some(refusal) = refusal
             && (!accepted || passage.nat.frontend.is_some() && ipvs)
@@ -335,7 +336,7 @@ impl<'a> Walk<'a> {
             return self.refuse(&passage, Hook::Input, &packet, refusal);
         }
         if passage.nat.endpoints.is_empty() {
-            return self.socket(&passage, packet);
+            return self.untaken(&passage, packet, late);
         }
         let packet = self.dnat(&mut passage, Hook::Input, packet);
         let found = route(self.cluster, node, packet.destination);
@@ -365,6 +366,35 @@ impl<'a> Walk<'a> {
         self.postrouting(&passage, packet, found)
     }
 
+    /// What kube-proxy leaves to the node itself; `late` is what its filter rules would have done,
+    /// if something before them accepted the packet.
+    fn untaken(&mut self, passage: &Passage<'a>, packet: Packet, late: Option<Rule>) -> End {
+        let node = passage.node;
+        let why = proxy::unanswered(self.place(passage), &packet);
+        let Some(mut why) = why.filter(|_| self.listener(node, &packet).is_none()) else {
+            return self.socket(passage, packet);
+        };
+        if let Some(rule) = late {
+            let would = if rule == Rule::NoEndpoints { "rejects" } else { "drops" };
+            let before = if matches!(passage.from, Some(Device::Pod(_))) {
+                why.evidence.push(Evidence::of_felix(
+                    &self.cluster.felix.endpoint_to_host,
+                    "spec.defaultEndpointToHostAction",
+                    "Accept ends the filter table before kube-proxy's rules",
+                ));
+                "Calico accepts what a pod sends to its own node before (defaultEndpointToHostAction Accept)"
+            } else {
+                "the policy of a host endpoint accepts it before"
+            };
+            why.why = format!(
+                "{}; the rule with which kube-proxy {would} it is not reached: {before}",
+                why.why
+            );
+        }
+        self.track(self.node_machine(node), &passage.original, &packet);
+        self.no_listener(node, packet, Some(why))
+    }
+
     /// A local socket, or none.
     fn socket(&mut self, passage: &Passage<'a>, packet: Packet) -> End {
         self.track(self.node_machine(passage.node), &passage.original, &packet);
@@ -382,19 +412,35 @@ impl<'a> Walk<'a> {
                 .see(&on, format!("ss -lnp 'sport = {}'", packet.destination_port.unwrap_or(0)));
             return End::Host(node, packet);
         }
+        self.no_listener(node, packet, None)
+    }
+
+    /// A reset, and why a node port did not answer.
+    fn no_listener(&mut self, node: NodeId, packet: Packet, why: Option<Unanswered>) -> End {
+        let at = (self.node_machine(node), Hook::Socket);
+        let on = self.node_name(node);
         let refusal = match packet.protocol {
             super::Protocol::Tcp => "a reset",
             super::Protocol::Udp | super::Protocol::Sctp => "an ICMP port unreachable",
         };
-        let message = format!(
+        let mut message = format!(
             "nothing on {on} listens on {}: the kernel answers with {refusal}",
             packet.to()
         );
+        let (mut evidence, mut uncertain) = (Vec::new(), None);
+        if let Some(found) = why {
+            message = format!("{message}; {}", found.why);
+            evidence = found.evidence;
+            uncertain = found.uncertain;
+        }
+        let cite = evidence.first().map(|found| found.cite.clone());
         self.step(at, Rule::NoListener, &packet, &packet, message.clone())
-            .see(&on, format!("ss -lnp 'sport = {}'", packet.destination_port.unwrap_or(0)));
+            .because(evidence)
+            .see(&on, format!("ss -lnp 'sport = {}'", packet.destination_port.unwrap_or(0)))
+            .uncertain = uncertain.map(str::to_owned);
         End::Failed(Failure {
             verdict: Verdict::Rejected,
-            cause: Cause { kind: CauseKind::NoListener, cite: None, message },
+            cause: Cause { kind: CauseKind::NoListener, cite, message },
             rejected_by: Some((node, packet)),
         })
     }

@@ -252,6 +252,112 @@ fn answers_node_ports(cluster: &Cluster, node: NodeId, address: IpAddr) -> bool 
         }
 }
 
+/// Why kube-proxy leaves a node port to the node itself.
+#[derive(Debug)]
+pub(super) struct Unanswered {
+    /// Which service's it is, and why its rules did not take the packet.
+    pub(super) why: String,
+    /// What says so, the deciding one first.
+    pub(super) evidence: Vec<Evidence>,
+    /// Why it is not certain, where it is not.
+    pub(super) uncertain: Option<&'static str>,
+}
+
+/// Whether the packet was for some service's node port, and why that did not answer.
+pub(super) fn unanswered(place: Place<'_>, packet: &Packet) -> Option<Unanswered> {
+    let Place { cluster, node, .. } = place;
+    let to = packet.destination;
+    let own = is_host_address(cluster, node, to);
+    let frontend = frontend_where(cluster, packet, own)
+        .filter(|frontend| frontend.kind == FrontendKind::NodePort)?;
+    let service = &frontend.service.cite.object;
+    let port = packet.destination_port.unwrap_or_default();
+    let said = |why: String, evidence, uncertain| {
+        Some(Unanswered {
+            why: format!("{port} is a node port of {service}, {why}"),
+            evidence,
+            uncertain,
+        })
+    };
+    if !answers_node_ports(cluster, node, to) {
+        let (why, setting, uncertain) = unanswered_address(cluster, to);
+        let own = frontend.service.field("spec.ports");
+        let own = Evidence::of(own, &format!("{port} is its node port"));
+        return said(why, vec![own, setting], uncertain);
+    }
+    let usable = usable(cluster, node, frontend.port, to.is_ipv4());
+    if !usable.any {
+        let cite = frontend.service.field("spec.selector");
+        let evidence = vec![Evidence::of(cite, &format!("{service} has no endpoints"))];
+        return said("which has no endpoints".to_owned(), evidence, None);
+    }
+    if !frontend.local() || !usable.local.is_empty() {
+        return None;
+    }
+    let mut evidence =
+        vec![frontend.policy_evidence("only endpoints on this node are used, and there is none")];
+    if matches!(place.from, Some(Device::Pod(_))) {
+        let source = packet.source;
+        evidence.push(Evidence::of_proxy(
+            &cluster.proxy.detect_local,
+            "clusterCIDR",
+            &format!("kube-proxy does not take {source} for a pod's address, which could use the endpoints of other nodes"),
+        ));
+    }
+    let name = cluster.node(node).map_or("this node", |node| node.name.as_str());
+    said(
+        format!("which has no endpoint on {name}, and its externalTrafficPolicy is Local"),
+        evidence,
+        None,
+    )
+}
+
+/// Why no node port is answered on an address of the node.
+fn unanswered_address(cluster: &Cluster, to: IpAddr) -> (String, Evidence, Option<&'static str>) {
+    let proxy = &cluster.proxy;
+    let mode = |finding: &str| Evidence::of_proxy(&proxy.mode, "mode", finding);
+    match proxy.mode.value {
+        ProxyMode::Ipvs if to.is_loopback() => {
+            let why =
+                "for which IPVS mode is taken to have no virtual server on loopback addresses";
+            let doubt = "whether IPVS mode has a virtual server for node ports on loopback addresses is not known for certain";
+            return (why.to_owned(), mode("the mode is ipvs"), Some(doubt));
+        }
+        ProxyMode::Nftables if to.is_loopback() => {
+            let why =
+                "which nftables mode does not answer on loopback addresses (127.0.0.0/8, ::1)";
+            return (why.to_owned(), mode("the mode is nftables"), None);
+        }
+        _ if to.is_loopback() && !to.is_ipv4() => {
+            let why = "which iptables mode answers on loopback for IPv4 only";
+            return (why.to_owned(), mode("the mode is iptables"), None);
+        }
+        _ if to.is_loopback() && !proxy.localhost_node_ports.value => {
+            let field = "iptables.localhostNodePorts";
+            let evidence = Evidence::of_proxy(&proxy.localhost_node_ports, field, "it is false");
+            let why =
+                format!("which kube-proxy does not answer on loopback addresses: {field} is false");
+            return (why, evidence, None);
+        }
+        _ => {}
+    }
+    let what = match &proxy.node_port_addresses.value {
+        NodePortAddresses::All => "all addresses".to_owned(),
+        NodePortAddresses::Primary => "the node's primary addresses".to_owned(),
+        NodePortAddresses::In(ranges) => {
+            ranges.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        }
+    };
+    let evidence = Evidence::of_proxy(
+        &proxy.node_port_addresses,
+        "nodePortAddresses",
+        &format!("node ports answer on {what} only"),
+    );
+    let why =
+        format!("which kube-proxy does not answer on {to}: nodePortAddresses leaves only {what}");
+    (why, evidence, None)
+}
+
 /// The usable endpoints of a service port on a node (`CategorizeEndpoints`).
 #[derive(Debug, Default)]
 pub(super) struct Usable<'a> {
