@@ -823,6 +823,35 @@ fn a_node_port_that_nobody_answers_names_its_service_and_why() {
 }
 
 #[test]
+fn nftables_asks_for_the_source_before_anything_else() {
+    let ranges = ("  selector", "  loadBalancerSourceRanges: [198.18.0.0/15]\n  selector");
+    let deny = "
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: no-egress, namespace: app}
+spec: {podSelector: {matchLabels: {app: cli}}, policyTypes: [Egress]}";
+    let text = scenario(&[ranges], &[&proxy_mode("nftables"), deny]);
+    for (flow, hook) in [
+        ("client/near -> loadBalancer/app/web:80", Hook::Prerouting),
+        ("pod/app/cli -> loadBalancer/app/web:80", Hook::Prerouting),
+        ("node/node1 -> loadBalancer/app/web:80", Hook::Output),
+    ] {
+        let outcome = only(ask_with_route(&text, flow));
+        let refused = step(&outcome, Rule::SourceRange);
+        assert_eq!((outcome.verdict, refused.hook), (Verdict::Dropped, hook), "{flow}");
+        assert_eq!(refused.uncertain, None, "no egress policy can come before it");
+    }
+}
+
+/// Asks where the routers send the balancer's address to node1.
+fn ask_with_route(text: &str, flow: &str) -> Trace {
+    ask(
+        &text.replace("  clients:", "  routes: [{to: 192.0.2.10/32, via: node1}]\n  clients:"),
+        flow,
+    )
+}
+
+#[test]
 fn whether_ipvs_answers_node_ports_on_loopback_is_not_certain() {
     let flow = "node/node1 -> ip/127.0.0.1:30080";
     let ipvs = only(ask(&scenario(&[], &[&proxy_mode("ipvs")]), flow));

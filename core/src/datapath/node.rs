@@ -55,15 +55,22 @@ impl<'a> Walk<'a> {
             Ok(accepted) => accepted,
             Err(end) => return *end,
         };
+        let place = Place { cluster: self.cluster, node, from: Some(from) };
+        let (original, nat) = (packet.clone(), Nat::default());
+        let mut passage = Passage { node, from: Some(from), original, mark: None, nat, accepted };
+        // Its rules are for new connections, which conntrack must know.
+        if !accepted.untracked
+            && let Some(refusal) = self.proxy().prerouting(place, &packet)
+        {
+            return self.refuse(&passage, Hook::Prerouting, &packet, refusal);
+        }
         // A rewrite before the routing decision would change nothing about these sources.
         if let Err(end) = self.check_source(node, &packet, from) {
             return *end;
         }
-        let place = Place { cluster: self.cluster, node, from: Some(from) };
-        let nat =
-            if accepted.untracked { Nat::default() } else { self.proxy().nat(place, &packet) };
-        let original = packet.clone();
-        let mut passage = Passage { node, from: Some(from), original, mark: None, nat, accepted };
+        if !accepted.untracked {
+            passage.nat = self.proxy().nat(place, &packet);
+        }
         passage.mark = passage.nat.mark.take();
         let packet = if self.proxy().takes_in_input() {
             packet

@@ -48,6 +48,11 @@ pub(super) trait ServiceProxy: Sync {
     /// filter: what it does to a packet that it did not rewrite, in INPUT, FORWARD or OUTPUT.
     fn filter(&self, place: Place<'_>, hook: Hook, packet: &Packet) -> Option<Refusal>;
 
+    /// filter PREROUTING, before nat: what it drops there.
+    fn prerouting(&self, _: Place<'_>, _: &Packet) -> Option<Refusal> {
+        None
+    }
+
     /// Whether its filter rules stand before Calico's gates whatever `chainInsertMode` says.
     fn filters_before_calico(&self) -> bool {
         false

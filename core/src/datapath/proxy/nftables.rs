@@ -39,13 +39,24 @@ impl ServiceProxy for Nftables {
                 .flatten();
         };
         let (mut refusal, kind) = refuse(place, &frontend, packet)?;
+        // firewall-check is in filter-prerouting and filter-output only.
+        if refusal.rule == Rule::SourceRange && hook != Hook::Output {
+            return None;
+        }
         refusal.rules = refusal_rules(&frontend, packet, &refusal);
         if matches!(place.from, Some(Device::Pod(_))) {
             refusal.uncertain = Some(OLD_PRIORITY);
         }
         // no-endpoint-nodeports is in filter-input only, no-endpoint-services everywhere.
-        (refusal.rule == Rule::SourceRange || kind != FrontendKind::NodePort || hook == Hook::Input)
-            .then_some(refusal)
+        (kind != FrontendKind::NodePort || hook == Hook::Input).then_some(refusal)
+    }
+
+    /// firewall-check, whose hook comes before all of Calico's policies for pods.
+    fn prerouting(&self, place: Place<'_>, packet: &Packet) -> Option<Refusal> {
+        let frontend = frontend(place.cluster, place.node, packet)?;
+        let (mut refusal, _) = refuse(place, &frontend, packet)?;
+        refusal.rules = refusal_rules(&frontend, packet, &refusal);
+        (refusal.rule == Rule::SourceRange).then_some(refusal)
     }
 
     fn filters_before_calico(&self) -> bool {
