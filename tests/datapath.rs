@@ -698,6 +698,11 @@ const ONLY_WEB2_LOCAL: [(&str, &str); 2] = [
     ONLY_WEB2[1],
 ];
 
+/// The rules that a step shows, in one text.
+fn rules(outcome: &Outcome, rule: Rule) -> String {
+    step(outcome, rule).rules.join("\n")
+}
+
 fn uncertain(outcome: &Outcome, rule: Rule) -> &str {
     step(outcome, rule).uncertain.as_deref().unwrap_or("")
 }
@@ -849,6 +854,51 @@ fn ask_with_route(text: &str, flow: &str) -> Trace {
         &text.replace("  clients:", "  routes: [{to: 192.0.2.10/32, via: node1}]\n  clients:"),
         flow,
     )
+}
+
+#[test]
+fn source_ranges_are_shown_with_the_rules_that_hold_them() {
+    let within = ("  selector", "  loadBalancerSourceRanges: [10.0.0.0/8]\n  selector");
+    let edits = [&ONLY_WEB2[..], &[within]].concat();
+    let flow = "pod/app/cli -> loadBalancer/app/web:80";
+    let outcome = only(ask(&scenario(&edits, &[&proxy_mode("iptables")]), flow));
+    let lines = step(&outcome, Rule::Dnat).rules.clone();
+    assert!(lines[0].contains("-j KUBE-FW-"), "{lines:?}");
+    assert!(
+        lines[1].starts_with("-A KUBE-FW-")
+            && lines[1].contains("-s 10.0.0.0/8 ")
+            && lines[1].contains("-j KUBE-EXT-"),
+        "{lines:?}"
+    );
+    assert!(
+        lines[2].starts_with("-A KUBE-EXT-") && lines[2].ends_with("-j KUBE-MARK-MASQ"),
+        "{lines:?}"
+    );
+    // In IPVS mode it is iptables, too, that drops.
+    let outcome = only(ask_with_route(
+        &scenario(&edits, &[&proxy_mode("ipvs")]),
+        "client/near -> loadBalancer/app/web:80",
+    ));
+    let refused = step(&outcome, Rule::SourceRange);
+    assert!(refused.inspect.as_ref().unwrap().command.starts_with("iptables"), "{refused:?}");
+}
+
+#[test]
+fn the_rule_that_takes_a_short_cut_under_local_is_shown() {
+    let text = |mode: &str| scenario(&ONLY_WEB2_LOCAL, &[&proxy_mode(mode)]);
+    let lines = |mode: &str, flow: &str| rules(&only(ask(&text(mode), flow)), Rule::Dnat);
+    let (pod, host) = ("pod/app/cli -> nodePort/node1:30080", "node/node1 -> nodePort/node1:30080");
+    let found = lines("iptables", pod);
+    assert!(found.contains("-s 10.244.0.0/16 -m comment --comment \"pod traffic for app/web:web external destinations\" -j KUBE-SVC-"), "{found}");
+    let found = lines("iptables", host);
+    assert!(found.contains("-m addrtype --src-type LOCAL -j KUBE-SVC-"), "{found}");
+    let found = lines("nftables", pod);
+    assert!(found.contains("{ ip saddr 10.244.0.0/16 goto service-"), "{found}");
+    let found = lines("nftables", host);
+    assert!(found.contains("{ fib saddr type local goto service-"), "{found}");
+    // From outside, on the endpoint's own node, nothing is cut short.
+    let found = lines("iptables", "client/near -> nodePort/node2:30080");
+    assert!(found.contains("-j KUBE-SVL-") && !found.contains("-s 10.244.0.0/16"), "{found}");
 }
 
 #[test]

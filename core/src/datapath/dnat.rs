@@ -168,8 +168,10 @@ impl<'a> Walk<'a> {
     ) -> End {
         let Refusal { rule, cause, evidence, rules, uncertain } = refusal;
         let on = self.node_name(passage.node);
+        let tables = rules.first().is_some_and(|rule| rule.starts_with("-A "));
         let see = match self.cluster.proxy.mode.value {
-            ProxyMode::Ipvs => "ipvsadm -Ln".to_owned(),
+            // What is no virtual server is iptables', here too.
+            ProxyMode::Ipvs if !tables => "ipvsadm -Ln".to_owned(),
             ProxyMode::Nftables if packet.destination.is_ipv4() => {
                 "nft list table ip kube-proxy".to_owned()
             }

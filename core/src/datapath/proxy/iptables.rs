@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{
-    Detected, Frontend, FrontendKind, Nat, Picked, Place, Refusal, ServiceProxy, cluster_ip_mark,
-    detect, frontend, frontend_where, names, usable,
+    Detected, Frontend, FrontendKind, LocalMatch, Nat, Picked, Place, Refusal, ServiceProxy,
+    cluster_ip_mark, detect, frontend, frontend_where, local_match, names, usable,
 };
 use crate::datapath::flow::address_and_port;
 use crate::datapath::route::is_local_address;
@@ -19,7 +19,7 @@ impl ServiceProxy for Iptables {
     fn nat<'a>(&self, place: Place<'a>, packet: &Packet) -> Nat<'a> {
         let mut nat = choose(place, packet);
         if let Some(frontend) = &nat.frontend {
-            nat.rules = rules(frontend, packet, &nat);
+            nat.rules = rules(place, frontend, packet, &nat);
         }
         nat
     }
@@ -218,61 +218,116 @@ fn refusal_rule(frontend: &Frontend<'_>, packet: &Packet, why: &str, target: &st
 }
 
 /// The rules that a packet hit on its way to the endpoints, as `iptables-save -t nat` prints them.
-fn rules(frontend: &Frontend<'_>, packet: &Packet, nat: &Nat<'_>) -> Vec<String> {
+fn rules(place: Place<'_>, frontend: &Frontend<'_>, packet: &Packet, nat: &Nat<'_>) -> Vec<String> {
     let protocol = names::protocol(packet.protocol);
     let name = names::service_port(frontend);
     let comment = |text: &str| format!("-m comment --comment \"{text}\"");
     let svc = names::service_chain("KUBE-SVC-", frontend);
-    let svl = names::service_chain("KUBE-SVL-", frontend);
     let ext = names::service_chain("KUBE-EXT-", frontend);
-    let plain = comment(&name);
-    let mut rules = Vec::new();
-    let to = match frontend.kind {
-        FrontendKind::NodePort => {
-            rules.push(format!(
-                "-A KUBE-NODEPORTS -p {protocol} {plain} -m {protocol} --dport {} -j {ext}",
-                frontend.port.node_port.unwrap_or_default()
-            ));
-            ext
-        }
-        kind => {
-            let (label, chain) = match kind {
-                FrontendKind::ClusterIp if frontend.local() => ("cluster IP", svl.clone()),
-                FrontendKind::ClusterIp => ("cluster IP", svc.clone()),
-                FrontendKind::ExternalIp => ("external IP", ext),
-                _ if !frontend.service.source_ranges.is_empty() => {
-                    ("loadbalancer IP", names::service_chain("KUBE-FW-", frontend))
-                }
-                _ => ("loadbalancer IP", ext),
-            };
-            rules.push(format!(
-                "-A KUBE-SERVICES -d {} -p {protocol} {} -m {protocol} --dport {} -j {chain}",
-                host(packet.destination),
-                comment(&format!("{name} {label}")),
-                frontend.port.port
-            ));
-            chain
-        }
+    let to_address = |label: &str, chain: &str| {
+        format!(
+            "-A KUBE-SERVICES -d {} -p {protocol} {} -m {protocol} --dport {} -j {chain}",
+            host(packet.destination),
+            comment(&format!("{name} {label}")),
+            frontend.port.port
+        )
     };
-    if nat.mark.is_some() {
-        rules.push(match frontend.kind {
-            FrontendKind::ClusterIp => format!(
-                "-A {to} -d {} -p {protocol} {} -m {protocol} --dport {} -j KUBE-MARK-MASQ",
-                host(packet.destination),
-                comment(&format!("{name} cluster IP")),
-                frontend.port.port
-            ),
-            _ if frontend.local() => format!(
-                "-A {to} {} -m addrtype --src-type LOCAL -j KUBE-MARK-MASQ",
-                comment(&format!("masquerade LOCAL traffic for {name} external destinations"))
-            ),
-            _ => format!(
-                "-A {to} {} -j KUBE-MARK-MASQ",
-                comment(&format!("masquerade traffic for {name} external destinations"))
-            ),
-        });
+    let mut rules = Vec::new();
+    match frontend.kind {
+        FrontendKind::ClusterIp => {
+            let svl = names::service_chain("KUBE-SVL-", frontend);
+            let chain = if frontend.local() { svl } else { svc };
+            rules.push(to_address("cluster IP", &chain));
+            if nat.mark.is_some() {
+                let all = place.cluster.proxy.masquerade_all.value;
+                let address = host(packet.destination);
+                // Addresses are printed before devices.
+                let to = match local_match(place, packet.source).filter(|_| !all) {
+                    Some(local @ LocalMatch::Source(_)) => {
+                        format!("! {} -d {address}", condition(&local))
+                    }
+                    Some(local) => format!("-d {address} ! {}", condition(&local)),
+                    None => format!("-d {address}"),
+                };
+                rules.push(format!(
+                    "-A {chain} {to} -p {protocol} {} -m {protocol} --dport {} -j KUBE-MARK-MASQ",
+                    comment(&format!("{name} cluster IP")),
+                    frontend.port.port
+                ));
+            }
+            return rules;
+        }
+        FrontendKind::NodePort => rules.push(format!(
+            "-A KUBE-NODEPORTS -p {protocol} {} -m {protocol} --dport {} -j {ext}",
+            comment(&name),
+            frontend.port.node_port.unwrap_or_default()
+        )),
+        FrontendKind::ExternalIp => rules.push(to_address("external IP", &ext)),
+        FrontendKind::LoadBalancerIp if frontend.service.source_ranges.is_empty() => {
+            rules.push(to_address("loadbalancer IP", &ext));
+        }
+        FrontendKind::LoadBalancerIp => {
+            let firewall = names::service_chain("KUBE-FW-", frontend);
+            let label = "loadbalancer IP";
+            rules.push(to_address(label, &firewall));
+            let ranges = &frontend.service.source_ranges;
+            // The node that calls the address it has itself is let in by that address.
+            let range = ranges.iter().find(|range| range.contains(&packet.source)).copied();
+            if !source_refused(place, frontend, packet) {
+                rules.push(format!(
+                    "-A {firewall} -s {} {} -j {ext}",
+                    range.unwrap_or_else(|| host(packet.source)),
+                    comment(&format!("{name} {label}"))
+                ));
+            }
+        }
+    }
+    if !nat.endpoints.is_empty() {
+        rules.extend(external_rules(place, frontend, packet, nat));
     }
     rules
+}
+
+/// The rules of `KUBE-EXT-…` that a packet hit.
+fn external_rules(
+    place: Place<'_>,
+    frontend: &Frontend<'_>,
+    packet: &Packet,
+    nat: &Nat<'_>,
+) -> Vec<String> {
+    let name = names::service_port(frontend);
+    let svc = names::service_chain("KUBE-SVC-", frontend);
+    let ext = names::service_chain("KUBE-EXT-", frontend);
+    let comment =
+        |text: &str| format!("-m comment --comment \"{text} for {name} external destinations\"");
+    if !frontend.local() {
+        return vec![
+            format!("-A {ext} {} -j KUBE-MARK-MASQ", comment("masquerade traffic")),
+            format!("-A {ext} -j {svc}"),
+        ];
+    }
+    if nat.local {
+        return vec![format!("-A {ext} -j {}", names::service_chain("KUBE-SVL-", frontend))];
+    }
+    if nat.mark.is_some() {
+        let local = "-m addrtype --src-type LOCAL";
+        return vec![
+            format!("-A {ext} {} {local} -j KUBE-MARK-MASQ", comment("masquerade LOCAL traffic")),
+            format!("-A {ext} {} {local} -j {svc}", comment("route LOCAL traffic")),
+        ];
+    }
+    let local = local_match(place, packet.source);
+    let local = local.as_ref().map(condition).unwrap_or_default();
+    vec![format!("-A {ext} {local} {} -j {svc}", comment("pod traffic"))]
+}
+
+/// The local detector's condition as `iptables-save` prints it.
+fn condition(local: &LocalMatch<'_>) -> String {
+    match local {
+        LocalMatch::Source(range) => format!("-s {range}"),
+        LocalMatch::Device(name) => format!("-i {name}"),
+        LocalMatch::Devices(prefix) => format!("-i {prefix}+"),
+    }
 }
 
 /// An address as `iptables-save` prints it.

@@ -199,7 +199,10 @@ fn refuse(place: Place<'_>, frontend: &Frontend<'_>, packet: &Packet) -> Option<
             rule: Rule::SourceRange,
             evidence: vec![Evidence::of(cite.clone(), &message)],
             cause: Cause { kind: CauseKind::SourceRange, cite: Some(cite), message },
-            rules: vec!["-A KUBE-SOURCE-RANGES-FIREWALL -j DROP".to_owned()],
+            rules: vec![
+                "-A KUBE-PROXY-FIREWALL -m comment --comment \"Kubernetes service load balancer ip + port for load balancer with sourceRange\" -m set --match-set KUBE-LOAD-BALANCER-FW dst,dst -j KUBE-SOURCE-RANGES-FIREWALL".to_owned(),
+                "-A KUBE-SOURCE-RANGES-FIREWALL -j DROP".to_owned(),
+            ],
         });
     }
     let usable = usable(place.cluster, place.node, frontend.port, packet.destination.is_ipv4());

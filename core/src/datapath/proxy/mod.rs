@@ -11,6 +11,8 @@ mod nftables;
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::route::{Device, is_host_address};
 use super::step::{Cause, Hook, Packet, Rule};
 use crate::cluster::{
@@ -469,6 +471,34 @@ pub(super) fn detect(place: Place<'_>, source: IpAddr) -> Detected {
         LocalDetector::InterfaceNamePrefix(prefix) => from_device(&|name| name.starts_with(prefix)),
     };
     if is_pod { Detected::Pod } else { Detected::Other }
+}
+
+/// What the local detector compares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum LocalMatch<'a> {
+    /// The source with a range.
+    Source(IpNet),
+    /// The device with a name.
+    Device(&'a str),
+    /// The device with the beginning of names.
+    Devices(&'a str),
+}
+
+/// The local detector's condition in a packet's family; none if it can't tell.
+pub(super) fn local_match<'a>(place: Place<'a>, source: IpAddr) -> Option<LocalMatch<'a>> {
+    // The range that holds the source, if it is not the family's first.
+    let of = |ranges: &[IpNet]| {
+        let holding = ranges.iter().find(|range| range.contains(&source));
+        let first = || ranges.iter().find(|range| range.addr().is_ipv4() == source.is_ipv4());
+        holding.or_else(first).copied().map(LocalMatch::Source)
+    };
+    match &place.cluster.proxy.detect_local.value {
+        LocalDetector::NoOp => None,
+        LocalDetector::ClusterCidr(ranges) => of(ranges),
+        LocalDetector::NodeCidr => of(&place.cluster.node(place.node)?.pod_cidrs),
+        LocalDetector::BridgeInterface(bridge) => Some(LocalMatch::Device(bridge)),
+        LocalDetector::InterfaceNamePrefix(prefix) => Some(LocalMatch::Devices(prefix)),
+    }
 }
 
 /// `masqueradeAll`, or a source that is no pod: the first rule of `KUBE-SVC-…` and

@@ -6,8 +6,11 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::iptables::{choose, refuse};
-use super::{Frontend, FrontendKind, Nat, Picked, Place, Refusal, ServiceProxy, frontend, names};
-use crate::cluster::{Cluster, LocalDetector};
+use super::{
+    Frontend, FrontendKind, LocalMatch, Nat, Picked, Place, Refusal, ServiceProxy, frontend,
+    local_match, names,
+};
+use crate::cluster::Cluster;
 use crate::datapath::flow::address_and_port;
 use crate::datapath::route::{Device, is_service_address};
 use crate::datapath::step::{Cause, CauseKind, Hook, Packet, Rule};
@@ -139,16 +142,9 @@ fn rules(place: Place<'_>, frontend: &Frontend<'_>, packet: &Packet, nat: &Nat<'
     let mut rules = vec![format!("map {map} {{ {} : goto {first} }}", key(frontend, packet))];
     if frontend.kind == FrontendKind::ClusterIp {
         if nat.mark.is_some() {
-            let unless = match &place.cluster.proxy.detect_local.value {
-                _ if place.cluster.proxy.masquerade_all.value => String::new(),
-                LocalDetector::ClusterCidr(ranges) => ranges
-                    .iter()
-                    .find(|range| range.addr().is_ipv4() == packet.source.is_ipv4())
-                    .map_or_else(String::new, |range| format!("{ip} saddr != {range} ")),
-                LocalDetector::BridgeInterface(bridge) => format!("iif != \"{bridge}\" "),
-                LocalDetector::InterfaceNamePrefix(prefix) => format!("iif != \"{prefix}*\" "),
-                LocalDetector::NodeCidr | LocalDetector::NoOp => String::new(),
-            };
+            let all = place.cluster.proxy.masquerade_all.value;
+            let unless = local_condition(place, packet, " !=").filter(|_| !all);
+            let unless = unless.map_or_else(String::new, |local| format!("{local} "));
             rules.push(format!(
                 "chain {first} {{ {ip} daddr {} {} dport {} {unless}jump mark-for-masquerade }}",
                 packet.destination,
@@ -169,10 +165,26 @@ fn rules(place: Place<'_>, frontend: &Frontend<'_>, packet: &Packet, nat: &Nat<'
         ));
         return rules;
     }
-    if !nat.endpoints.is_empty() {
-        rules.push(format!("chain {external} {{ goto {policy} }}"));
+    if nat.endpoints.is_empty() {
+        return rules;
     }
+    let short = local_condition(place, packet, "").filter(|_| frontend.local() && !nat.local);
+    rules.push(match short {
+        Some(local) => format!(
+            "chain {external} {{ {local} goto {policy} comment \"short-circuit pod traffic\" }}"
+        ),
+        None => format!("chain {external} {{ goto {policy} }}"),
+    });
     rules
+}
+
+/// The local detector's condition as `nft list` prints it, or with ` !=` its opposite.
+fn local_condition(place: Place<'_>, packet: &Packet, is: &str) -> Option<String> {
+    Some(match local_match(place, packet.source)? {
+        LocalMatch::Source(range) => format!("{} saddr{is} {range}", family(packet.source)),
+        LocalMatch::Device(name) => format!("iif{is} \"{name}\""),
+        LocalMatch::Devices(prefix) => format!("iif{is} \"{prefix}*\""),
+    })
 }
 
 fn refusal_rules(frontend: &Frontend<'_>, packet: &Packet, refusal: &Refusal) -> Vec<String> {
