@@ -697,6 +697,16 @@ const ONLY_WEB2_LOCAL: [(&str, &str); 2] = [
     ("  selector: {app: web}", "  externalTrafficPolicy: Local\n  selector: {app: web, only: one}"),
     ONLY_WEB2[1],
 ];
+/// `web1` is a hostNetwork pod of node1, and the only endpoint.
+const ONLY_HOST_NETWORK: [(&str, &str); 4] = [
+    ("  selector: {app: web}", "  selector: {app: web, only: one}"),
+    ("name: web1, namespace: app, labels: {", "name: web1, namespace: app, labels: {only: one, "),
+    (
+        "spec: {nodeName: node1, containers: [{name: main, ports",
+        "spec: {nodeName: node1, hostNetwork: true, containers: [{name: main, ports",
+    ),
+    ("status: {podIP: 10.244.1.5}", "status: {podIP: 192.168.1.11}"),
+];
 
 /// The rules that a step shows, in one text.
 fn rules(outcome: &Outcome, rule: Rule) -> String {
@@ -899,6 +909,29 @@ fn the_rule_that_takes_a_short_cut_under_local_is_shown() {
     // From outside, on the endpoint's own node, nothing is cut short.
     let found = lines("iptables", "client/near -> nodePort/node2:30080");
     assert!(found.contains("-j KUBE-SVL-") && !found.contains("-s 10.244.0.0/16"), "{found}");
+}
+
+#[test]
+fn ipvs_hands_a_host_networks_endpoint_on_at_once() {
+    let deny = "
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: no-egress, namespace: app}
+spec: {podSelector: {matchLabels: {app: cli}}, policyTypes: [Egress]}";
+    let text = scenario(&ONLY_HOST_NETWORK, &[&proxy_mode("ipvs"), deny]);
+    // ip_vs accepts it in INPUT: neither OUTPUT, where the policy is asked, nor POSTROUTING follow.
+    let pod = only(ask(&text, "pod/app/cli -> service/app/web:80"));
+    assert_eq!(pod.verdict, Verdict::Delivered);
+    assert!(uncertain(&pod, Rule::GateSkipped).contains("not measured"));
+    // The node's own packet goes on to POSTROUTING, with the mark.
+    let host = only(ask(&text, "node/node1 -> service/app/web:80"));
+    assert_eq!(step(&host, Rule::Masquerade).after.source.to_string(), "192.168.1.11");
+    assert_eq!(host.source_seen_by_app.unwrap().to_string(), "192.168.1.11");
+    // A mark that no POSTROUTING reads is not announced.
+    let client = only(ask(&text, "client/near -> nodePort/node1:30080"));
+    assert_eq!(client.source_seen_by_app.unwrap().to_string(), "203.0.113.9");
+    let summary = &step(&client, Rule::Dnat).summary;
+    assert!(summary.contains("POSTROUTING never sees it"), "{summary}");
 }
 
 #[test]

@@ -78,7 +78,10 @@ impl<'a> Walk<'a> {
             self.dnat(&mut passage, Hook::Prerouting, packet)
         };
         match route(self.cluster, node, packet.destination) {
-            Route::Local => self.input(passage, packet),
+            Route::Local => {
+                self.unread_mark(&passage);
+                self.input(passage, packet)
+            }
             Route::Blackhole(block) => {
                 let block = block.to_string();
                 self.blackhole(node, &packet, &block)
@@ -124,6 +127,9 @@ impl<'a> Walk<'a> {
         }
         match route(self.cluster, node, packet.destination) {
             Route::Local => {
+                // Its way to itself is over lo, through POSTROUTING.
+                let packet =
+                    if taken { self.masquerade(&passage, packet, &Route::Local) } else { packet };
                 passage.from = Some(Device::Loopback);
                 passage.nat = Nat::default();
                 self.input(passage, packet)
@@ -348,6 +354,10 @@ impl<'a> Walk<'a> {
         let packet = self.dnat(&mut passage, Hook::Input, packet);
         let found = route(self.cluster, node, packet.destination);
         if let Route::Local = found {
+            self.unread_mark(&passage);
+            if let (Some(Device::Pod(pod)), true) = (passage.from, forwarded) {
+                self.hand_on(node, pod, &packet, &passage.original);
+            }
             return self.socket(&passage, packet);
         }
         if let Route::Blackhole(block) = found {
@@ -371,6 +381,41 @@ impl<'a> Walk<'a> {
             }
         }
         self.postrouting(&passage, packet, found)
+    }
+
+    /// Says that nobody reads the mark: what is for the node itself ends in INPUT.
+    fn unread_mark(&mut self, passage: &Passage<'_>) {
+        let last = self.steps.last_mut().filter(|step| step.rule == Rule::Dnat);
+        if let (Some(step), true) = (last, passage.mark.is_some()) {
+            step.summary.push_str(
+                "; as the endpoint is the node itself, POSTROUTING never sees it, and its source stays",
+            );
+        }
+    }
+
+    /// `ip_vs` only sends on what is for others. A real server that is the node itself gets its packet
+    /// at once (`ip_vs_nat_send_or_cont` returns `NF_ACCEPT`), behind INPUT, where Calico put the
+    /// pod's policy off until OUTPUT.
+    fn hand_on(&mut self, node: NodeId, pod: PodId, packet: &Packet, original: &Packet) {
+        let (what, to) = if is_host_address(self.cluster, node, original.destination) {
+            ("NodePort service", "-m set --match-set cali40this-host dst")
+        } else {
+            ("service", "-m set ! --match-set cali40this-host dst")
+        };
+        self.skip_gate(
+            node,
+            Hook::Input,
+            pod,
+            packet,
+            "Calico's INPUT chain leaves what IPVS takes to its OUTPUT chain, but the endpoint is the node itself, and ip_vs gives it the packet without OUTPUT",
+            &format!("-A cali-forward-check -m comment --comment \"To kubernetes {what}\" {to} -j cali-set-endpoint-mark"),
+        );
+        if let Some(step) = self.steps.last_mut() {
+            step.uncertain = Some(
+                "it follows from the kernel's source (ip_vs_nat_send_or_cont), but was not measured: if the packet passes OUTPUT after all, the egress policy is asked there"
+                    .to_owned(),
+            );
+        }
     }
 
     /// What kube-proxy leaves to the node itself; `late` is what its filter rules would have done,

@@ -41,7 +41,12 @@ impl<'a> Walk<'a> {
     }
 
     /// Changes the source, if a rule says so.
-    fn masquerade(&mut self, passage: &Passage<'_>, packet: Packet, found: &Route) -> Packet {
+    pub(super) fn masquerade(
+        &mut self,
+        passage: &Passage<'_>,
+        packet: Packet,
+        found: &Route,
+    ) -> Packet {
         let node = passage.node;
         let Some(SourceRule { rule, evidence, line, why, see }) =
             self.source_rule(passage, &packet, found)
@@ -73,7 +78,11 @@ impl<'a> Walk<'a> {
             Device::Pod(_) => {
                 (on.clone(), "the pod's veth has no address of its own, so the node's is taken")
             }
-            _ => (on.clone(), "it leaves by eth0"),
+            Device::Loopback => (
+                on.clone(),
+                "it leaves by lo, which has no address to give, so the node's is taken",
+            ),
+            Device::Ethernet => (on.clone(), "it leaves by eth0"),
         };
         let summary =
             format!("{why}: source {} becomes {source} ({owner}), because {out}", packet.source);
