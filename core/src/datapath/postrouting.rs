@@ -149,7 +149,8 @@ impl<'a> Walk<'a> {
             return Some(SourceRule {
                 rule: Rule::Masquerade,
                 evidence: vec![Evidence::of(service.cite.clone(), HAIRPIN)],
-                line: "-A KUBE-POSTROUTING -m comment --comment \"Kubernetes endpoints dst ip:port, source ip for solving hairpin purpose\" -m set --match-set KUBE-LOOP-BACK dst,dst,src -j MASQUERADE".to_owned(),
+                line: "-A KUBE-POSTROUTING -m comment --comment \"Kubernetes endpoints dst ip:port, source ip for solving hairpin purpose\" -m set --match-set KUBE-LOOP-BACK dst,dst,src -j MASQUERADE"
+                    .replace("KUBE-LOOP", if packet.source.is_ipv4() { "KUBE-LOOP" } else { "KUBE-6-LOOP" }),
                 why: "kube-proxy masquerades an endpoint's packet to itself",
                 see: marked,
             });

@@ -485,7 +485,7 @@ pub(super) enum LocalMatch<'a> {
 }
 
 /// The local detector's condition in a packet's family; none if it can't tell.
-pub(super) fn local_match<'a>(place: Place<'a>, source: IpAddr) -> Option<LocalMatch<'a>> {
+pub(super) fn local_match(place: Place<'_>, source: IpAddr) -> Option<LocalMatch<'_>> {
     // The range that holds the source, if it is not the family's first.
     let of = |ranges: &[IpNet]| {
         let holding = ranges.iter().find(|range| range.contains(&source));
