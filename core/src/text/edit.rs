@@ -203,7 +203,12 @@ impl Writer<'_> {
             let entry = if is_list { below } else { format!("{key}: {below}") };
             let inside = node.span.start + 1;
             return Some(match entry_spans(node).last() {
-                Some(last) => Edit { start: last.end, end: last.end, insert: format!(", {entry}") },
+                Some(last) => {
+                    // the parser stumbles over `-,`
+                    let gap = if self.slice(0, last.end).ends_with('-') { " " } else { "" };
+                    let insert = format!("{gap}, {entry}");
+                    Edit { start: last.end, end: last.end, insert }
+                }
                 None => Edit { start: inside, end: node.span.end - 1, insert: entry },
             });
         }
