@@ -272,6 +272,13 @@ impl Walk<'_> {
         let nowhere = |message: String| {
             Box::new(End::failed(Verdict::Rejected, CauseKind::NoSuchDestination, message))
         };
+        if let Some(found) = front.filter(|front| front.port.node_port.is_none()) {
+            let service = &found.service.cite.object;
+            return Err(nowhere(format!(
+                "{service} has no node port that the balancer {} could send to",
+                balancer.name
+            )));
+        }
         let Some((front, node_port)) = front.and_then(|f| Some((f, f.port.node_port?))) else {
             return Err(nowhere(format!(
                 "the balancer {} has no service with a node port behind {}",
