@@ -122,6 +122,17 @@ impl Walk<'_> {
         let beyond = !same_subnet(self.cluster, node, to, packet.destination.is_ipv4());
         let hop = self.cluster.node(to).and_then(|node| node.address(packet.destination.is_ipv4()));
         let hop = hop.map_or_else(String::new, |hop| hop.to_string());
+        if beyond && told == Some(Told::Felix) {
+            let why = format!(
+                "Felix' route to {block} is onlink, so {on} looks for {hop} on its own link; {hop} is in another subnet, and nobody answers"
+            );
+            let evidence = told.as_ref().and_then(|told| told.evidence(self.cluster));
+            self.step((machine, Hook::Routing), Rule::NoRoute, &packet, &packet, why.clone())
+                .because(evidence)
+                .with_rules([format!("{block} via {hop} dev eth0 proto 80 onlink")])
+                .see(&on, format!("ip route get {}; ip neigh show {hop}", packet.destination));
+            return End::failed(Verdict::Unroutable, CauseKind::NoRoute, why);
+        }
         let way = if beyond {
             format!(", by way of the default gateway, for {hop} is in another subnet")
         } else {

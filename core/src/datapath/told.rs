@@ -332,6 +332,17 @@ spec: {{{spec}}}
 
         let told = [&bare, peer("tor", "peerIP: 192.168.1.1, asNumber: 64513").as_str()].concat();
         assert_eq!(ask(&told, FLOW).verdict, Verdict::Delivered);
+        // Felix knows no way round by the gateway.
+        let felix = "---
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {name: default}
+spec: {programClusterRoutes: Enabled}
+";
+        let outcome = ask(&[told.as_str(), felix].concat(), FLOW);
+        assert_eq!(outcome.verdict, Verdict::Unroutable);
+        let message = outcome.cause.unwrap().message;
+        assert!(message.contains("onlink"), "{message}");
         let wrapped = [nodes.as_str(), &pool("CrossSubnet", "Never")].concat();
         assert_eq!(ask(&wrapped, FLOW).verdict, Verdict::Delivered);
     }
