@@ -1,7 +1,7 @@
-//! What the text speaks of, but does not contain: pods behind a service, pods that a policy's
-//! peers mean, machines outside, and the flows that are worth asking about.
+//! What the text speaks of, but does not contain: pods behind a service, machines outside, and the
+//! flows that are worth asking about.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -14,7 +14,6 @@ use super::{
     ServiceKind, ServicePort, services,
 };
 use crate::datapath::{Flow, Party, PortRef, Protocol, Target};
-use crate::manifest::kubernetes::{LabelSelector, NetworkPolicyPeer};
 use crate::manifest::{Kind, Object};
 use crate::text::Origin;
 
@@ -65,146 +64,17 @@ pub(super) fn service_pods(
     }
 }
 
-/// A pod for everyone that a policy's selectors speak of, in its namespace. A text with pods of
-/// several namespaces is taken for a whole cluster: there, a selector that no pod has really
-/// matches nobody.
-pub(super) fn peer_pods(
-    drafts: &mut Vec<Draft>,
-    namespaces: &mut BTreeMap<String, Namespace>,
-    objects: &[Object],
-) {
-    let written = drafts.iter().filter(|draft| matches!(draft.pod.origin, Origin::Written(_)));
-    let populated: BTreeSet<&String> = written.map(|draft| &draft.pod.namespace).collect();
-    if populated.len() > 1 {
+/// A neighbour for a pod that is all alone: somebody has to ask, where the text asks nothing.
+pub(super) fn neighbour(drafts: &mut Vec<Draft>, objects: &[Object]) {
+    let asks = |object: &Object| matches!(&object.kind, Kind::Scenario(scenario) if !scenario.spec.flows.is_empty());
+    let [alone] = drafts.as_slice() else { return };
+    if objects.iter().any(asks) {
         return;
     }
-    for object in objects {
-        let Kind::NetworkPolicy(policy) = &object.kind else { continue };
-        let own = &object.reference.namespace;
-        let who = object.reference.to_string();
-        let subject = &policy.spec.pod_selector;
-        let reason = format!("{who} selects it, and the text has no pod in {own}");
-        if !drafts.iter().any(|draft| draft.pod.namespace == *own) {
-            let labels = satisfy(subject);
-            let name = labels.values().next().cloned().unwrap_or_else(|| "pod".to_owned());
-            drafts.push(pods::assumed(own, &dns_name(&name), labels, Vec::new(), &reason));
-        }
-        let ingress = policy.spec.ingress.iter().flat_map(|rule| &rule.from);
-        let egress = policy.spec.egress.iter().flat_map(|rule| &rule.to);
-        for peer in ingress.chain(egress) {
-            peer_pod(drafts, namespaces, own, peer, &who);
-        }
-    }
-}
-
-fn peer_pod(
-    drafts: &mut Vec<Draft>,
-    namespaces: &mut BTreeMap<String, Namespace>,
-    own: &str,
-    peer: &NetworkPolicyPeer,
-    who: &str,
-) {
-    let pod_labels = peer.pod_selector.as_ref().map(satisfy).unwrap_or_default();
-    let Some(selector) = &peer.namespace_selector else {
-        if peer.pod_selector.is_some() {
-            add_client(drafts, own, pod_labels, who);
-        }
-        return;
-    };
-    // Someone who is let in, and someone for each value that is shut out.
-    let mut wanted = vec![(satisfy(selector), true)];
-    for expression in selector.match_expressions.iter().filter(|e| e.operator == "NotIn") {
-        let values = expression.values.iter();
-        wanted.extend(values.map(|v| ([(expression.key.clone(), v.clone())].into(), false)));
-    }
-    for (labels, let_in) in wanted {
-        let fits = |(name, found): &(&String, &Namespace)| {
-            name.as_str() != own
-                && selects(&labels, &found.labels)
-                && (!let_in || !excludes(selector, &found.labels))
-        };
-        let found = namespaces.iter().find(fits).map(|(name, _)| name.clone());
-        let name = found.unwrap_or_else(|| {
-            let reason = format!("a namespaceSelector of {who} speaks of it");
-            let name = free_name(namespaces, &labels);
-            // One that the text has keeps its labels, even where they don't fit.
-            let assumed = || namespace(&name, labels.clone(), Origin::Assumed(reason));
-            namespaces.entry(name.clone()).or_insert_with(assumed);
-            name
-        });
-        add_client(drafts, &name, pod_labels.clone(), who);
-    }
-}
-
-/// Whether a selector shuts these labels out, whatever else it asks.
-fn excludes(selector: &LabelSelector, labels: &Labels) -> bool {
-    selector.match_expressions.iter().any(|expression| {
-        labels.get(&expression.key).is_some_and(|value| match expression.operator.as_str() {
-            "NotIn" => expression.values.contains(value),
-            "DoesNotExist" => true,
-            _ => false,
-        })
-    })
-}
-
-/// A name for a namespace with these labels that no other has.
-fn free_name(namespaces: &BTreeMap<String, Namespace>, labels: &Labels) -> String {
-    if let Some(name) = labels.get(NAMESPACE_NAME) {
-        return name.clone();
-    }
-    let value = labels.values().find(|value| !value.is_empty());
-    let name = value.map_or_else(|| "default".to_owned(), |value| dns_name(value));
-    let numbered = (2..).map(|number| format!("{name}-{number}"));
-    std::iter::once(name.clone())
-        .chain(numbered)
-        .find(|name| !namespaces.contains_key(name))
-        .unwrap_or(name)
-}
-
-/// A pod in a namespace that has none with these labels.
-fn add_client(drafts: &mut Vec<Draft>, namespace: &str, labels: Labels, who: &str) {
-    let fits =
-        |draft: &Draft| draft.pod.namespace == namespace && selects(&labels, &draft.pod.labels);
-    if drafts.iter().any(fits) {
-        return;
-    }
-    let name = labels
-        .values()
-        .find(|value| !value.is_empty())
-        .map_or_else(|| "client".to_owned(), |v| dns_name(v));
-    let taken = |name: &str| {
-        drafts.iter().any(|draft| draft.pod.namespace == namespace && draft.pod.name == name)
-    };
-    let numbered = (2..).map(|number| format!("{name}-{number}"));
-    let name = std::iter::once(name.clone()).chain(numbered).find(|n| !taken(n)).unwrap_or(name);
-    let reason =
-        format!("a peer of {who} speaks of it, and the text has no such pod in {namespace}");
-    drafts.push(pods::assumed(namespace, &name, labels, Vec::new(), &reason));
-}
-
-/// Labels that a selector selects.
-fn satisfy(selector: &LabelSelector) -> Labels {
-    let mut labels = selector.match_labels.clone();
-    for expression in &selector.match_expressions {
-        let value = match (expression.operator.as_str(), expression.values.first()) {
-            ("In", Some(value)) => value.clone(),
-            ("Exists", _) => "yes".to_owned(),
-            _ => continue,
-        };
-        labels.entry(expression.key.clone()).or_insert(value);
-    }
-    labels
-}
-
-/// A name that kube-apiserver takes, made of a label's value.
-fn dns_name(value: &str) -> String {
-    let name: String = value
-        .to_lowercase()
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .collect();
-    let name = name.trim_matches('-');
-    if name.is_empty() { "client".to_owned() } else { name.to_owned() }
+    let namespace = alone.pod.namespace.clone();
+    let name = if alone.pod.name == "client" { "client-2" } else { "client" };
+    let reason = format!("somebody who asks {namespace}/{}, the only pod", alone.pod.name);
+    drafts.push(pods::assumed(&namespace, name, Labels::new(), Vec::new(), &reason));
 }
 
 /// A namespace, with the label that kube-apiserver gives it.
@@ -372,40 +242,39 @@ fn one_pod_a_namespace(cluster: &Cluster, wanted: impl Fn(PodId) -> bool) -> Vec
 
 #[cfg(test)]
 mod tests {
-    /// A policy whose peers no pod and no namespace of the text has.
-    const POLICY: &str = "
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: np, namespace: shop}
-spec:
-  podSelector: {}
-  ingress:
-  - from:
-    - podSelector: {matchLabels: {app: cart}}
-    - namespaceSelector: {matchLabels: {team: red}}
+    fn proposed(text: &str) -> Vec<String> {
+        crate::read(text).scenario.flows.iter().map(|found| found.flow.to_string()).collect()
+    }
+
+    const SERVICE: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {selector: {app: web}, ports: [{port: 80}]}
 ";
 
-    fn pods(namespaces: &[&str]) -> Vec<String> {
-        let mut text = POLICY.to_owned();
-        for namespace in namespaces {
-            text = format!(
-                "{text}---\n{{apiVersion: v1, kind: Pod, metadata: {{name: db, namespace: {namespace}}}}}\n"
-            );
-        }
-        let cluster = crate::read(&text).cluster;
-        cluster.pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name)).collect()
+    #[test]
+    fn somebody_asks_a_pod_that_is_all_alone() {
+        assert_eq!(proposed(SERVICE), ["pod/shop/client -> service/shop/web:80"]);
+        let policy = "
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: default-deny, namespace: shop}
+spec: {podSelector: {}, policyTypes: [Ingress]}
+";
+        assert_eq!(proposed(policy), ["pod/shop/client -> pod/shop/pod:80"]);
     }
 
     #[test]
-    fn peers_are_assumed_for_a_policy_and_its_pods() {
-        assert_eq!(pods(&[]), ["shop/pod", "shop/cart", "red/client"]);
-        assert_eq!(pods(&["shop"]), ["shop/db", "shop/cart", "red/client"]);
-        assert_eq!(pods(&["bank"]), ["bank/db", "shop/pod", "shop/cart", "red/client"]);
-    }
-
-    #[test]
-    fn pods_of_several_namespaces_are_a_whole_cluster() {
-        assert_eq!(pods(&["shop", "bank"]), ["shop/db", "bank/db"]);
-        assert_eq!(pods(&["bank", "dev"]), ["bank/db", "dev/db"]);
+    fn nobody_is_assumed_where_the_text_says_who_asks() {
+        let scenario = "
+---
+apiVersion: hopwise.dev/v1
+kind: Scenario
+metadata: {name: nodes}
+spec: {flows: [{from: node/node1, to: service/shop/web:80}]}
+";
+        let pods = crate::read(&format!("{SERVICE}{scenario}")).cluster.pods;
+        assert_eq!(pods.len(), 1, "{pods:?}");
     }
 }

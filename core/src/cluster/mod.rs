@@ -9,6 +9,7 @@ mod assume;
 mod bgp;
 mod endpoints;
 mod nodes;
+mod peers;
 mod pods;
 mod prefixes;
 mod resolve;

@@ -9,8 +9,8 @@ use super::address::{Addresses, network};
 use super::endpoints::{self, Slices};
 use super::{
     Assumption, Balancer, Bgp, Client, Cluster, Labels, Namespace, Node, NodeId, OutsideRoute,
-    PodId, Reading, Scenario, ScenarioFlow, ServiceId, alike, assume, bgp, nodes, pods, services,
-    settings,
+    PodId, Reading, Scenario, ScenarioFlow, ServiceId, alike, assume, bgp, nodes, peers, pods,
+    services, settings,
 };
 use crate::datapath::Flow;
 use crate::manifest::{self, Kind, Manifest, Object};
@@ -38,7 +38,11 @@ pub fn resolve(manifest: Manifest) -> Reading {
     let names: Vec<String> = cluster.nodes.iter().map(|node| node.name.clone()).collect();
     let mut drafts = pods::written(objects, &names);
     assume::service_pods(&mut drafts, &services, &slices);
-    assume::peer_pods(&mut drafts, &mut cluster.namespaces, objects);
+    let (policies, more) = Policies::translate(objects);
+    problems.extend(more);
+    peers::assume(&mut drafts, &mut cluster.namespaces, &policies);
+    cluster.policies = policies;
+    assume::neighbour(&mut drafts, objects);
     for draft in &drafts {
         let name = &draft.pod.namespace;
         if !cluster.namespaces.contains_key(name) {
@@ -56,9 +60,6 @@ pub fn resolve(manifest: Manifest) -> Reading {
     index_services(&mut cluster);
     cluster.service_ranges = services::ranges(objects);
     cluster.bgp = Bgp::of(objects, &cluster.nodes);
-    let (policies, more) = Policies::translate(objects);
-    cluster.policies = policies;
-    problems.extend(more);
     cluster.alike = alike::classes(&cluster);
     let scenario = outside(&mut cluster, objects, &mut problems);
     cluster.assumed = assumptions(&cluster, objects);

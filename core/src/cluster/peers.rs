@@ -1,0 +1,414 @@
+//! The pods that policies speak of, where the text does not contain them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::assume::{NAMESPACE_NAME, namespace};
+use super::endpoints::selects;
+use super::pods::{self, Draft};
+use super::{ContainerPort, Labels, Namespace};
+use crate::datapath::Protocol;
+use crate::policy::form::{Endpoints, Of, Policy, PortNumber, Stage, Test, View};
+use crate::policy::{Policies, Selector};
+use crate::text::Origin;
+
+/// The label that Calico gives every namespace.
+const CALICO_NAME: &str = "projectcalico.org/name";
+
+/// A pod for everyone that a policy's selectors speak of, in its namespace. A text with pods of
+/// several namespaces is taken for a whole cluster: there, a selector that no pod has really
+/// matches nobody.
+pub(super) fn assume(
+    drafts: &mut Vec<Draft>,
+    namespaces: &mut BTreeMap<String, Namespace>,
+    policies: &Policies,
+) {
+    let written = drafts.iter().filter(|draft| matches!(draft.pod.origin, Origin::Written(_)));
+    let populated: BTreeSet<&String> = written.map(|draft| &draft.pod.namespace).collect();
+    if populated.len() > 1 {
+        return;
+    }
+    // The others are of hosts alone.
+    let of_pods = |policy: &&Policy| policy.stage == Stage::Normal && !policy.apply_on_forward;
+    let tiers = policies.tiers.iter().flat_map(|tier| &tier.policies);
+    let mut asked: Vec<&Policy> = tiers.filter(of_pods).collect();
+    asked.sort_by_key(|policy| policy.cite.span);
+    let mut world = World { drafts, namespaces, policies };
+    for policy in asked {
+        let Some(home) = world.subject(policy) else { continue };
+        let ingress = policy.ingress.iter().flat_map(|found| &found.rules).map(|rule| &rule.source);
+        let egress =
+            policy.egress.iter().flat_map(|found| &found.rules).map(|rule| &rule.destination);
+        let peers = ingress.chain(egress).flat_map(|side| &side.peers);
+        for condition in peers.flat_map(|peer| &peer.conditions) {
+            if let Test::Endpoints(peer) = &condition.test {
+                world.peer(policy, &home, peer);
+            }
+        }
+    }
+}
+
+/// Where the endpoints are that a description means.
+enum Place<'a> {
+    /// In this namespace.
+    Namespace(String),
+    /// In the namespaces with such labels.
+    Selected(&'a Selector),
+    /// It does not say.
+    Anywhere,
+}
+
+struct World<'a> {
+    drafts: &'a mut Vec<Draft>,
+    namespaces: &'a mut BTreeMap<String, Namespace>,
+    policies: &'a Policies,
+}
+
+impl World<'_> {
+    /// A pod that the policy selects, unless the namespace has pods. Returns the namespace of the
+    /// peers that tell none; `None` if the policy is of no pods.
+    fn subject(&mut self, policy: &Policy) -> Option<String> {
+        let (place, labels) = self.meant(&policy.subject)?;
+        let home = match place {
+            Place::Namespace(name) => name,
+            Place::Selected(selector) => {
+                let mut homes = self.drafts.iter().map(|draft| &draft.pod.namespace);
+                let fits = |name: &&String| {
+                    selector.matches(&labels_of(name, self.namespaces.get(name.as_str())))
+                };
+                match homes.find(fits).cloned() {
+                    Some(name) => name,
+                    None => self.fitting(policy, "", selector),
+                }
+            }
+            Place::Anywhere => self
+                .drafts
+                .first()
+                .map_or_else(|| "default".to_owned(), |draft| draft.pod.namespace.clone()),
+        };
+        if !self.drafts.iter().any(|draft| draft.pod.namespace == home) {
+            let name = labels.values().next().map_or_else(|| "pod".to_owned(), |v| dns_name(v));
+            let reason = format!("{} selects it, and the text has no pod in {home}", policy.object);
+            self.drafts.push(pods::assumed(&home, &name, labels, ports(policy), &reason));
+        }
+        Some(home)
+    }
+
+    fn peer(&mut self, policy: &Policy, home: &str, peer: &Endpoints) {
+        let who = policy.object.to_string();
+        let Some((place, labels)) = self.meant(peer) else { return };
+        let selector = match place {
+            Place::Namespace(name) => return add_client(self.drafts, &name, labels, &who),
+            Place::Anywhere => return add_client(self.drafts, home, labels, &who),
+            Place::Selected(selector) => selector,
+        };
+        let let_in = self.fitting(policy, home, selector);
+        add_client(self.drafts, &let_in, labels.clone(), &who);
+        for (key, value) in excluded(selector) {
+            let shut_out = Selector::Is(key, value);
+            let name = self.fitting(policy, home, &shut_out);
+            add_client(self.drafts, &name, labels.clone(), &who);
+        }
+    }
+
+    /// A namespace, another than `own`, that the selector selects. One is assumed if there is none.
+    fn fitting(&mut self, policy: &Policy, own: &str, selector: &Selector) -> String {
+        let fits = |(name, found): &(&String, &Namespace)| {
+            name.as_str() != own && selector.matches(&labels_of(name, Some(found)))
+        };
+        if let Some((name, _)) = self.namespaces.iter().find(fits) {
+            return name.clone();
+        }
+        let mut labels = satisfy(selector);
+        let name = labels.remove(CALICO_NAME).or_else(|| labels.get(NAMESPACE_NAME).cloned());
+        let name = name.unwrap_or_else(|| free_name(self.namespaces, &labels, selector));
+        let reason = format!("a namespaceSelector of {} speaks of it", policy.object);
+        // One that the text has keeps its labels, even where they don't fit.
+        let assumed = || namespace(&name, labels, Origin::Assumed(reason));
+        self.namespaces.entry(name.clone()).or_insert_with(assumed);
+        name
+    }
+
+    /// Where a pod would be that fits the description, and its labels; `None` if others than pods
+    /// are meant, or more than labels can say.
+    fn meant<'e>(&self, endpoints: &'e Endpoints) -> Option<(Place<'e>, Labels)> {
+        let calico = endpoints.view == View::Calico;
+        let mut place = Place::Anywhere;
+        let mut labels = Labels::new();
+        for clause in &endpoints.clauses {
+            match &clause.of {
+                // There are no pods in what is outside namespaces.
+                Of::Namespaces(Selector::Global)
+                | Of::ServiceAccountNames(_)
+                | Of::ServiceAccounts(_) => return None,
+                Of::Namespace(name) => place = Place::Namespace(name.clone()),
+                Of::Namespaces(selector) => place = Place::Selected(selector),
+                Of::Labels(selector) => {
+                    if calico && !selector.is_everything() && self.is_no_pod(selector) {
+                        return None;
+                    }
+                    labels = satisfy(selector);
+                    if !selector.matches(&labels) {
+                        return None;
+                    }
+                }
+            }
+        }
+        if calico {
+            if let Some(name) = labels.remove("projectcalico.org/namespace") {
+                place = Place::Namespace(name);
+            }
+            // Calico's own labels are of what a pod is, not written on it.
+            labels.retain(|key, _| {
+                !["projectcalico.org/", "pcns.", "pcsa."].iter().any(|own| key.starts_with(own))
+            });
+        }
+        Some((place, labels))
+    }
+
+    /// Whether a host endpoint or a network set has such labels.
+    fn is_no_pod(&self, selector: &Selector) -> bool {
+        let hosts = self.policies.host_endpoints.iter().map(|host| &host.labels);
+        let sets = self.policies.network_sets.iter().map(|set| &set.labels);
+        hosts.chain(sets).any(|labels| selector.matches(labels))
+    }
+}
+
+/// A name for a namespace with these labels that no other has.
+fn free_name(
+    namespaces: &BTreeMap<String, Namespace>,
+    labels: &Labels,
+    selector: &Selector,
+) -> String {
+    let value = labels.values().find(|value| !value.is_empty());
+    let name = value.map_or_else(|| "default".to_owned(), |value| dns_name(value));
+    let numbered = (2..).map(|number| format!("{name}-{number}"));
+    let free = |found: &String| {
+        // A selector may shut out names.
+        let mut all = labels_of(found, None);
+        all.extend(labels.clone());
+        !namespaces.contains_key(found) && selector.matches(&all)
+    };
+    std::iter::once(name.clone()).chain(numbered).take(64).find(free).unwrap_or(name)
+}
+
+/// A pod in a namespace that has none with these labels.
+fn add_client(drafts: &mut Vec<Draft>, namespace: &str, labels: Labels, who: &str) {
+    let fits =
+        |draft: &Draft| draft.pod.namespace == namespace && selects(&labels, &draft.pod.labels);
+    if drafts.iter().any(fits) {
+        return;
+    }
+    let name = labels
+        .values()
+        .find(|value| !value.is_empty())
+        .map_or_else(|| "client".to_owned(), |v| dns_name(v));
+    let taken = |name: &str| {
+        drafts.iter().any(|draft| draft.pod.namespace == namespace && draft.pod.name == name)
+    };
+    let numbered = (2..).map(|number| format!("{name}-{number}"));
+    let name = std::iter::once(name.clone()).chain(numbered).find(|n| !taken(n)).unwrap_or(name);
+    let reason =
+        format!("a peer of {who} speaks of it, and the text has no such pod in {namespace}");
+    drafts.push(pods::assumed(namespace, &name, labels, Vec::new(), &reason));
+}
+
+/// The ports that the policy's ingress rules speak of.
+fn ports(policy: &Policy) -> Vec<ContainerPort> {
+    let mut found = Vec::new();
+    for rule in policy.ingress.iter().flat_map(|rules| &rules.rules) {
+        for port in &rule.destination.ports {
+            let protocol = port.protocol.or(rule.protocol);
+            let protocol = [Protocol::Udp, Protocol::Sctp]
+                .into_iter()
+                .find(|known| protocol == Some(known.number()))
+                .unwrap_or_default();
+            let (name, number) = match &port.number {
+                PortNumber::Any => continue,
+                PortNumber::Range(first, _) => (String::new(), (*first).max(1)),
+                PortNumber::Named(name) => (name.clone(), 8080),
+            };
+            let port = ContainerPort { name, port: number, protocol };
+            if !found.contains(&port) {
+                found.push(port);
+            }
+        }
+    }
+    found
+}
+
+/// Labels that the selector selects, if few are enough.
+fn satisfy(selector: &Selector) -> Labels {
+    let mut labels = Labels::new();
+    add_labels(selector, &mut labels);
+    labels
+}
+
+fn add_labels(selector: &Selector, labels: &mut Labels) {
+    let (key, value) = match selector {
+        Selector::All(parts) => return parts.iter().for_each(|part| add_labels(part, labels)),
+        Selector::Any(parts) => {
+            return parts.iter().take(1).for_each(|part| add_labels(part, labels));
+        }
+        Selector::Is(key, value)
+        | Selector::Contains(key, value)
+        | Selector::StartsWith(key, value)
+        | Selector::EndsWith(key, value) => (key, value.as_str()),
+        Selector::In(key, values) => match values.first() {
+            Some(value) => (key, value.as_str()),
+            None => return,
+        },
+        // Every namespace has these.
+        Selector::Has(key) if [NAMESPACE_NAME, CALICO_NAME].contains(&key.as_str()) => return,
+        Selector::Has(key) => (key, "yes"),
+        Selector::Global | Selector::Not(_) | Selector::IsNot(..) | Selector::NotIn(..) => return,
+    };
+    labels.entry(key.clone()).or_insert_with(|| value.to_owned());
+}
+
+/// The labels that a selector shuts out by name.
+fn excluded(selector: &Selector) -> Vec<(String, String)> {
+    match selector {
+        Selector::All(parts) => parts.iter().flat_map(excluded).collect(),
+        Selector::IsNot(key, value) => vec![(key.clone(), value.clone())],
+        Selector::NotIn(key, values) => {
+            values.iter().map(|value| (key.clone(), value.clone())).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A namespace's labels, with those that it has of its name.
+fn labels_of(name: &str, namespace: Option<&Namespace>) -> Labels {
+    let mut labels = namespace.map(|found| found.labels.clone()).unwrap_or_default();
+    for key in [NAMESPACE_NAME, CALICO_NAME] {
+        labels.insert(key.to_owned(), name.to_owned());
+    }
+    labels
+}
+
+/// A name that kube-apiserver takes, made of a label's value.
+fn dns_name(value: &str) -> String {
+    let name: String = value
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    let name = name.trim_matches('-');
+    if name.is_empty() { "client".to_owned() } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    /// A policy whose peers no pod and no namespace of the text has.
+    const POLICY: &str = "
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: np, namespace: shop}
+spec:
+  podSelector: {}
+  ingress:
+  - from:
+    - podSelector: {matchLabels: {app: cart}}
+    - namespaceSelector: {matchLabels: {team: red}}
+";
+
+    fn pods(namespaces: &[&str]) -> Vec<String> {
+        let mut text = POLICY.to_owned();
+        for namespace in namespaces {
+            text = format!(
+                "{text}---\n{{apiVersion: v1, kind: Pod, metadata: {{name: db, namespace: {namespace}}}}}\n"
+            );
+        }
+        let cluster = crate::read(&text).cluster;
+        cluster.pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name)).collect()
+    }
+
+    #[test]
+    fn peers_are_assumed_for_a_policy_and_its_pods() {
+        assert_eq!(pods(&[]), ["shop/pod", "shop/cart", "red/client"]);
+        assert_eq!(pods(&["shop"]), ["shop/db", "shop/cart", "red/client"]);
+        assert_eq!(pods(&["bank"]), ["bank/db", "shop/pod", "shop/cart", "red/client"]);
+    }
+
+    #[test]
+    fn pods_of_several_namespaces_are_a_whole_cluster() {
+        assert_eq!(pods(&["shop", "bank"]), ["shop/db", "bank/db"]);
+        assert_eq!(pods(&["bank", "dev"]), ["bank/db", "dev/db"]);
+    }
+
+    /// The first flows that are proposed.
+    fn proposed(text: &str) -> Vec<String> {
+        crate::read(text).scenario.flows.iter().map(|found| found.flow.to_string()).collect()
+    }
+
+    #[test]
+    fn a_global_policy_is_shown_between_pods_that_it_speaks_of() {
+        let policy = "
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: db}
+spec:
+  namespaceSelector: projectcalico.org/name == 'shop'
+  selector: app == 'db' && tier in {'backend', 'data'}
+  ingress:
+  - action: Allow
+    protocol: UDP
+    source: {selector: app == 'web', namespaceSelector: team != 'red'}
+    destination: {ports: ['5432:5433']}
+";
+        let to = "pod/shop/db:5432/UDP";
+        assert_eq!(
+            proposed(policy),
+            [format!("pod/default/web -> {to}"), format!("pod/red/web -> {to}")]
+        );
+    }
+
+    #[test]
+    fn names_that_a_policy_leaves_out_are_not_the_name_of_its_namespace() {
+        let policy = "
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: default-deny}
+spec:
+  namespaceSelector: has(projectcalico.org/name) && projectcalico.org/name not in {'default'}
+  types: [Ingress]
+";
+        assert_eq!(proposed(policy), ["pod/default-2/client -> pod/default-2/pod:80"]);
+    }
+
+    #[test]
+    fn an_admin_policy_is_shown_between_pods_that_it_speaks_of() {
+        let policy = "
+apiVersion: policy.networking.k8s.io/v1alpha1
+kind: AdminNetworkPolicy
+metadata: {name: red}
+spec:
+  priority: 10
+  subject: {namespaces: {matchLabels: {kubernetes.io/metadata.name: shop}}}
+  ingress:
+  - {action: Deny, from: [{namespaces: {matchLabels: {team: red}}}]}
+";
+        assert_eq!(proposed(policy), ["pod/red/client -> pod/shop/pod:80"]);
+    }
+
+    #[test]
+    fn no_pod_is_assumed_for_what_means_hosts_and_networks() {
+        let text = "
+apiVersion: projectcalico.org/v3
+kind: HostEndpoint
+metadata: {name: eth0, labels: {role: host}}
+spec: {node: node1, interfaceName: eth0}
+---
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: hosts}
+spec: {selector: role == 'host', types: [Ingress]}
+---
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: node-ports}
+spec: {selector: role == 'any', preDNAT: true, applyOnForward: true, types: [Ingress]}
+";
+        assert!(crate::read(text).cluster.pods.is_empty());
+    }
+}
