@@ -271,6 +271,27 @@ fn several_files_are_one_stream_and_keep_their_lines() {
 }
 
 #[test]
+fn a_folder_is_the_files_in_it() {
+    let folder = std::env::temp_dir().join(format!("hopwise-{}-folder", std::process::id()));
+    std::fs::create_dir_all(folder.join("deeper.yaml")).expect("a temporary folder");
+    let name = folder.to_str().expect("a name in UTF-8");
+    let write = |file: &str, text: &str| std::fs::write(folder.join(file), text).expect("written");
+    write("notes.txt", "just words");
+    run(&["matrix", name], b"").ends_with_status(2).complains("no .yaml, .yml or .json file");
+    write("1.yaml", POLICY);
+    write("2.yml", &POLICY.replace("closed", "second"));
+    write("3.json", r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "shop"}}"#);
+    let place = format!("{}:1:", folder.join("3.json").display());
+    run(&["matrix", name], b"").ends_with_status(2).complains(&place);
+    std::fs::remove_file(folder.join("3.json")).expect("removed");
+    run(&["evaluate", name, "--flow", "pod/shop/client -> pod/shop/pod:80"], b"")
+        .ends_with_status(0)
+        .says("shop/closed")
+        .says("shop/second");
+    std::fs::remove_dir_all(&folder).expect("removed");
+}
+
+#[test]
 fn every_error_is_told_and_the_rest_still_works() {
     let text = format!(
         "{}---\n{}---\n{POLICY}",

@@ -22,7 +22,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Where a Kubernetes packet goes, what rewrites it on the way, and which policy decides.
 ///
 /// FILE is a scenario: Kubernetes and Calico objects as YAML, and one Scenario document for the
-/// rest. `-` is standard input, and several files are one stream.
+/// rest. `-` is standard input, a folder is its .yaml, .yml and .json files, and several files are
+/// one stream.
 #[derive(Debug, Parser)]
 #[command(name = "hopwise", version, after_help = EXIT_STATUS)]
 struct Arguments {

@@ -1,7 +1,8 @@
 //! Files as one stream, and places in the stream as places in the files.
 
+use std::ffi::OsStr;
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use hopwise::text::Span;
@@ -19,15 +20,22 @@ pub(crate) struct Sources {
 const STDIN: &str = "-";
 
 impl Sources {
-    /// Reads all files; what can't be read is said of each.
+    /// Reads all files, and those in folders; what can't be read is said of each.
     pub(crate) fn read(paths: &[PathBuf]) -> Result<Self, Vec<String>> {
         let mut sources = Self::default();
         let mut errors = Vec::new();
         for path in paths {
-            let name = path.display().to_string();
-            match content(path) {
-                Ok(text) => sources.add(name, &text),
-                Err(error) => errors.push(format!("{name}:{error}")),
+            match files(path) {
+                Ok(files) => {
+                    for file in files {
+                        let name = file.display().to_string();
+                        match content(&file) {
+                            Ok(text) => sources.add(name, &text),
+                            Err(error) => errors.push(format!("{name}:{error}")),
+                        }
+                    }
+                }
+                Err(error) => errors.push(format!("{}:{error}", path.display())),
             }
         }
         if errors.is_empty() { Ok(sources) } else { Err(errors) }
@@ -76,6 +84,30 @@ pub(crate) fn lines(path: &PathBuf) -> Result<Vec<String>, String> {
 }
 
 /// The text, or `LINE:COLUMN: error: …`.
+/// The file itself, or those that `kubectl -f` reads of a folder, by name.
+fn files(path: &Path) -> Result<Vec<PathBuf>, String> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let listed = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let listed = listed.map_err(|error| unreadable(&error))?;
+    let is_manifest = |file: &PathBuf| {
+        let ending = file.extension().and_then(OsStr::to_str);
+        ending.is_some_and(|ending| ["yaml", "yml", "json"].contains(&ending)) && file.is_file()
+    };
+    let mut found: Vec<_> =
+        listed.into_iter().map(|entry| entry.path()).filter(is_manifest).collect();
+    found.sort_unstable();
+    if found.is_empty() {
+        return Err("1:1: error: the folder has no .yaml, .yml or .json file".to_owned());
+    }
+    Ok(found)
+}
+
+fn unreadable(error: &io::Error) -> String {
+    format!("1:1: error: can't be read: {error}")
+}
+
 fn content(path: &PathBuf) -> Result<String, String> {
     let bytes = if path.as_os_str() == STDIN {
         let mut bytes = Vec::new();
@@ -83,7 +115,7 @@ fn content(path: &PathBuf) -> Result<String, String> {
     } else {
         fs::read(path)
     };
-    let bytes = bytes.map_err(|error| format!("1:1: error: can't be read: {error}"))?;
+    let bytes = bytes.map_err(|error| unreadable(&error))?;
     String::from_utf8(bytes).map_err(|error| {
         let (good, bad) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
         if good.is_empty() && (bad.starts_with(&[0xff, 0xfe]) || bad.starts_with(&[0xfe, 0xff])) {
