@@ -578,6 +578,12 @@ fn explain(info: &str, line: &str) -> String {
     if info.contains("did not find expected key") {
         return "expected a key here: mend the indentation".to_owned();
     }
+    if info.contains("expected <document start>") {
+        return "the document ends before this: write a line `---` between documents".to_owned();
+    }
+    if info.contains("simple key expect") {
+        return "a key without `:` stands before this".to_owned();
+    }
     if info.contains("unknown anchor") {
         return format!("unknown anchor `{}`", start.trim_start_matches('*'));
     }

@@ -114,6 +114,13 @@ fn a_broken_document_leaves_the_others_working() {
 }
 
 #[test]
+fn documents_without_a_line_between_are_told_of_it() {
+    let message = "the document ends before this: write a line `---` between documents";
+    assert_eq!(problems("{a: 1}\n{b: 2}\n"), [format!("2:1 {message} `{{b: 2}}`")]);
+    assert_eq!(problems("a: 1\n{b: 2}\n"), ["3:1 a key without `:` stands before this ``"]);
+}
+
+#[test]
 fn empty_documents_and_comments_are_no_documents() {
     for text in ["", "\n", "# c\n", "---\n", "---\n# c\n---\n", "\u{feff}", "--- # c\n---\n"] {
         assert_eq!(read(text), (Vec::new(), Vec::new()), "{text:?}");
