@@ -16,7 +16,7 @@ mod resolve;
 mod services;
 mod settings;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -135,6 +135,8 @@ pub struct Cluster {
     pub service_by_address: HashMap<IpAddr, Vec<ServiceId>>,
     /// Node port to the services that have it.
     pub service_by_node_port: HashMap<(Protocol, u16), Vec<ServiceId>>,
+    /// Addresses of services' endpoints that no pod has as its own.
+    pub endpoints_of_no_pod: HashSet<IpAddr>,
     /// For each node the class that it belongs to: what a connection meets on one node of a class
     /// it meets on every other, endpoints aside.
     pub alike: Vec<usize>,

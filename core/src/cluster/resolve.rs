@@ -265,6 +265,9 @@ fn index_services(cluster: &mut Cluster) {
             }
         }
         for port in &service.ports {
+            let addresses = port.endpoints.iter().map(|endpoint| endpoint.ip);
+            let of_no_pod = addresses.filter(|ip| !cluster.pod_by_address.contains_key(ip));
+            cluster.endpoints_of_no_pod.extend(of_no_pod);
             if let Some(number) = port.node_port {
                 let at = (port.protocol, number);
                 cluster.service_by_node_port.entry(at).or_default().push(ServiceId(index));

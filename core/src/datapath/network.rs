@@ -148,9 +148,7 @@ impl Walk<'_> {
 
     /// Whether an `EndpointSlice` has a machine outside the cluster at this address.
     fn is_endpoint_outside(&self, address: IpAddr) -> bool {
-        let ports = self.cluster.services.iter().flat_map(|service| &service.ports);
-        let mut endpoints = ports.flat_map(|port| &port.endpoints);
-        endpoints.any(|endpoint| endpoint.ip == address) && is_outside(self.cluster, address)
+        self.cluster.endpoints_of_no_pod.contains(&address) && is_outside(self.cluster, address)
     }
 
     fn reach(&mut self, at: Reached, packet: Packet) -> End {
