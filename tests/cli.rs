@@ -284,7 +284,7 @@ fn a_folder_is_the_files_in_it() {
     let place = format!("{}:1:", folder.join("3.json").display());
     run(&["matrix", name], b"").ends_with_status(2).complains(&place);
     std::fs::remove_file(folder.join("3.json")).expect("removed");
-    run(&["evaluate", name, "--flow", "pod/shop/client -> pod/shop/pod:80"], b"")
+    run(&["evaluate", name, "--flow", "pod/shop/client -> pod/shop/server:80"], b"")
         .ends_with_status(0)
         .says("shop/closed")
         .says("shop/second");

@@ -203,11 +203,26 @@ fn findings_lead_to_their_lines() {
         page.see_text(".cm-activeLine", "cidr");
         page.paste_over_editor(&format!(
             "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: ipvs\n\
-             ipvs: {{strictARP: true}}\n---\n{}",
-            SERVICE.replace("spec:\n", "spec:\n  type: NodePort\n")
+             ipvs: {{strictARP: true}}\n---\n{SERVICE}"
         ));
         page.see_text(".finding-title", "strictARP changes no address");
         page.see_text(".finding-title .link", "line 4");
+    });
+}
+
+#[test]
+fn a_policy_alone_is_shown_between_pods_that_are_assumed() {
+    visit(Path::Root, "", |page| {
+        shows_the_story(page);
+        editor(page);
+        page.paste_over_editor(
+            "apiVersion: projectcalico.org/v3\nkind: GlobalNetworkPolicy\nmetadata: {name: closed}\n\
+             spec: {types: [Ingress]}\n",
+        );
+        page.see_text(".chip", "pod/default/client -> pod/default/server:80");
+        page.see_text(".verdict", "Dropped");
+        page.click(".inventory summary");
+        page.see_text(".assumed", "somebody who asks default/server");
     });
 }
 

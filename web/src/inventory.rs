@@ -22,7 +22,7 @@ pub(crate) fn Inventory(props: &InventoryProps) -> Html {
         html! {
             <li class="assumed">
                 <span class="mono">{ assumption.object.to_string() }</span>
-                <span class="quiet">{ format!(" {}", assumption.reason) }</span>
+                <span class="quiet">{ format!(": {}", assumption.reason) }</span>
             </li>
         }
     });

@@ -262,7 +262,7 @@ kind: NetworkPolicy
 metadata: {name: default-deny, namespace: shop}
 spec: {podSelector: {}, policyTypes: [Ingress]}
 ";
-        assert_eq!(proposed(policy), ["pod/shop/client -> pod/shop/pod:80"]);
+        assert_eq!(proposed(policy), ["pod/shop/client -> pod/shop/server:80"]);
     }
 
     #[test]

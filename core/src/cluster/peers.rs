@@ -86,7 +86,7 @@ impl World<'_> {
                 .map_or_else(|| "default".to_owned(), |draft| draft.pod.namespace.clone()),
         };
         if !self.drafts.iter().any(|draft| draft.pod.namespace == home) {
-            let name = labels.values().next().map_or_else(|| "pod".to_owned(), |v| dns_name(v));
+            let name = labels.values().next().map_or_else(|| "server".to_owned(), |v| dns_name(v));
             let reason = format!("{} selects it, and the text has no pod in {home}", policy.object);
             self.drafts.push(pods::assumed(&home, &name, labels, ports(policy), &reason));
         }
@@ -325,9 +325,9 @@ spec:
 
     #[test]
     fn peers_are_assumed_for_a_policy_and_its_pods() {
-        assert_eq!(pods(&[]), ["shop/pod", "shop/cart", "red/client"]);
+        assert_eq!(pods(&[]), ["shop/server", "shop/cart", "red/client"]);
         assert_eq!(pods(&["shop"]), ["shop/db", "shop/cart", "red/client"]);
-        assert_eq!(pods(&["bank"]), ["bank/db", "shop/pod", "shop/cart", "red/client"]);
+        assert_eq!(pods(&["bank"]), ["bank/db", "shop/server", "shop/cart", "red/client"]);
     }
 
     #[test]
@@ -373,7 +373,7 @@ spec:
   namespaceSelector: has(projectcalico.org/name) && projectcalico.org/name not in {'default'}
   types: [Ingress]
 ";
-        assert_eq!(proposed(policy), ["pod/default-2/client -> pod/default-2/pod:80"]);
+        assert_eq!(proposed(policy), ["pod/default-2/client -> pod/default-2/server:80"]);
     }
 
     #[test]
@@ -388,7 +388,7 @@ spec:
   ingress:
   - {action: Deny, from: [{namespaces: {matchLabels: {team: red}}}]}
 ";
-        assert_eq!(proposed(policy), ["pod/red/client -> pod/shop/pod:80"]);
+        assert_eq!(proposed(policy), ["pod/red/client -> pod/shop/server:80"]);
     }
 
     #[test]
