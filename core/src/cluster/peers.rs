@@ -15,8 +15,8 @@ use crate::text::Origin;
 const CALICO_NAME: &str = "projectcalico.org/name";
 
 /// A pod for everyone that a policy's selectors speak of, in its namespace. A text with pods of
-/// several namespaces is taken for a whole cluster: there, a selector that no pod has really
-/// matches nobody.
+/// several namespaces is taken for a whole cluster, and one with several pods of a namespace for
+/// all of that: there, a selector that no pod has really matches nobody.
 pub(super) fn assume(
     drafts: &mut Vec<Draft>,
     namespaces: &mut BTreeMap<String, Namespace>,
@@ -193,18 +193,16 @@ fn free_name(
 
 /// A pod in a namespace that has none with these labels.
 fn add_client(drafts: &mut Vec<Draft>, namespace: &str, labels: Labels, who: &str) {
-    let fits =
-        |draft: &Draft| draft.pod.namespace == namespace && selects(&labels, &draft.pod.labels);
-    if drafts.iter().any(fits) {
+    let here = || drafts.iter().filter(|draft| draft.pod.namespace == namespace);
+    let written = here().filter(|draft| matches!(draft.pod.origin, Origin::Written(_))).count();
+    if written > 1 || here().any(|draft| selects(&labels, &draft.pod.labels)) {
         return;
     }
     let name = labels
         .values()
         .find(|value| !value.is_empty())
         .map_or_else(|| "client".to_owned(), |v| dns_name(v));
-    let taken = |name: &str| {
-        drafts.iter().any(|draft| draft.pod.namespace == namespace && draft.pod.name == name)
-    };
+    let taken = |name: &str| here().any(|draft| draft.pod.name == name);
     let numbered = (2..).map(|number| format!("{name}-{number}"));
     let name = std::iter::once(name.clone()).chain(numbered).find(|n| !taken(n)).unwrap_or(name);
     let reason =
@@ -328,6 +326,18 @@ spec:
         assert_eq!(pods(&[]), ["shop/server", "shop/cart", "red/client"]);
         assert_eq!(pods(&["shop"]), ["shop/db", "shop/cart", "red/client"]);
         assert_eq!(pods(&["bank"]), ["bank/db", "shop/server", "shop/cart", "red/client"]);
+    }
+
+    #[test]
+    fn several_pods_of_a_namespace_are_all_of_it() {
+        let pods = ["db", "web"].map(|name| {
+            format!(
+                "---\n{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: shop}}}}\n"
+            )
+        });
+        let cluster = crate::read(&format!("{POLICY}{}", pods.concat())).cluster;
+        let names: Vec<_> = cluster.pods.iter().map(|pod| pod.name.as_str()).collect();
+        assert_eq!(names, ["db", "web", "client"], "cart is nobody");
     }
 
     #[test]
