@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer};
 use crate::cluster::{Client, Cluster, ContainerPort, Labels, Pod, PodId, Service};
 use crate::datapath::{Party, Protocol};
 use crate::policy::form::{Rules, Side, Test};
-use crate::policy::{Peer, Point, Reach, Set, own_profiles, polices};
+use crate::policy::{Peer, Point, Reach, Set, own_profiles, polices, ports_named};
 
 /// Who may reach whom.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,7 +84,8 @@ pub struct Column {
     /// Who.
     #[serde(flatten)]
     pub group: Group,
-    /// The ports that its containers declare and that services send to.
+    /// The ports that its containers declare and that services send to; without any, those that
+    /// policies name.
     pub ports: Vec<Port>,
 }
 
@@ -192,7 +193,10 @@ fn columns(cluster: &Cluster, groups: &[Vec<PodId>]) -> Vec<Column> {
         let served = ids.iter().filter_map(|id| served.get(id)).flatten().copied();
         let mut ports: Vec<Port> = declared.chain(served).collect();
         if ports.is_empty() {
+            // Containers need not declare their ports.
             ports.push(Port { port: None, protocol: Protocol::Tcp });
+            let named = first.map(|pod| ports_named(cluster, pod)).unwrap_or_default();
+            ports.extend(named.into_iter().map(|(port, protocol)| Port { port, protocol }));
         }
         ports.sort_unstable();
         ports.dedup();
@@ -326,6 +330,29 @@ mod tests {
     use crate::Flow;
     use crate::policy::allowed;
     use crate::policy::random::{reading, texts};
+
+    #[test]
+    fn a_pod_that_declares_no_port_is_asked_for_those_that_policies_name() {
+        let text = "
+{apiVersion: v1, kind: Pod, metadata: {name: db, namespace: shop, labels: {app: db}}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: shop, labels: {app: web}}}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: db, namespace: shop}
+spec:
+  podSelector: {matchLabels: {app: db}}
+  ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 5432}]}]
+";
+        let matrix = matrix(&crate::read(text).cluster);
+        let names: Vec<_> = matrix.rows.iter().map(|row| row.name.as_str()).collect();
+        assert_eq!(names, ["client/user", "pod/shop/db", "pod/shop/web"]);
+        let ports: Vec<_> = matrix.columns[0].ports.iter().map(|port| port.port).collect();
+        assert_eq!(ports, [None, Some(5432)]);
+        assert_eq!(matrix.cell(2, 0).unwrap().count(), (1, 2));
+        assert_eq!(matrix.cell(0, 0).unwrap().count(), (0, 2));
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(96))]

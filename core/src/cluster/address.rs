@@ -110,6 +110,12 @@ pub(super) fn nth(net: &IpNet, index: u128) -> Option<IpAddr> {
         .filter(|found| net.contains(found))
 }
 
+/// How many addresses stand before the first of `part` in `net`.
+pub(super) fn place_in(net: &IpNet, part: &IpNet) -> Option<u128> {
+    let same_family = net.addr().is_ipv4() == part.addr().is_ipv4();
+    number(part.network()).checked_sub(number(net.network())).filter(|_| same_family)
+}
+
 /// The whole of a family's addresses that share `prefix` bits with `of`.
 pub(super) fn network(of: IpAddr, prefix: u8) -> IpNet {
     let whole = match of {

@@ -2,17 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::assume::{NAMESPACE_NAME, namespace};
+use super::assume::{NAMESPACE_NAME, is_scaled, namespace};
 use super::endpoints::selects;
 use super::pods::{self, Draft};
 use super::{ContainerPort, Labels, Namespace};
 use crate::datapath::Protocol;
-use crate::policy::form::{Endpoints, Of, Policy, PortNumber, Stage, Test, View};
+use crate::manifest::Object;
+use crate::policy::form::{Endpoints, Of, Policy, PortNumber, Rule, Side, Stage, Test, View};
 use crate::policy::{Policies, Selector};
 use crate::text::Origin;
 
 /// The label that Calico gives every namespace.
 const CALICO_NAME: &str = "projectcalico.org/name";
+/// The number of a port of which only the name is known.
+const NAMED: u16 = 8080;
 
 /// A pod for everyone that a policy's selectors speak of, in its namespace. A text with pods of
 /// several namespaces is taken for a whole cluster, and one with several pods of a namespace for
@@ -21,6 +24,7 @@ pub(super) fn assume(
     drafts: &mut Vec<Draft>,
     namespaces: &mut BTreeMap<String, Namespace>,
     policies: &Policies,
+    objects: &[Object],
 ) {
     let written = drafts.iter().filter(|draft| matches!(draft.pod.origin, Origin::Written(_)));
     let populated: BTreeSet<&String> = written.map(|draft| &draft.pod.namespace).collect();
@@ -32,19 +36,29 @@ pub(super) fn assume(
     let tiers = policies.tiers.iter().flat_map(|tier| &tier.policies);
     let mut asked: Vec<&Policy> = tiers.filter(of_pods).collect();
     asked.sort_by_key(|policy| policy.cite.span);
-    let mut world = World { drafts, namespaces, policies };
+    let mut world = World { given: drafts.len(), drafts, namespaces, policies, objects };
     for policy in asked {
         let Some(home) = world.subject(policy) else { continue };
-        let ingress = policy.ingress.iter().flat_map(|found| &found.rules).map(|rule| &rule.source);
-        let egress =
-            policy.egress.iter().flat_map(|found| &found.rules).map(|rule| &rule.destination);
-        let peers = ingress.chain(egress).flat_map(|side| &side.peers);
-        for condition in peers.flat_map(|peer| &peer.conditions) {
-            if let Test::Endpoints(peer) = &condition.test {
-                world.peer(policy, &home, peer);
+        for rule in policy.ingress.iter().flat_map(|found| &found.rules) {
+            for peer in endpoints(&rule.source) {
+                world.peer(policy, &home, peer, &[]);
+            }
+        }
+        for rule in policy.egress.iter().flat_map(|found| &found.rules) {
+            for peer in endpoints(&rule.destination) {
+                world.peer(policy, &home, peer, &ports_of(rule));
             }
         }
     }
+}
+
+fn endpoints(side: &Side) -> impl Iterator<Item = &Endpoints> {
+    side.peers.iter().flat_map(|peer| &peer.conditions).filter_map(|condition| {
+        match &condition.test {
+            Test::Endpoints(endpoints) => Some(endpoints),
+            _ => None,
+        }
+    })
 }
 
 /// Where the endpoints are that a description means.
@@ -61,11 +75,14 @@ struct World<'a> {
     drafts: &'a mut Vec<Draft>,
     namespaces: &'a mut BTreeMap<String, Namespace>,
     policies: &'a Policies,
+    objects: &'a [Object],
+    /// How many of the pods were there before.
+    given: usize,
 }
 
 impl World<'_> {
-    /// A pod that the policy selects, unless the namespace has pods. Returns the namespace of the
-    /// peers that tell none; `None` if the policy is of no pods.
+    /// A pod that the policy selects, unless the text has pods of the namespace. Returns the
+    /// namespace of the peers that tell none; `None` if the policy is of no pods.
     fn subject(&mut self, policy: &Policy) -> Option<String> {
         let (place, labels) = self.meant(&policy.subject)?;
         let home = match place {
@@ -80,33 +97,64 @@ impl World<'_> {
                     None => self.fitting(policy, "", selector),
                 }
             }
-            Place::Anywhere => self
-                .drafts
-                .first()
-                .map_or_else(|| "default".to_owned(), |draft| draft.pod.namespace.clone()),
+            Place::Anywhere => {
+                let fits = self.drafts.iter().find(|draft| selects(&labels, &draft.pod.labels));
+                fits.or_else(|| self.drafts.first())
+                    .map_or_else(|| "default".to_owned(), |draft| draft.pod.namespace.clone())
+            }
         };
-        if !self.drafts.iter().any(|draft| draft.pod.namespace == home) {
-            let name = labels.values().next().map_or_else(|| "server".to_owned(), |v| dns_name(v));
-            let reason = format!("{} selects it, and the text has no pod in {home}", policy.object);
-            self.drafts.push(pods::assumed(&home, &name, labels, ports(policy), &reason));
-        }
+        self.add_subject(policy, &home, labels);
         Some(home)
     }
 
-    fn peer(&mut self, policy: &Policy, home: &str, peer: &Endpoints) {
+    fn add_subject(&mut self, policy: &Policy, home: &str, labels: Labels) {
+        let is_one = |draft: &Draft| selects(&labels, &draft.pod.labels);
+        let known = |draft: &&Draft| draft.pod.namespace == home;
+        let given = || self.drafts.iter().take(self.given);
+        // Pods that fit in another namespace: the policy is in the wrong one.
+        let elsewhere = !labels.is_empty() && given().any(is_one) && !given().any(|d| known(&d));
+        let mut here = self.drafts.iter().filter(known);
+        let scaled = || is_scaled(self.objects, home, &labels);
+        if elsewhere || here.clone().any(is_written) || scaled() {
+            return;
+        }
+        let ports = ports(policy);
+        let like = |draft: &Draft| {
+            let same = |(key, value)| draft.pod.labels.get(key).map(|found| found == value);
+            let mut shared = labels.iter().filter_map(same).peekable();
+            shared.peek().is_some() && shared.all(|same| same)
+        };
+        let like =
+            here.clone().find(|draft| is_one(draft)).or_else(|| here.find(|draft| like(draft)));
+        let like = like.map(|draft| draft.pod.name.clone());
+        let same = |draft: &&mut Draft| {
+            draft.pod.namespace == home && Some(&draft.pod.name) == like.as_ref()
+        };
+        if let Some(draft) = self.drafts.iter_mut().find(same) {
+            draft.pod.labels.extend(labels);
+            add_ports(&mut draft.pod.ports, ports);
+            return;
+        }
+        let name = free_pod_name(self.drafts, home, &labels, "server");
+        let reason =
+            format!("{} selects it, and the text has no such pod in {home}", policy.object);
+        self.drafts.push(pods::assumed(home, &name, labels, ports, &reason));
+    }
+
+    fn peer(&mut self, policy: &Policy, home: &str, peer: &Endpoints, ports: &[ContainerPort]) {
         let who = policy.object.to_string();
         let Some((place, labels)) = self.meant(peer) else { return };
         let selector = match place {
-            Place::Namespace(name) => return add_client(self.drafts, &name, labels, &who),
-            Place::Anywhere => return add_client(self.drafts, home, labels, &who),
+            Place::Namespace(name) => return add_client(self.drafts, &name, labels, ports, &who),
+            Place::Anywhere => return add_client(self.drafts, home, labels, ports, &who),
             Place::Selected(selector) => selector,
         };
         let let_in = self.fitting(policy, home, selector);
-        add_client(self.drafts, &let_in, labels.clone(), &who);
+        add_client(self.drafts, &let_in, labels.clone(), ports, &who);
         for (key, value) in excluded(selector) {
             let shut_out = Selector::Is(key, value);
             let name = self.fitting(policy, home, &shut_out);
-            add_client(self.drafts, &name, labels.clone(), &who);
+            add_client(self.drafts, &name, labels.clone(), ports, &who);
         }
     }
 
@@ -153,6 +201,11 @@ impl World<'_> {
                 }
             }
         }
+        if matches!(place, Place::Anywhere)
+            && labels.get("k8s-app").is_some_and(|v| v == "kube-dns")
+        {
+            place = Place::Namespace("kube-system".to_owned());
+        }
         if calico {
             if let Some(name) = labels.remove("projectcalico.org/namespace") {
                 place = Place::Namespace(name);
@@ -179,8 +232,15 @@ fn free_name(
     labels: &Labels,
     selector: &Selector,
 ) -> String {
-    let value = labels.values().find(|value| !value.is_empty());
-    let name = value.map_or_else(|| "default".to_owned(), |value| dns_name(value));
+    let said = name_of(labels);
+    let written = |name: &&String| {
+        namespaces.get(*name).is_some_and(|found| matches!(found.origin, Origin::Written(_)))
+    };
+    // The text knows its labels better: the selector does not select it.
+    if let Some(name) = said.as_ref().filter(written) {
+        return name.clone();
+    }
+    let name = said.unwrap_or_else(|| "default".to_owned());
     let numbered = (2..).map(|number| format!("{name}-{number}"));
     let free = |found: &String| {
         // A selector may shut out names.
@@ -192,46 +252,98 @@ fn free_name(
 }
 
 /// A pod in a namespace that has none with these labels.
-fn add_client(drafts: &mut Vec<Draft>, namespace: &str, labels: Labels, who: &str) {
+fn add_client(
+    drafts: &mut Vec<Draft>,
+    namespace: &str,
+    labels: Labels,
+    ports: &[ContainerPort],
+    who: &str,
+) {
     let here = || drafts.iter().filter(|draft| draft.pod.namespace == namespace);
-    let written = here().filter(|draft| matches!(draft.pod.origin, Origin::Written(_))).count();
-    if written > 1 || here().any(|draft| selects(&labels, &draft.pod.labels)) {
+    // The pods of one workload are one.
+    let written: BTreeSet<_> = here()
+        .filter(|draft| is_written(draft))
+        .map(|draft| match &draft.pod.owner {
+            Some((kind, name)) => (kind.as_str(), name.as_str()),
+            None => ("", draft.pod.name.as_str()),
+        })
+        .collect();
+    if written.len() > 1 || here().any(|draft| selects(&labels, &draft.pod.labels)) {
         return;
     }
-    let name = labels
-        .values()
-        .find(|value| !value.is_empty())
-        .map_or_else(|| "client".to_owned(), |v| dns_name(v));
-    let taken = |name: &str| here().any(|draft| draft.pod.name == name);
-    let numbered = (2..).map(|number| format!("{name}-{number}"));
-    let name = std::iter::once(name.clone()).chain(numbered).find(|n| !taken(n)).unwrap_or(name);
+    let name = free_pod_name(drafts, namespace, &labels, "client");
     let reason =
         format!("a peer of {who} speaks of it, and the text has no such pod in {namespace}");
-    drafts.push(pods::assumed(namespace, &name, labels, Vec::new(), &reason));
+    drafts.push(pods::assumed(namespace, &name, labels, ports.to_vec(), &reason));
+}
+
+fn is_written(draft: &Draft) -> bool {
+    matches!(draft.pod.origin, Origin::Written(_))
+}
+
+fn free_pod_name(drafts: &[Draft], namespace: &str, labels: &Labels, nameless: &str) -> String {
+    let name = name_of(labels).unwrap_or_else(|| nameless.to_owned());
+    let taken = |name: &String| {
+        drafts.iter().any(|draft| draft.pod.namespace == namespace && draft.pod.name == *name)
+    };
+    let numbered = (2..).map(|number| format!("{name}-{number}"));
+    std::iter::once(name.clone()).chain(numbered).find(|name| !taken(name)).unwrap_or(name)
 }
 
 /// The ports that the policy's ingress rules speak of.
 fn ports(policy: &Policy) -> Vec<ContainerPort> {
     let mut found = Vec::new();
     for rule in policy.ingress.iter().flat_map(|rules| &rules.rules) {
-        for port in &rule.destination.ports {
-            let protocol = port.protocol.or(rule.protocol);
-            let protocol = [Protocol::Udp, Protocol::Sctp]
-                .into_iter()
-                .find(|known| protocol == Some(known.number()))
-                .unwrap_or_default();
-            let (name, number) = match &port.number {
-                PortNumber::Any => continue,
-                PortNumber::Range(first, _) => (String::new(), (*first).max(1)),
-                PortNumber::Named(name) => (name.clone(), 8080),
-            };
-            let port = ContainerPort { name, port: number, protocol };
-            if !found.contains(&port) {
-                found.push(port);
-            }
-        }
+        add_ports(&mut found, ports_of(rule));
     }
     found
+}
+
+/// The ports that a rule speaks of.
+fn ports_of(rule: &Rule) -> Vec<ContainerPort> {
+    let mut found = Vec::new();
+    for port in &rule.destination.ports {
+        let protocol = port.protocol.or(rule.protocol);
+        let protocol = [Protocol::Udp, Protocol::Sctp]
+            .into_iter()
+            .find(|known| protocol == Some(known.number()))
+            .unwrap_or_default();
+        let (name, number) = match &port.number {
+            PortNumber::Any => continue,
+            PortNumber::Range(first, _) => (String::new(), (*first).max(1)),
+            PortNumber::Named(name) => (name.clone(), NAMED),
+        };
+        add_ports(&mut found, vec![ContainerPort { name, port: number, protocol }]);
+    }
+    found
+}
+
+/// Adds ports that are not there. A name is given to the only port that has none, if there is one.
+fn add_ports(ports: &mut Vec<ContainerPort>, more: Vec<ContainerPort>) {
+    for mut port in more {
+        let same = |known: &ContainerPort| {
+            known.protocol == port.protocol
+                && if port.name.is_empty() {
+                    known.port == port.port
+                } else {
+                    known.name == port.name
+                }
+        };
+        if ports.iter().any(same) {
+            continue;
+        }
+        if let ([only], false) = (ports.as_mut_slice(), port.name.is_empty())
+            && only.name.is_empty()
+            && only.protocol == port.protocol
+        {
+            only.name = port.name;
+            continue;
+        }
+        while ports.iter().any(|known| known.port == port.port && known.protocol == port.protocol) {
+            port.port = port.port.saturating_add(1);
+        }
+        ports.push(port);
+    }
 }
 
 /// Labels that the selector selects, if few are enough.
@@ -284,15 +396,21 @@ fn labels_of(name: &str, namespace: Option<&Namespace>) -> Labels {
     labels
 }
 
-/// A name that kube-apiserver takes, made of a label's value.
-fn dns_name(value: &str) -> String {
-    let name: String = value
-        .to_lowercase()
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .collect();
-    let name = name.trim_matches('-');
-    if name.is_empty() { "client".to_owned() } else { name.to_owned() }
+/// A name that kube-apiserver takes, made of the first label that has something to say.
+fn name_of(labels: &Labels) -> Option<String> {
+    const SAYS_NOTHING: [&str; 7] = ["", "true", "false", "yes", "no", "enabled", "allowed"];
+    labels.iter().find_map(|(key, value)| {
+        let says_nothing = SAYS_NOTHING.contains(&value.to_lowercase().as_str())
+            || value.bytes().all(|byte| byte.is_ascii_digit());
+        let word = if says_nothing { key.rsplit('/').next().unwrap_or(key) } else { value };
+        let name: String = word
+            .to_lowercase()
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .collect();
+        let name = name.trim_matches('-').to_owned();
+        (!name.is_empty()).then_some(name)
+    })
 }
 
 #[cfg(test)]
@@ -384,6 +502,60 @@ spec:
   types: [Ingress]
 ";
         assert_eq!(proposed(policy), ["pod/default-2/client -> pod/default-2/server:80"]);
+    }
+
+    #[test]
+    fn each_policy_has_a_pod_that_it_selects() {
+        let policy = |name: &str, spec: &str| {
+            format!(
+                "---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {{name: {name}, namespace: shop}}
+spec: {spec}
+"
+            )
+        };
+        let text = [
+            policy("deny", "{podSelector: {}}"),
+            policy(
+                "db",
+                "{podSelector: {matchLabels: {app: db}}, ingress: [{ports: [{port: pg}]}]}",
+            ),
+            policy("guarded", "{podSelector: {matchLabels: {app: db, guarded: 'true'}}}"),
+        ];
+        let cluster = crate::read(&text.concat()).cluster;
+        let pods: Vec<_> = cluster.pods.iter().map(|pod| (&*pod.name, pod.labels.len())).collect();
+        assert_eq!(pods, [("server", 0), ("db", 2)], "one pod fits both");
+        assert_eq!(cluster.pods[1].ports[0].name, "pg");
+    }
+
+    #[test]
+    fn a_policy_in_the_wrong_namespace_gets_no_pod() {
+        let pod = "---\n{apiVersion: v1, kind: Pod, metadata: {name: web, labels: {app: web}}}\n";
+        let policy = "---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web, namespace: shop}
+spec: {podSelector: {matchLabels: {app: web}}}
+";
+        let pods = crate::read(&format!("{pod}{policy}")).cluster.pods;
+        assert!(pods.iter().all(|pod| pod.namespace == "default"), "{pods:?}");
+    }
+
+    #[test]
+    fn the_name_server_is_in_its_own_namespace() {
+        let policy = "
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: {name: deny}
+spec:
+  namespaceSelector: projectcalico.org/name not in {'kube-system'}
+  types: [Egress]
+  egress:
+  - {action: Allow, protocol: UDP, destination: {selector: k8s-app == 'kube-dns', ports: [53]}}
+";
+        assert_eq!(proposed(policy)[0], "pod/default/server -> pod/kube-system/kube-dns:53/UDP");
     }
 
     #[test]

@@ -37,12 +37,12 @@ pub fn resolve(manifest: Manifest) -> Reading {
     cluster.nodes = nodes_of(objects);
     let names: Vec<String> = cluster.nodes.iter().map(|node| node.name.clone()).collect();
     let mut drafts = pods::written(objects, &names);
-    assume::service_pods(&mut drafts, &services, &slices);
+    assume::service_pods(&mut drafts, &services, &slices, objects);
     let (policies, more) = Policies::translate(objects);
     problems.extend(more);
-    peers::assume(&mut drafts, &mut cluster.namespaces, &policies);
+    peers::assume(&mut drafts, &mut cluster.namespaces, &policies, objects);
     cluster.policies = policies;
-    assume::neighbour(&mut drafts, objects);
+    assume::neighbour(&mut drafts, &services, objects);
     for draft in &drafts {
         let name = &draft.pod.namespace;
         if !cluster.namespaces.contains_key(name) {
@@ -322,7 +322,7 @@ fn outside(cluster: &mut Cluster, objects: &[Object], problems: &mut Vec<Problem
         }
     }
     if cluster.clients.is_empty() {
-        cluster.clients = assume::clients(cluster, objects);
+        cluster.clients = assume::clients(cluster);
     }
     bgp::announce(cluster);
     if let Some((object, spec)) = found {

@@ -41,7 +41,7 @@ pub use form::Policies;
 pub use host::{HostChain, HostDecision, HostPacket, decide_host};
 pub use labels::Selector;
 pub use reach::{Peer, Point, Reach, polices};
-pub use select::{describes, selected, selects_anything, selects_host};
+pub use select::{describes, ports_named, selected, selects_anything, selects_host};
 pub use selector::SelectorError;
 pub(crate) use set::Set;
 

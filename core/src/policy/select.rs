@@ -1,8 +1,11 @@
 //! Whom a description of endpoints selects, as far as the text tells.
 
+use std::collections::BTreeSet;
+
 use super::end::{End, Known, Role, has_own_network};
-use super::form::Endpoints;
+use super::form::{Endpoints, Peer, PortNumber, Rule, Test};
 use crate::cluster::{Cluster, Pod, PodId};
+use crate::datapath::Protocol;
 
 /// Whether the description fits the pod, though it may have no network of its own.
 pub fn describes(cluster: &Cluster, endpoints: &Endpoints, pod: &Pod) -> bool {
@@ -28,6 +31,53 @@ pub fn selects_anything(cluster: &Cluster, endpoints: &Endpoints) -> bool {
 pub fn selects_host(cluster: &Cluster, endpoints: &Endpoints) -> bool {
     let mut hosts = cluster.policies.host_endpoints.iter();
     hosts.any(|host| is_one(cluster, endpoints, Known::Host(host)))
+}
+
+/// The ports that rules about traffic to this pod name: those of policies that select it, and of
+/// ways out to it. `None` is a protocol without a port. The first port stands for a range.
+pub fn ports_named(cluster: &Cluster, pod: &Pod) -> BTreeSet<(Option<u16>, Protocol)> {
+    let policies = cluster.policies.tiers.iter().flat_map(|tier| &tier.policies);
+    let mut found = BTreeSet::new();
+    for policy in policies {
+        let ingress = policy.ingress.as_ref().filter(|_| describes(cluster, &policy.subject, pod));
+        let ingress = ingress.into_iter().flat_map(|ingress| &ingress.rules);
+        let egress = policy.egress.iter().flat_map(|egress| &egress.rules);
+        let to_it = |rule: &&Rule| {
+            let peers = &rule.destination.peers;
+            peers.is_empty() || peers.iter().any(|peer| is_peer(cluster, peer, pod))
+        };
+        for rule in ingress.chain(egress.filter(to_it)) {
+            let protocols = |number: Option<u8>| {
+                let all = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp];
+                all.into_iter().find(|known| Some(known.number()) == number)
+            };
+            if rule.destination.ports.is_empty() {
+                found.extend(protocols(rule.protocol).map(|protocol| (None, protocol)));
+            }
+            for port in &rule.destination.ports {
+                let number = port.protocol.or(rule.protocol);
+                let protocol = protocols(number).or(number.is_none().then_some(Protocol::Tcp));
+                let Some(protocol) = protocol else { continue };
+                match port.number {
+                    PortNumber::Any => found.insert((None, protocol)),
+                    PortNumber::Range(first, _) => found.insert((Some(first.max(1)), protocol)),
+                    PortNumber::Named(_) => continue,
+                };
+            }
+        }
+    }
+    found
+}
+
+/// Whether a peer may be this pod, going by what it says of endpoints and addresses.
+fn is_peer(cluster: &Cluster, peer: &Peer, pod: &Pod) -> bool {
+    peer.conditions.iter().all(|condition| match &condition.test {
+        Test::Endpoints(endpoints) => describes(cluster, endpoints, pod),
+        Test::NotEndpoints(endpoints) => !describes(cluster, endpoints, pod),
+        Test::Nets(nets) => pod.addresses.iter().any(|ip| nets.iter().any(|net| net.contains(ip))),
+        Test::Never(_) | Test::Nodes(_) => false,
+        _ => true,
+    })
 }
 
 fn is_one(cluster: &Cluster, endpoints: &Endpoints, known: Known<'_>) -> bool {
