@@ -2,7 +2,7 @@
 //! flows that are worth asking about.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
@@ -133,11 +133,12 @@ fn blocks(side: &Side) -> impl Iterator<Item = Block> {
     })
 }
 
-/// Documentation addresses (RFC 5737) belong to nobody.
-const NOBODYS: [IpAddr; 3] = [
+/// Documentation addresses (RFC 5737, RFC 3849) belong to nobody.
+const NOBODYS: [IpAddr; 4] = [
     IpAddr::V4(Ipv4Addr::new(203, 0, 113, 77)),
     IpAddr::V4(Ipv4Addr::new(198, 51, 100, 77)),
     IpAddr::V4(Ipv4Addr::new(192, 0, 2, 77)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x77)),
 ];
 
 /// An address of the block that a machine outside may have.
@@ -202,8 +203,12 @@ pub(super) fn clients(cluster: &Cluster) -> Vec<Client> {
             Origin::Assumed(format!("an ipBlock of {who}, {cidr}, speaks of machines outside"));
         clients.push(Client { name, ip, origin });
     }
+    let asked = asked_service(cluster).map(|(service, _)| &service.cluster_ips);
+    let ipv6 = asked.is_some_and(|own| !own.is_empty() && own.iter().all(IpAddr::is_ipv6));
     let is_strange = |ip: &IpAddr| {
-        !blocks.iter().any(|(block, _)| block.cidr.contains(ip)) && is_free(cluster, ip)
+        ip.is_ipv6() == ipv6
+            && !blocks.iter().any(|(block, _)| block.cidr.contains(ip))
+            && is_free(cluster, ip)
     };
     let stranger = NOBODYS.into_iter().find(is_strange);
     if let Some(ip) = stranger {
@@ -493,6 +498,20 @@ spec:
             proposed(policy),
             ["pod/shop/web -> pod/shop/db:5432", "pod/shop/web -> ip/198.51.100.128:443"]
         );
+    }
+
+    #[test]
+    fn an_ipv6_service_is_asked_over_ipv6() {
+        let text = SERVICE.replace("spec: {", "spec: {type: NodePort, ipFamilies: [IPv6], ");
+        let reading = crate::read(&text);
+        let cluster = &reading.cluster;
+        assert!(cluster.services[0].cluster_ips.iter().all(std::net::IpAddr::is_ipv6));
+        assert_eq!(cluster.clients[0].ip.to_string(), "2001:db8::77");
+        assert!(!reading.scenario.flows.is_empty());
+        for asked in &reading.scenario.flows {
+            let verdict = crate::trace(cluster, &asked.flow).verdict;
+            assert_eq!(verdict, crate::datapath::Verdict::Delivered, "{}", asked.flow);
+        }
     }
 
     #[test]

@@ -141,6 +141,27 @@ pub(super) fn assumed(name: &str, index: usize, reason: &str, others: &[Node]) -
     }
 }
 
+/// What pods have IPv6 addresses of, where nothing tells. The article has none.
+pub(super) const IPV6_PODS: [u16; 8] = [0xfd00, 0x10, 0x233, 0x64, 0, 0, 0, 0];
+const IPV6_NODES: [u16; 8] = [0xfd00, 0x10, 0x102, 0x123, 0, 0, 0, 0];
+
+/// An IPv6 address for every assumed node, where the cluster has both families.
+pub(super) fn assume_ipv6(nodes: &mut [Node]) {
+    let others = nodes.iter().flat_map(|node| &node.addresses);
+    let subnet = others.filter(|own| own.addr().is_ipv6()).map(IpNet::trunc).next();
+    let subnet = subnet.unwrap_or_else(|| network(IpAddr::from(IPV6_NODES), 64));
+    let taken: Vec<IpAddr> =
+        nodes.iter().flat_map(|node| &node.addresses).map(IpNet::addr).collect();
+    let mut free = (0x10..).filter_map(|n| nth(&subnet, n)).filter(|ip| !taken.contains(ip));
+    for node in nodes {
+        let lacks_it = node.addresses.iter().all(|own| own.addr().is_ipv4());
+        if lacks_it && matches!(node.origin, Origin::Assumed(_)) {
+            let own = free.next().and_then(|ip| IpNet::new(ip, subnet.prefix_len()).ok());
+            node.addresses.extend(own);
+        }
+    }
+}
+
 /// The article's nodes.
 pub(super) fn article(reason: &str) -> Vec<Node> {
     let mut nodes = Vec::new();

@@ -52,7 +52,11 @@ pub fn resolve(manifest: Manifest) -> Reading {
         }
     }
     cluster.pools = settings::pools(objects);
-    assume_pool(&mut cluster, &drafts);
+    let of_services = services.iter().flat_map(|draft| &draft.service.cluster_ips);
+    assume_pool(&mut cluster, &drafts, of_services.into_iter().any(IpAddr::is_ipv6));
+    if cluster.pools.iter().any(|pool| pool.cidr.addr().is_ipv6()) {
+        nodes::assume_ipv6(&mut cluster.nodes);
+    }
     cluster.proxy = settings::proxy(objects, &cluster.pools);
     place(&mut cluster, drafts);
     index_addresses(&mut cluster);
@@ -97,6 +101,7 @@ fn nodes_of(objects: &[Object]) -> Vec<Node> {
         let name = match &object.kind {
             Kind::Pod(pod) => pod.spec.node_name.clone(),
             Kind::WorkloadEndpoint(endpoint) => endpoint.spec.node.clone(),
+            Kind::HostEndpoint(host) => host.spec.node.clone(),
             _ => None,
         };
         if let Some(name) = name.filter(|name| !name.is_empty() && !known.contains(name)) {
@@ -130,7 +135,7 @@ fn nodes_of(objects: &[Object]) -> Vec<Node> {
 }
 
 /// Pods need a pool; one that holds the addresses that they have.
-fn assume_pool(cluster: &mut Cluster, drafts: &[pods::Draft]) {
+fn assume_pool(cluster: &mut Cluster, drafts: &[pods::Draft], ipv6_services: bool) {
     for v4 in [true, false] {
         if cluster.pools.iter().any(|pool| pool.cidr.addr().is_ipv4() == v4) {
             continue;
@@ -142,11 +147,12 @@ fn assume_pool(cluster: &mut Cluster, drafts: &[pods::Draft]) {
             .filter(|ip| ip.is_ipv4() == v4)
             .peekable();
         let first = of_pods.peek().map(|ip| **ip);
-        if !v4 && first.is_none() {
+        if !v4 && first.is_none() && !ipv6_services {
             continue;
         }
         let article = network(IpAddr::from(ARTICLE_POOL), 18);
         let cidr = match first {
+            None if !v4 => network(IpAddr::from(nodes::IPV6_PODS), 64),
             None => article,
             Some(_) if of_pods.clone().all(|ip| article.contains(ip)) => article,
             Some(ip) => {

@@ -12,6 +12,8 @@ use crate::text::{Cite, Origin, Setting};
 
 /// Cluster IPs that are not written are taken from here: kubeadm's and Kubespray's range.
 const ASSUMED_CLUSTER_IPS: [u8; 4] = [10, 233, 5, 155];
+const ASSUMED_CLUSTER_IPV6: std::net::Ipv6Addr =
+    std::net::Ipv6Addr::new(0xfd00, 0x10, 0x233, 0x5, 0, 0, 0, 0x155);
 /// The first of kube-apiserver's node ports.
 const FIRST_NODE_PORT: u16 = 30080;
 
@@ -33,6 +35,8 @@ const CITED: [&str; 6] = [
 pub(super) struct Draft {
     pub(super) service: Service,
     pub(super) selector: Labels,
+    /// The families of its cluster IPs, where it tells none.
+    ipv4: Vec<bool>,
     pub(super) publish_not_ready: bool,
     /// `allocateLoadBalancerNodePorts: false`.
     no_node_ports: bool,
@@ -124,6 +128,7 @@ fn read(object: &Object, service: &crate::manifest::kubernetes::Service) -> Draf
         publish_not_ready: spec.publish_not_ready_addresses == Some(true),
         no_node_ports: kind == ServiceKind::LoadBalancer
             && spec.allocate_load_balancer_node_ports == Some(false),
+        ipv4: families(spec),
         service: Service {
             namespace: object.reference.namespace.clone(),
             name: object.reference.name.clone(),
@@ -166,6 +171,19 @@ fn read(object: &Object, service: &crate::manifest::kubernetes::Service) -> Draf
     }
 }
 
+/// The families that kube-apiserver gives cluster IPs of, in order; `true` is IPv4.
+fn families(spec: &crate::manifest::kubernetes::ServiceSpec) -> Vec<bool> {
+    let mut found: Vec<bool> = spec.ip_families.iter().map(|family| family != "IPv6").collect();
+    if found.is_empty() {
+        found.push(true);
+    }
+    let both = spec.ip_family_policy.as_deref() == Some("RequireDualStack");
+    if let ([one], true) = (found.as_slice(), both) {
+        found.push(!one);
+    }
+    found
+}
+
 /// Cluster IPs and node ports that kube-apiserver would choose.
 fn assume_addresses(drafts: &mut [Draft]) {
     let mut ips: std::collections::HashSet<IpAddr> =
@@ -175,6 +193,7 @@ fn assume_addresses(drafts: &mut [Draft]) {
         .flat_map(|draft| draft.service.ports.iter().filter_map(|port| port.node_port))
         .collect();
     let mut next_ip = u32::from_be_bytes(ASSUMED_CLUSTER_IPS);
+    let mut next_ipv6 = u128::from(ASSUMED_CLUSTER_IPV6);
     let mut next_port = FIRST_NODE_PORT;
     for draft in drafts {
         let service = &mut draft.service;
@@ -183,14 +202,21 @@ fn assume_addresses(drafts: &mut [Draft]) {
             continue;
         }
         if service.cluster_ips.is_empty() {
-            let ip = loop {
-                let ip = IpAddr::V4(next_ip.into());
-                next_ip = next_ip.wrapping_add(1);
-                if ips.insert(ip) {
-                    break ip;
-                }
-            };
-            service.cluster_ips.push(ip);
+            for v4 in &draft.ipv4 {
+                let ip = loop {
+                    let ip = if *v4 {
+                        next_ip = next_ip.wrapping_add(1);
+                        IpAddr::V4(next_ip.wrapping_sub(1).into())
+                    } else {
+                        next_ipv6 = next_ipv6.wrapping_add(1);
+                        IpAddr::V6(next_ipv6.wrapping_sub(1).into())
+                    };
+                    if ips.insert(ip) {
+                        break ip;
+                    }
+                };
+                service.cluster_ips.push(ip);
+            }
             service.cluster_ip_origin = Origin::Assumed(
                 "the Service tells no clusterIP; kube-apiserver picks one".to_owned(),
             );

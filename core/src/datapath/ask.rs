@@ -395,7 +395,9 @@ fn destinations<'a>(
         }
         Target::NodePort(node, port) => {
             let id = cluster.find_node(node)?;
-            one(node_address(cluster, id, own)?, *port)
+            let service = cluster.service_by_node_port.get(&(flow.protocol, *port));
+            let service = service.and_then(|ids| cluster.service(*ids.first()?));
+            one(node_address(cluster, id, own, service)?, *port)
         }
         Target::NodePortOf(node, namespace, name, port) => {
             let id = cluster.find_node(node)?;
@@ -404,7 +406,7 @@ fn destinations<'a>(
             let node_port = port
                 .node_port
                 .ok_or_else(|| format!("Service {namespace}/{name} has no node port"))?;
-            one(node_address(cluster, id, own)?, node_port)
+            one(node_address(cluster, id, own, Some(service))?, node_port)
         }
         Target::LoadBalancer { namespace, name, port, balancer, node } => {
             let service = cluster.find_service(namespace, name)?;
@@ -440,7 +442,7 @@ fn destinations<'a>(
             pod_destination(cluster, id, port, flow.protocol, own)
         }
         Target::Node(node, port) => {
-            one(node_address(cluster, cluster.find_node(node)?, own)?, *port)
+            one(node_address(cluster, cluster.find_node(node)?, own, None)?, *port)
         }
         Target::HostEndpoint(name, _) => Err(format!(
             "hostEndpoint/{name} is known to policies only: name the node instead, as node/NAME:PORT"
@@ -505,9 +507,19 @@ fn pod_destination<'a>(
     Ok(vec![(ip, number, None, None)])
 }
 
-fn node_address(cluster: &Cluster, node: NodeId, own: &[IpAddr]) -> Result<IpAddr, String> {
+/// The node's address for a sender with these; one of a family of the service, if there is one.
+fn node_address(
+    cluster: &Cluster,
+    node: NodeId,
+    own: &[IpAddr],
+    service: Option<&Service>,
+) -> Result<IpAddr, String> {
     let node = cluster.node(node).ok_or_else(|| "there is no such node".to_owned())?;
-    let all: Vec<IpAddr> = node.addresses.iter().map(ipnet::IpNet::addr).collect();
+    let mut all: Vec<IpAddr> = node.addresses.iter().map(ipnet::IpNet::addr).collect();
+    let cluster_ips = service.map_or(&[][..], |service| &service.cluster_ips);
+    if !cluster_ips.is_empty() {
+        all.sort_by_key(|ip| !cluster_ips.iter().any(|of| of.is_ipv4() == ip.is_ipv4()));
+    }
     family(&all, own, &node.name)
 }
 
