@@ -122,7 +122,7 @@ impl Answer {
     fn written(&self) -> usize {
         let cluster = &self.reading.cluster;
         let written = |origin: &Origin| usize::from(matches!(origin, Origin::Written(_)));
-        cluster.policies.tiers.iter().map(|tier| tier.policies.len()).sum::<usize>()
+        cluster.policies.all().count()
             + cluster.services.len()
             + cluster.nodes.iter().map(|it| written(&it.origin)).sum::<usize>()
             + cluster.pods.iter().map(|it| written(&it.origin)).sum::<usize>()

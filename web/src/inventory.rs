@@ -57,7 +57,7 @@ pub(crate) fn Inventory(props: &InventoryProps) -> Html {
 fn summary(answer: &Answer) -> (String, String) {
     let cluster = &answer.reading.cluster;
     let written = |origin: &Origin| matches!(origin, Origin::Written(_));
-    let policies = cluster.policies.tiers.iter().map(|tier| tier.policies.len()).sum();
+    let policies = cluster.policies.all().count();
     let present = [
         counted(policies, "policy"),
         counted(cluster.services.len(), "service"),

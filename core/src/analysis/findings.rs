@@ -81,11 +81,9 @@ struct Look<'a> {
 
 impl<'a> Look<'a> {
     fn at(cluster: &'a Cluster) -> Self {
-        let policies = cluster.policies.tiers.iter().flat_map(|tier| {
-            tier.policies.iter().map(|form| About {
-                form,
-                pods: selected(cluster, &form.subject).into_iter().collect(),
-            })
+        let policies = cluster.policies.all().map(|form| About {
+            form,
+            pods: selected(cluster, &form.subject).into_iter().collect(),
         });
         Self { cluster, about: policies.collect(), found: Vec::new() }
     }

@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 
 use crate::cluster::{Client, Cluster, ContainerPort, Labels, Pod, PodId, Service};
 use crate::datapath::{Party, Protocol};
-use crate::policy::form::{Rules, Side, Test};
+use crate::policy::form::{Rules, Side};
 use crate::policy::{Peer, Point, Reach, Set, own_profiles, polices, ports_named};
 
 /// Who may reach whom.
@@ -305,18 +305,15 @@ fn endpoints(service: &Service) -> impl Iterator<Item = (Port, PodId)> {
 
 /// Every block of addresses that a rule speaks of.
 fn blocks(cluster: &Cluster) -> BTreeSet<IpNet> {
-    let policies = cluster.policies.tiers.iter().flat_map(|tier| &tier.policies);
+    let policies = cluster.policies.all();
     let of_policies = policies.flat_map(|p| [p.ingress.as_ref(), p.egress.as_ref()]).flatten();
     let profiles = cluster.policies.profiles.values();
     let of_profiles = profiles.flat_map(|profile| [&profile.ingress, &profile.egress]);
     let rules = of_policies.chain(of_profiles).flat_map(|Rules { rules, .. }| rules);
     let sides = rules.flat_map(|rule| [&rule.source, &rule.destination]);
-    let conditions = sides.flat_map(|Side { peers, .. }| peers).flat_map(|peer| &peer.conditions);
-    conditions
-        .flat_map(|condition| match &condition.test {
-            Test::Nets(nets) | Test::NotNets(nets) => nets.as_slice(),
-            _ => &[],
-        })
+    let peers = sides.flat_map(|Side { peers, .. }| peers);
+    peers
+        .flat_map(|peer| peer.nets().chain(peer.not_nets()))
         .chain(cluster.policies.network_sets.iter().flat_map(|set| &set.nets))
         .copied()
         .collect()

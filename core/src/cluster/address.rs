@@ -110,10 +110,11 @@ pub(super) fn nth(net: &IpNet, index: u128) -> Option<IpAddr> {
         .filter(|found| net.contains(found))
 }
 
-/// How many addresses stand before the first of `part` in `net`.
-pub(super) fn place_in(net: &IpNet, part: &IpNet) -> Option<u128> {
-    let same_family = net.addr().is_ipv4() == part.addr().is_ipv4();
-    number(part.network()).checked_sub(number(net.network())).filter(|_| same_family)
+/// The addresses before and behind a range.
+pub(crate) fn beside(net: &IpNet) -> [Option<IpAddr>; 2] {
+    let (first, last) = (number(net.network()), number(net.broadcast()));
+    let v4 = net.addr().is_ipv4();
+    [first.checked_sub(1), last.checked_add(1)].map(|place| address(place?, v4))
 }
 
 /// The whole of a family's addresses that share `prefix` bits with `of`.

@@ -9,11 +9,9 @@ use super::{ContainerPort, Labels, Namespace};
 use crate::datapath::Protocol;
 use crate::manifest::Object;
 use crate::policy::form::{Endpoints, Of, Policy, PortNumber, Rule, Side, Stage, Test, View};
-use crate::policy::{Policies, Selector};
+use crate::policy::{CALICO_NAME, Policies, Selector};
 use crate::text::Origin;
 
-/// The label that Calico gives every namespace.
-const CALICO_NAME: &str = "projectcalico.org/name";
 /// The number of a port of which only the name is known.
 const NAMED: u16 = 8080;
 
@@ -33,11 +31,8 @@ pub(super) fn assume(
     }
     // The others are of hosts alone.
     let of_pods = |policy: &&Policy| policy.stage == Stage::Normal && !policy.apply_on_forward;
-    let tiers = policies.tiers.iter().flat_map(|tier| &tier.policies);
-    let mut asked: Vec<&Policy> = tiers.filter(of_pods).collect();
-    asked.sort_by_key(|policy| policy.cite.span);
     let mut world = World { given: drafts.len(), drafts, namespaces, policies, objects };
-    for policy in asked {
+    for policy in policies.as_written().into_iter().filter(of_pods) {
         let Some(home) = world.subject(policy) else { continue };
         for rule in policy.ingress.iter().flat_map(|found| &found.rules) {
             for peer in endpoints(&rule.source) {
@@ -135,7 +130,7 @@ impl World<'_> {
             add_ports(&mut draft.pod.ports, ports);
             return;
         }
-        let name = free_pod_name(self.drafts, home, &labels, "server");
+        let name = pod_name(self.drafts, home, &labels, "server");
         let reason =
             format!("{} selects it, and the text has no such pod in {home}", policy.object);
         self.drafts.push(pods::assumed(home, &name, labels, ports, &reason));
@@ -271,7 +266,7 @@ fn add_client(
     if written.len() > 1 || here().any(|draft| selects(&labels, &draft.pod.labels)) {
         return;
     }
-    let name = free_pod_name(drafts, namespace, &labels, "client");
+    let name = pod_name(drafts, namespace, &labels, "client");
     let reason =
         format!("a peer of {who} speaks of it, and the text has no such pod in {namespace}");
     drafts.push(pods::assumed(namespace, &name, labels, ports.to_vec(), &reason));
@@ -281,13 +276,9 @@ fn is_written(draft: &Draft) -> bool {
     matches!(draft.pod.origin, Origin::Written(_))
 }
 
-fn free_pod_name(drafts: &[Draft], namespace: &str, labels: &Labels, nameless: &str) -> String {
-    let name = name_of(labels).unwrap_or_else(|| nameless.to_owned());
-    let taken = |name: &String| {
-        drafts.iter().any(|draft| draft.pod.namespace == namespace && draft.pod.name == *name)
-    };
-    let numbered = (2..).map(|number| format!("{name}-{number}"));
-    std::iter::once(name.clone()).chain(numbered).find(|name| !taken(name)).unwrap_or(name)
+fn pod_name(drafts: &[Draft], namespace: &str, labels: &Labels, nameless: &str) -> String {
+    let name = name_of(labels);
+    pods::free_name(drafts, namespace, name.as_deref().unwrap_or(nameless))
 }
 
 /// The ports that the policy's ingress rules speak of.
@@ -304,10 +295,7 @@ fn ports_of(rule: &Rule) -> Vec<ContainerPort> {
     let mut found = Vec::new();
     for port in &rule.destination.ports {
         let protocol = port.protocol.or(rule.protocol);
-        let protocol = [Protocol::Udp, Protocol::Sctp]
-            .into_iter()
-            .find(|known| protocol == Some(known.number()))
-            .unwrap_or_default();
+        let protocol = protocol.and_then(Protocol::of_number).unwrap_or_default();
         let (name, number) = match &port.number {
             PortNumber::Any => continue,
             PortNumber::Range(first, _) => (String::new(), (*first).max(1)),

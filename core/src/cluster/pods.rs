@@ -220,6 +220,16 @@ pub(super) fn assumed(
     found
 }
 
+/// This name, or else with a number, for another pod of the namespace.
+pub(super) fn free_name(drafts: &[Draft], namespace: &str, name: &str) -> String {
+    let taken = |name: &String| {
+        drafts.iter().any(|draft| draft.pod.namespace == namespace && draft.pod.name == *name)
+    };
+    let numbered = (2..).map(|number| format!("{name}-{number}"));
+    let mut names = std::iter::once(name.to_owned()).chain(numbered);
+    names.find(|name| !taken(name)).unwrap_or_default()
+}
+
 /// What writes a pod into the text.
 pub(super) fn yaml(pod: &Pod, node: &str) -> serde_json::Value {
     let ports: Vec<_> = pod

@@ -9,8 +9,8 @@ use super::address::{Addresses, network};
 use super::endpoints::{self, Slices};
 use super::{
     Assumption, Balancer, Bgp, Client, Cluster, Labels, Namespace, Node, NodeId, OutsideRoute,
-    PodId, Reading, Scenario, ScenarioFlow, ServiceId, alike, assume, bgp, nodes, peers, pods,
-    services, settings,
+    PodId, Reading, Scenario, ScenarioFlow, ServiceId, alike, assume, bgp, nodes, outside, peers,
+    pods, propose, services, settings,
 };
 use crate::datapath::Flow;
 use crate::manifest::{self, Kind, Manifest, Object};
@@ -328,7 +328,7 @@ fn outside(cluster: &mut Cluster, objects: &[Object], problems: &mut Vec<Problem
         }
     }
     if cluster.clients.is_empty() {
-        cluster.clients = assume::clients(cluster);
+        cluster.clients = outside::clients(cluster);
     }
     bgp::announce(cluster);
     if let Some((object, spec)) = found {
@@ -345,7 +345,7 @@ fn outside(cluster: &mut Cluster, objects: &[Object], problems: &mut Vec<Problem
         }
     }
     if scenario.flows.is_empty() {
-        scenario.flows = assume::flows(cluster);
+        scenario.flows = propose::flows(cluster);
     }
     scenario
 }

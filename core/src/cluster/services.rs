@@ -1,19 +1,19 @@
 //! The services, before their endpoints are known.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
 
 use super::pods::protocol;
 use super::settings::{default, written};
 use super::{IngressIp, Labels, Service, ServiceKind, ServicePort, TrafficPolicy};
+use crate::manifest::kubernetes::ServiceSpec;
 use crate::manifest::{Kind, Object};
 use crate::text::{Cite, Origin, Setting};
 
 /// Cluster IPs that are not written are taken from here: kubeadm's and Kubespray's range.
 const ASSUMED_CLUSTER_IPS: [u8; 4] = [10, 233, 5, 155];
-const ASSUMED_CLUSTER_IPV6: std::net::Ipv6Addr =
-    std::net::Ipv6Addr::new(0xfd00, 0x10, 0x233, 0x5, 0, 0, 0, 0x155);
+const ASSUMED_CLUSTER_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x10, 0x233, 0x5, 0, 0, 0, 0x155);
 /// The first of kube-apiserver's node ports.
 const FIRST_NODE_PORT: u16 = 30080;
 
@@ -172,7 +172,7 @@ fn read(object: &Object, service: &crate::manifest::kubernetes::Service) -> Draf
 }
 
 /// The families that kube-apiserver gives cluster IPs of, in order; `true` is IPv4.
-fn families(spec: &crate::manifest::kubernetes::ServiceSpec) -> Vec<bool> {
+fn families(spec: &ServiceSpec) -> Vec<bool> {
     let mut found: Vec<bool> = spec.ip_families.iter().map(|family| family != "IPv6").collect();
     if found.is_empty() {
         found.push(true);

@@ -311,7 +311,7 @@ fn questions<'a>(cluster: &'a Cluster, flow: &Flow) -> Result<Vec<Question<'a>>,
 }
 
 /// An address that nothing in the cluster has: some machine outside.
-pub(super) fn is_outside(cluster: &Cluster, address: IpAddr) -> bool {
+pub(crate) fn is_outside(cluster: &Cluster, address: IpAddr) -> bool {
     !address.is_loopback()
         && cluster.pool_of(address).is_none()
         && !cluster.node_by_address.contains_key(&address)

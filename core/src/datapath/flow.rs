@@ -101,6 +101,11 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// The protocol of this number in the IP header, if it is one with ports.
+    pub fn of_number(number: u8) -> Option<Self> {
+        [Self::Tcp, Self::Udp, Self::Sctp].into_iter().find(|known| known.number() == number)
+    }
+
     /// The number in the IP header.
     pub fn number(self) -> u8 {
         match self {

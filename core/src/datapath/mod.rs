@@ -21,6 +21,7 @@ mod step;
 mod told;
 mod walk;
 
+pub(crate) use ask::is_outside;
 pub use ask::trace;
 pub(crate) use flow::address_and_port;
 pub use flow::{Flow, Party, PortRef, Protocol, Target, WORKLOAD_KINDS};

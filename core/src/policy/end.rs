@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::form::{Clause, Endpoints, HostEndpoint, NetworkSet, Of, View};
-use super::labels::Lookup;
+use super::labels::{CALICO_NAME, Lookup};
 use crate::cluster::{Cluster, Labels, Pod, PodId};
 
 /// One end of a packet.
@@ -443,7 +443,7 @@ impl Lookup for NamespaceLabels<'_> {
 }
 
 fn namespace_label<'a>(cluster: &'a Cluster, namespace: &'a str, key: &str) -> Option<&'a str> {
-    if key == "projectcalico.org/name" {
+    if key == CALICO_NAME {
         return Some(namespace);
     }
     let own = cluster.namespaces.get(namespace).and_then(|n| n.labels.value(key));
@@ -477,7 +477,7 @@ fn account_label<'a>(
     name: &'a str,
     key: &str,
 ) -> Option<&'a str> {
-    if key == "projectcalico.org/name" {
+    if key == CALICO_NAME {
         return Some(name);
     }
     let accounts = &cluster.policies.service_accounts;

@@ -111,7 +111,7 @@ fn uncertain(asking: &Asking<'_, '_>, allow: bool, notes: &[Found]) -> Option<St
 /// What the staged policies that are about the endpoint would do: each alone, then all together.
 fn staged(asking: &Asking<'_, '_>, allow: bool) -> Vec<Staged> {
     let Asking { cluster, direction, subject, .. } = *asking;
-    let all = || cluster.policies.tiers.iter().flat_map(|tier| &tier.policies);
+    let all = || cluster.policies.all();
     let concerns = |policy: &Policy| {
         policy.rules(direction).is_some()
             && asking.chain.has(policy)
@@ -300,7 +300,7 @@ fn note_bystanders(asking: &Asking<'_, '_>, notes: &mut Vec<Found>) {
     let Asking { cluster, direction, subject, .. } = *asking;
     let namespace = subject.as_pod().map(|pod| pod.namespace.as_str());
     let (mut near, mut far) = (Vec::new(), Vec::new());
-    let policies = cluster.policies.tiers.iter().flat_map(|t| &t.policies);
+    let policies = cluster.policies.all();
     let asked = |policy: &&Policy| policy.stage == Stage::Normal || subject.as_host().is_some();
     for policy in policies.filter(|policy| policy.staged.is_none()).filter(asked) {
         let selected = subject.is_one_of(&policy.subject, Role::Subject);

@@ -34,6 +34,20 @@ pub struct Policies {
     pub service_accounts: HashMap<(String, String), Labels>,
 }
 
+impl Policies {
+    /// All of them, in the order in which they are asked.
+    pub fn all(&self) -> impl Iterator<Item = &Policy> {
+        self.tiers.iter().flat_map(|tier| &tier.policies)
+    }
+
+    /// All of them, in the order of the text.
+    pub(crate) fn as_written(&self) -> Vec<&Policy> {
+        let mut all: Vec<&Policy> = self.all().collect();
+        all.sort_by_key(|policy| policy.cite.span);
+        all
+    }
+}
+
 /// A group of policies that is asked as a whole.
 #[derive(Clone, Debug)]
 pub struct Tier {
@@ -185,6 +199,24 @@ pub struct Peer {
     pub cite: Cite,
     /// All must hold.
     pub conditions: Vec<Condition>,
+}
+
+impl Peer {
+    /// The ranges one of which must hold the end's address, if it says any.
+    pub fn nets(&self) -> impl Iterator<Item = &IpNet> {
+        self.conditions.iter().flat_map(|condition| match &condition.test {
+            Test::Nets(nets) => nets.as_slice(),
+            _ => &[],
+        })
+    }
+
+    /// The ranges that must not hold it.
+    pub fn not_nets(&self) -> impl Iterator<Item = &IpNet> {
+        self.conditions.iter().flat_map(|condition| match &condition.test {
+            Test::NotNets(nets) => nets.as_slice(),
+            _ => &[],
+        })
+    }
 }
 
 /// A part of a [`Peer`].

@@ -5,6 +5,9 @@ use std::fmt;
 
 use crate::cluster::Labels;
 
+/// The label that Calico gives every namespace and every service account: its name.
+pub(crate) const CALICO_NAME: &str = "projectcalico.org/name";
+
 /// Labels, wherever they come from.
 pub(crate) trait Lookup {
     /// The value of a label.

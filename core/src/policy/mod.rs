@@ -39,6 +39,7 @@ pub use evaluate::{decide, permits};
 pub use flows::{Evaluation, allowed, evaluate};
 pub use form::Policies;
 pub use host::{HostChain, HostDecision, HostPacket, decide_host};
+pub(crate) use labels::CALICO_NAME;
 pub use labels::Selector;
 pub use reach::{Peer, Point, Reach, polices};
 pub use select::{describes, ports_named, selected, selects_anything, selects_host};

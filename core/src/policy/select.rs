@@ -36,7 +36,7 @@ pub fn selects_host(cluster: &Cluster, endpoints: &Endpoints) -> bool {
 /// The ports that rules about traffic to this pod name: those of policies that select it, and of
 /// ways out to it. `None` is a protocol without a port. The first port stands for a range.
 pub fn ports_named(cluster: &Cluster, pod: &Pod) -> BTreeSet<(Option<u16>, Protocol)> {
-    let policies = cluster.policies.tiers.iter().flat_map(|tier| &tier.policies);
+    let policies = cluster.policies.all();
     let mut found = BTreeSet::new();
     for policy in policies {
         let ingress = policy.ingress.as_ref().filter(|_| describes(cluster, &policy.subject, pod));
@@ -47,16 +47,13 @@ pub fn ports_named(cluster: &Cluster, pod: &Pod) -> BTreeSet<(Option<u16>, Proto
             peers.is_empty() || peers.iter().any(|peer| is_peer(cluster, peer, pod))
         };
         for rule in ingress.chain(egress.filter(to_it)) {
-            let protocols = |number: Option<u8>| {
-                let all = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp];
-                all.into_iter().find(|known| Some(known.number()) == number)
-            };
             if rule.destination.ports.is_empty() {
-                found.extend(protocols(rule.protocol).map(|protocol| (None, protocol)));
+                let protocol = rule.protocol.and_then(Protocol::of_number);
+                found.extend(protocol.map(|protocol| (None, protocol)));
             }
             for port in &rule.destination.ports {
                 let number = port.protocol.or(rule.protocol);
-                let protocol = protocols(number).or(number.is_none().then_some(Protocol::Tcp));
+                let protocol = number.map_or(Some(Protocol::Tcp), Protocol::of_number);
                 let Some(protocol) = protocol else { continue };
                 match port.number {
                     PortNumber::Any => found.insert((None, protocol)),

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 
 use super::{About, Look};
-use crate::cluster::{Pod, PodId};
+use crate::cluster::{Pod, PodId, beside};
 use crate::datapath::{Packet, Protocol};
 use crate::policy::form::{
     Action, Condition, Endpoints, Peer, Port, PortNumber, Rule, Rules, Stage, Test,
@@ -270,24 +270,7 @@ fn may_be_dns(port: &Port) -> bool {
 
 /// The first and the last address of a range, and those next to what is taken out of it.
 fn edges(net: &IpNet, peer: &Peer) -> Vec<IpAddr> {
-    let excepted = peer.conditions.iter().filter_map(|condition| match &condition.test {
-        Test::NotNets(nets) => Some(nets),
-        _ => None,
-    });
-    let beside = excepted.flatten().flat_map(|hole| {
-        let (before, after) = match (hole.network(), hole.broadcast()) {
-            (IpAddr::V4(first), IpAddr::V4(last)) => (
-                first.to_bits().checked_sub(1).map(|bits| Ipv4Addr::from_bits(bits).into()),
-                last.to_bits().checked_add(1).map(|bits| Ipv4Addr::from_bits(bits).into()),
-            ),
-            (IpAddr::V6(first), IpAddr::V6(last)) => (
-                first.to_bits().checked_sub(1).map(|bits| Ipv6Addr::from_bits(bits).into()),
-                last.to_bits().checked_add(1).map(|bits| Ipv6Addr::from_bits(bits).into()),
-            ),
-            _ => (None, None),
-        };
-        before.into_iter().chain(after)
-    });
+    let beside = peer.not_nets().flat_map(|hole| beside(hole).into_iter().flatten());
     [net.network(), net.broadcast()].into_iter().chain(beside).collect()
 }
 

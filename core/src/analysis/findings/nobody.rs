@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Look;
 use crate::cluster::{Cluster, Pod};
 use crate::policy::form::{Clause, Endpoints, Of, View};
-use crate::policy::{Selector, describes, selected, selects_anything, selects_host};
+use crate::policy::{CALICO_NAME, Selector, describes, selected, selects_anything, selects_host};
 use crate::text::Origin;
 
 /// Why one asks whom a description selects.
@@ -163,7 +163,7 @@ impl Asking<'_> {
         let namespaces = self.cluster.namespaces.iter().map(|(name, namespace)| {
             let mut labels = namespace.labels.clone();
             if self.view == View::Calico {
-                labels.insert("projectcalico.org/name".to_owned(), name.clone());
+                labels.insert(CALICO_NAME.to_owned(), name.clone());
             }
             (name.as_str(), labels)
         });

@@ -233,9 +233,7 @@ fn on(rule: &Rule, source: IpAddr, destination: IpAddr) -> Option<Packet> {
     };
     let protocol = match rule.protocol.or(port.and_then(|port| port.protocol)) {
         None => Protocol::Tcp,
-        Some(wanted) => [Protocol::Tcp, Protocol::Udp, Protocol::Sctp]
-            .into_iter()
-            .find(|protocol| protocol.number() == wanted)?,
+        Some(wanted) => Protocol::of_number(wanted)?,
     };
     Some(Packet {
         protocol,
@@ -258,15 +256,10 @@ struct Range<'a> {
 
 impl<'a> Range<'a> {
     fn of(peer: &'a Peer, nets: &'a [IpNet]) -> Self {
-        let mut range = Self { nets, except: Vec::new(), narrowed: false };
-        for condition in &peer.conditions {
-            match &condition.test {
-                Test::Nets(_) => {}
-                Test::NotNets(nets) => range.except.extend(nets),
-                _ => range.narrowed = true,
-            }
-        }
-        range
+        let of_addresses =
+            |condition: &Condition| matches!(condition.test, Test::Nets(_) | Test::NotNets(_));
+        let narrowed = !peer.conditions.iter().all(of_addresses);
+        Self { nets, except: peer.not_nets().collect(), narrowed }
     }
 
     fn holds(&self, ip: &IpAddr) -> bool {
