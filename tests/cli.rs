@@ -223,6 +223,21 @@ fn evaluate_asks_the_policies_alone() {
 }
 
 #[test]
+fn evaluate_does_not_answer_for_the_pods_of_a_service() {
+    let text = format!(
+        "{POLICY}---\napiVersion: v1\nkind: Service\nmetadata: {{name: web, namespace: shop}}\n\
+         spec: {{selector: {{app: web}}, ports: [{{port: 80}}]}}\n"
+    );
+    let flow = "pod/shop/client -> service/shop/web:80";
+    let done = run(&["evaluate", "-", "--flow", flow], text.as_bytes());
+    let answer = &done.ends_with_status(0).json()[0];
+    assert_eq!(
+        answer["ingress"]["uncertain"],
+        "the policies of the pods of service/shop/web decide"
+    );
+}
+
+#[test]
 fn staged_policies_are_told_as_what_would_be() {
     let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: b, labels: {app: a}}\n---\n\
                 apiVersion: projectcalico.org/v3\nkind: StagedNetworkPolicy\nmetadata: {name: shut, \

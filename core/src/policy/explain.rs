@@ -7,7 +7,7 @@ use super::form::{Action, Policy, Rule, Stage, StagedAction, Tier, View};
 use super::miss::joined;
 use super::rule::{Distance, Doubt, Found, Question, traffic_name};
 use super::{Asked, By, Decision, Direction, Evidence, Staged};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Service};
 
 /// The decision with its reason and everything that was looked at.
 pub(super) fn explain(cluster: &Cluster, direction: Direction, q: &Question<'_>) -> Decision {
@@ -88,8 +88,13 @@ fn sorted(end: &Outcome<'_>, mut notes: Vec<Found>) -> Vec<Evidence> {
     notes.into_iter().map(|note| note.evidence).collect()
 }
 
-/// A rule before the one that decided could have decided otherwise, and the text does not say.
+/// A rule before the one that decided could have decided otherwise, and the text does not say; or
+/// those who decide were not asked at all.
 fn uncertain(asking: &Asking<'_, '_>, allow: bool, notes: &[Found]) -> Option<String> {
+    if let Some(service) = service_at(&asking.subject) {
+        let (namespace, name) = (&service.namespace, &service.name);
+        return Some(format!("the policies of the pods of service/{namespace}/{name} decide"));
+    }
     let (note, action, doubt) = notes.iter().find_map(|note| {
         let (action, doubt) = note.unsure?;
         let same = matches!((action, allow), (Action::Allow, true) | (Action::Deny, false));
@@ -260,10 +265,14 @@ fn reason(asking: &Asking<'_, '_>, end: &Outcome<'_>, notes: &[Found]) -> String
     }
 }
 
+/// The service that kube-proxy answers for at the end's address.
+fn service_at<'a>(end: &End<'a>) -> Option<&'a Service> {
+    let id = end.address.and_then(|ip| end.cluster.service_by_address.get(&ip)?.first());
+    end.cluster.service(*id?)
+}
+
 fn unrestricted(subject: &End<'_>, direction: Direction) -> String {
-    let cluster = subject.cluster;
-    let service = subject.address.and_then(|ip| cluster.service_by_address.get(&ip)?.first());
-    if let Some(service) = service.and_then(|id| cluster.service(*id)) {
+    if let Some(service) = service_at(subject) {
         return format!(
             "{subject} is an address of service/{}/{}: policies are asked about its pods, which \
              kube-proxy puts in its place and `trace` follows",
