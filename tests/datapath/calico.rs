@@ -1,0 +1,127 @@
+//! Calico's pools, routes and addresses.
+
+use hopwise::datapath::{CauseKind, Outcome, Rule, Verdict};
+
+use crate::{ADVERTISING, ask, only, scenario, step};
+
+#[test]
+fn nat_outgoing_gives_the_address_that_felix_is_told() {
+    let felix = "
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {name: default}
+spec: {natOutgoingAddress: 192.168.1.77}";
+    let outcome = only(ask(&scenario(&[], &[felix]), "pod/app/cli -> ip/203.0.113.9:443"));
+    let translated = step(&outcome, Rule::NatOutgoing);
+    assert_eq!(translated.after.source.to_string(), "192.168.1.77");
+    assert!(translated.rules[0].contains("SNAT --to-source 192.168.1.77"));
+    assert_eq!(outcome.verdict, Verdict::Dropped, "no machine has the address: the answer is lost");
+}
+
+#[test]
+fn several_pools_are_wrapped_each_in_its_own_way() {
+    let pool = "
+apiVersion: projectcalico.org/v3
+kind: IPPool
+metadata: {name: second}
+spec: {cidr: 10.245.0.0/16, vxlanMode: Always}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: other, namespace: app}
+spec: {nodeName: node2, containers: [{name: main}]}
+status: {podIP: 10.245.0.9}";
+    let loose = ("  clients", "  hosts: {rpFilter: Loose}\n  clients");
+    let text = scenario(&[loose], &[pool]);
+    let wrapped = |flow: &str| {
+        let outcome = only(ask(&text, flow));
+        assert_eq!(outcome.verdict, Verdict::Delivered);
+        step(&outcome, Rule::Encapsulate).device.clone().unwrap()
+    };
+    assert_eq!(wrapped("pod/app/cli -> pod/app/web2:8081"), "tunl0");
+    assert_eq!(wrapped("pod/app/cli -> pod/app/other:80"), "vxlan.calico");
+    // Between the pools request and answer take different tunnels.
+    let strict = only(ask(&scenario(&[], &[pool]), "pod/app/cli -> pod/app/other:80"));
+    assert_eq!(strict.cause.unwrap().kind, CauseKind::RpFilter);
+}
+
+#[test]
+fn advertised_service_addresses_lead_to_every_node_or_under_local_to_those_with_endpoints() {
+    let text = scenario(&[], &[ADVERTISING]);
+    let ways = |text: &str, flow: &str| {
+        let mut ways: Vec<String> = ask(text, flow)
+            .outcomes
+            .iter()
+            .map(|outcome| {
+                let step = step(outcome, Rule::RouterForward);
+                step.rules[0].clone()
+            })
+            .collect();
+        ways.dedup();
+        ways
+    };
+    let to_external = "client/near -> externalIP/198.51.100.7:80";
+    assert_eq!(
+        ways(&text, to_external),
+        ["198.51.100.0/24 via node1", "198.51.100.0/24 via node2"]
+    );
+    let local = (
+        "  selector: {app: web}",
+        "  externalTrafficPolicy: Local\n  selector: {app: web, only: one}",
+    );
+    let labelled = (
+        "name: web2, namespace: app, labels: {",
+        "name: web2, namespace: app, labels: {only: one, ",
+    );
+    let local = scenario(&[local, labelled], &[ADVERTISING]);
+    assert_eq!(ways(&local, to_external), ["198.51.100.7/32 via node2"]);
+    assert_eq!(ways(&local, "client/near -> ip/10.96.0.9:80"), ["10.96.0.9/32 via node2"]);
+    // The routers' sessions are not in the text.
+    let untold = ask(&text, to_external);
+    assert!(step(&untold.outcomes[0], Rule::RouterForward).uncertain.is_some());
+    let peer = "
+apiVersion: projectcalico.org/v3
+kind: BGPPeer
+metadata: {name: tor}
+spec: {peerIP: 192.168.1.1, asNumber: 64513}";
+    let told = ask(&scenario(&[], &[ADVERTISING, peer]), to_external);
+    assert_eq!(step(&told.outcomes[0], Rule::RouterForward).uncertain, None);
+}
+
+#[test]
+fn an_advertised_address_that_no_service_has_is_stopped_before_it_loops() {
+    for (mode, verdict) in
+        [("Drop", Verdict::Dropped), ("Reject", Verdict::Rejected), ("Disabled", Verdict::Dropped)]
+    {
+        let felix = format!(
+            "
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {{name: default}}
+spec: {{serviceLoopPrevention: {mode}}}"
+        );
+        let traced = ask(&scenario(&[], &[ADVERTISING, &felix]), "client/near -> ip/10.96.7.7:80");
+        assert_eq!(traced.verdict, verdict, "{mode}");
+        let kind = traced.outcomes[0].cause.as_ref().unwrap().kind;
+        let expected = if mode == "Disabled" { CauseKind::NoRoute } else { CauseKind::ServiceLoop };
+        assert_eq!(kind, expected, "{mode}");
+    }
+}
+
+const WIREGUARD: &str = "
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {name: default}
+spec: {wireguardEnabled: true}";
+
+#[test]
+fn wireguard_wraps_instead_of_the_pools_tunnels() {
+    let text = scenario(&[], &[WIREGUARD]);
+    let outcome = only(ask(&text, "pod/app/cli -> pod/app/web2:8081"));
+    assert_eq!(step(&outcome, Rule::Encapsulate).device.as_deref(), Some("wireguard.cali"));
+    assert_eq!(outcome.source_seen_by_app.unwrap().to_string(), "10.244.1.6");
+    let sure = |outcome: &Outcome| outcome.steps.iter().all(|step| step.uncertain.is_none());
+    assert!(sure(&outcome), "a pod's own packet is not touched");
+    // What the node itself sends is not settled.
+    assert!(!sure(&only(ask(&text, "node/node1 -> pod/app/web2:8081"))));
+}
