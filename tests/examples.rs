@@ -10,7 +10,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use hopwise::analysis::{Cell, matrix};
-use hopwise::policy::evaluate;
+use hopwise::decision::evaluate;
 use hopwise::report::text;
 use hopwise::{Reading, Severity};
 

@@ -7,8 +7,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test: a broken case must stop it")]
 
-use hopwise::datapath::{Outcome, Rule, Verdict};
-use hopwise::policy::By;
+use hopwise::datapath::{Outcome, Rule};
+use hopwise::decision::By;
+use hopwise::net::Verdict;
 use hopwise::{Flow, read, trace};
 
 const CLUSTER: &str = "

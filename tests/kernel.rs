@@ -17,7 +17,8 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fs, thread};
 
-use hopwise::datapath::{CauseKind, Outcome, Trace, Verdict};
+use hopwise::datapath::{CauseKind, Outcome, Trace};
+use hopwise::net::Verdict;
 use hopwise::report::json;
 use serde_json::Value;
 
@@ -358,7 +359,7 @@ fn difference(
         }
         for (mark, steps) in [("→", &outcome.steps), ("←", &outcome.reply)] {
             for step in steps {
-                let ends = |p: &hopwise::datapath::Packet| {
+                let ends = |p: &hopwise::net::Packet| {
                     let port = |p: Option<u16>| p.map_or(String::new(), |p| format!(":{p}"));
                     format!(
                         "{}{} > {}{}",

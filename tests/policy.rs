@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fs, thread};
 
-use hopwise::policy::{allowed, evaluate};
+use hopwise::decision::{allowed, evaluate};
 use hopwise::{Cluster, Flow};
 
 fn main() -> ExitCode {

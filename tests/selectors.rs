@@ -5,7 +5,7 @@
 use std::fs;
 use std::process::ExitCode;
 
-use hopwise::policy::Selector;
+use hopwise::net::Selector;
 use serde_json::Value;
 
 fn main() -> ExitCode {

@@ -16,8 +16,9 @@
 
 use std::net::IpAddr;
 
-use hopwise::datapath::{Rule, Verdict};
-use hopwise::policy::Direction;
+use hopwise::datapath::Rule;
+use hopwise::net::Direction;
+use hopwise::net::Verdict;
 use hopwise::{Cluster, Flow, read, trace};
 
 /// externalTrafficPolicy Cluster, IPIP. Rows C1 to C14. The client is on the nodes' own subnet, and would

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use hopwise::cluster::resolve;
+use hopwise::scenario::resolve;
 use hopwise::{Flow, manifest, read, trace};
 
 /// As the command line has it.

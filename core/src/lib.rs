@@ -6,16 +6,23 @@
 //! what cannot be known is assumed and said.
 
 pub mod analysis;
+mod assumed;
 pub mod cluster;
 pub mod datapath;
+pub mod decision;
 pub mod link;
 pub mod manifest;
+pub mod net;
 pub mod picker;
 pub mod picture;
 pub mod policy;
 pub mod report;
+pub mod scenario;
 pub mod text;
+pub mod words;
 
-pub use cluster::{Cluster, Reading, read};
-pub use datapath::{Flow, Trace, trace};
+pub use cluster::Cluster;
+pub use datapath::{Trace, trace};
+pub use net::Flow;
+pub use scenario::{Reading, read};
 pub use text::{Problem, Severity, Span};

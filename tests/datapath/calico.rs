@@ -1,6 +1,7 @@
 //! Calico's pools, routes and addresses.
 
-use hopwise::datapath::{CauseKind, Outcome, Rule, Verdict};
+use hopwise::datapath::{CauseKind, Outcome, Rule};
+use hopwise::net::Verdict;
 
 use crate::{ADVERTISING, ask, only, scenario, step};
 

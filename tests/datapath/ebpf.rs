@@ -1,6 +1,7 @@
 //! Calico's eBPF dataplane.
 
-use hopwise::datapath::{CauseKind, Outcome, Rule, Step, Verdict};
+use hopwise::datapath::{CauseKind, Outcome, Rule, Step};
+use hopwise::net::Verdict;
 use hopwise::read;
 
 use crate::{
@@ -213,7 +214,7 @@ fn without_a_backend_the_socket_call_fails_and_the_packet_is_answered() {
 fn in_ebpf_mode_the_sentence_names_calicos_dataplane() {
     let text = scenario(&ONLY_WEB1, &[&ebpf(", bpfConnectTimeLoadBalancing: Disabled")]);
     let traced = ask(&text, "pod/app/web1 -> service/app/web:80");
-    let said = hopwise::report::sentence::verdict(&read(&text).cluster, &traced, 0).to_string();
+    let said = hopwise::words::verdict::verdict(&read(&text).cluster, &traced, 0).to_string();
     assert!(said.contains("Calico’s eBPF dataplane on node1 masqueraded the packet"), "{said}");
     let deny = "
 apiVersion: networking.k8s.io/v1
@@ -222,7 +223,7 @@ metadata: {name: quiet, namespace: app}
 spec: {podSelector: {matchLabels: {app: cli}}, policyTypes: [Egress]}";
     let text = scenario(&ONLY_WEB1, &[&ebpf(""), deny]);
     let traced = ask(&text, TO_SERVICE);
-    let said = hopwise::report::sentence::verdict(&read(&text).cluster, &traced, 0).to_string();
+    let said = hopwise::words::verdict::verdict(&read(&text).cluster, &traced, 0).to_string();
     assert!(said.contains("which Calico’s eBPF dataplane put in the place of"), "{said}");
 }
 

@@ -1,6 +1,7 @@
 //! IPv4 and IPv6.
 
-use hopwise::datapath::{Rule, Verdict};
+use hopwise::datapath::Rule;
+use hopwise::net::Verdict;
 
 use crate::{ask, only, step};
 

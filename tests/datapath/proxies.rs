@@ -1,6 +1,7 @@
 //! What the modes of kube-proxy do each in their own way.
 
-use hopwise::datapath::{CauseKind, Hook, Rule, Verdict};
+use hopwise::datapath::{CauseKind, Hook, Rule};
+use hopwise::net::Verdict;
 
 use crate::{
     ONLY_HOST_NETWORK, ONLY_WEB2, ONLY_WEB2_LOCAL, ask, ask_with_route, only, proxy_mode, rules,

@@ -1,6 +1,7 @@
 //! Which endpoints services have, and who reaches them.
 
-use hopwise::datapath::{CauseKind, Rule, Verdict};
+use hopwise::datapath::{CauseKind, Rule};
+use hopwise::net::Verdict;
 use hopwise::{Flow, read, trace};
 
 use crate::{TO_SERVICE, ask, endpoints, only, reasons, scenario, step};

@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use hopwise::datapath::{Trace, Verdict};
+use hopwise::datapath::Trace;
+use hopwise::net::Verdict;
 use hopwise::text::{Cite, Span};
 use yew::prelude::*;
 

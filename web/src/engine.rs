@@ -3,7 +3,8 @@
 use std::ops::Deref;
 use std::rc::Rc;
 
-use hopwise::datapath::{Flow, Trace};
+use hopwise::datapath::Trace;
+use hopwise::net::Flow;
 use hopwise::text::{Origin, Severity, Span};
 use hopwise::{Reading, read, trace};
 

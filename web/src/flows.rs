@@ -1,6 +1,6 @@
 //! The questions: one chip a flow, and a form for another.
 
-use hopwise::datapath::{Flow, Verdict};
+use hopwise::net::{Flow, Verdict};
 use hopwise::picker::{self, Destination, Group};
 use web_sys::{HtmlInputElement, HtmlSelectElement};
 use yew::prelude::*;

@@ -1,7 +1,7 @@
 //! Who may reach whom, as a table. A cell leads to its path.
 
 use hopwise::analysis::{Cell, Column, Group, matrix};
-use hopwise::datapath::Flow;
+use hopwise::net::Flow;
 use web_sys::HtmlSelectElement;
 use yew::prelude::*;
 

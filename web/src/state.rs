@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use hopwise::datapath::Flow;
 use hopwise::link::{Link, View};
+use hopwise::net::Flow;
 use hopwise::text::{Edit, Span, edit};
 use yew::prelude::*;
 

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use hopwise::datapath::Trace;
-use hopwise::report::sentence::{Piece, Way, verdict};
 use hopwise::text::Span;
+use hopwise::words::verdict::{Piece, Way, verdict};
 use yew::prelude::*;
 
 use crate::engine::{Answer, Shared};

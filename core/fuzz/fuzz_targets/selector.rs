@@ -2,8 +2,8 @@
 //! itself and selects the same, and an error stands inside the text.
 #![no_main]
 
-use hopwise::cluster::Labels;
-use hopwise::policy::Selector;
+use hopwise::net::Labels;
+use hopwise::net::Selector;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use crate::cluster::{Reading, ScenarioFlow};
 use crate::datapath::{Outcome, Rule, Trace, trace};
-use crate::report::words;
+use crate::scenario::{Reading, ScenarioFlow};
+use crate::words::names as words;
 
 /// A flow's expectation and what came of it.
 #[derive(Clone, Debug)]

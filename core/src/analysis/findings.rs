@@ -15,9 +15,10 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::cluster::{Cluster, PodId};
+use crate::decision::selected;
 use crate::manifest;
+use crate::net::Direction;
 use crate::policy::form::{Policy, Rule, Side};
-use crate::policy::{Direction, selected};
 use crate::text::{Cite, Severity};
 
 /// Something to know about a place of the text.

@@ -10,10 +10,10 @@ use ipnet::IpNet;
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 
-use crate::cluster::{Client, Cluster, ContainerPort, Labels, Pod, PodId, Service};
-use crate::datapath::{Party, Protocol};
+use crate::cluster::{Client, Cluster, Pod, PodId, Service};
+use crate::decision::{Peer, Point, Reach, Set, own_profiles, polices, ports_named};
+use crate::net::{ContainerPort, Labels, Party, Protocol};
 use crate::policy::form::{Rules, Side};
-use crate::policy::{Peer, Point, Reach, Set, own_profiles, polices, ports_named};
 
 /// Who may reach whom.
 #[derive(Clone, Debug, PartialEq)]
@@ -325,8 +325,8 @@ mod tests {
 
     use super::*;
     use crate::Flow;
-    use crate::policy::allowed;
-    use crate::policy::random::{reading, texts};
+    use crate::decision::allowed;
+    use crate::decision::random::{reading, texts};
 
     #[test]
     fn a_pod_that_declares_no_port_is_asked_for_those_that_policies_name() {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use hopwise::analysis::{check, findings, matrix};
-use hopwise::policy::evaluate;
+use hopwise::decision::evaluate;
 use hopwise::report::text::Look;
 use hopwise::report::{finding, grid, json, markdown, mermaid, svg, text};
 use hopwise::{Flow, Reading, Severity, read, trace};

@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use ipnet::IpNet;
 
-use super::{Cluster, Labels, Node, NodeId};
-use crate::policy::Selector;
+use super::{Cluster, Node, NodeId};
+use crate::net::{Labels, Selector};
 use crate::policy::form::Test;
 
 /// Clusters of so few nodes show every one.
@@ -27,7 +27,7 @@ struct Kind<'a> {
 }
 
 /// The class of each node; see [`Cluster::alike`].
-pub(super) fn classes(cluster: &Cluster) -> Vec<usize> {
+pub(crate) fn classes(cluster: &Cluster) -> Vec<usize> {
     if cluster.nodes.len() <= SHOWN {
         return (0..cluster.nodes.len()).collect();
     }

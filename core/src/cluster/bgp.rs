@@ -12,7 +12,7 @@ use super::{Cluster, Node, NodeId, OutsideRoute, Service, TrafficPolicy};
 use crate::manifest::calico::{self, annotation};
 use crate::manifest::calico_policy::Expression;
 use crate::manifest::{Kind, Object};
-use crate::policy::Selector;
+use crate::net::Selector;
 use crate::text::{Cite, Setting};
 
 /// Nodes with this label advertise no service addresses.
@@ -77,7 +77,7 @@ impl Default for Bgp {
 
 impl Bgp {
     /// What the text says of it.
-    pub(super) fn of(objects: &[Object], nodes: &[Node]) -> Self {
+    pub(crate) fn of(objects: &[Object], nodes: &[Node]) -> Self {
         let mut bgp = Self::default();
         for object in objects {
             match &object.kind {
@@ -183,7 +183,7 @@ fn resolve(object: &Object, spec: &calico::BgpPeerSpec, nodes: &[Node]) -> BgpPe
 /// every other load balancer's IP, which something outside must lead to the nodes. Under `Local`
 /// only nodes with ready endpoints announce an address, and the longer route wins. What the
 /// scenario's own routes say comes first.
-pub(super) fn announce(cluster: &mut Cluster) {
+pub(crate) fn announce(cluster: &mut Cluster) {
     let every: Arc<[NodeId]> = (0..cluster.nodes.len()).map(NodeId).collect();
     let advertising: Arc<[NodeId]> = every
         .iter()

@@ -4,21 +4,22 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::pods::protocol;
-use super::{Cluster, Endpoint, Labels, NodeId, Pod, PodId, ServicePort, services};
+use super::{Cluster, Endpoint, NodeId, Pod, PodId, ServicePort, services};
 use crate::manifest::kubernetes::{EndpointHints, EndpointPort, EndpointSlice, Endpoints, Hint};
 use crate::manifest::{Kind, Object};
+use crate::net::Labels;
 
 /// The label that names an `EndpointSlice`'s service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
 /// The text's own endpoints, by service.
-pub(super) struct Slices<'a> {
+pub(crate) struct Slices<'a> {
     slices: HashMap<(&'a str, &'a str), Vec<&'a EndpointSlice>>,
     old: HashMap<(&'a str, &'a str), &'a Endpoints>,
 }
 
 impl<'a> Slices<'a> {
-    pub(super) fn of(objects: &'a [Object]) -> Self {
+    pub(crate) fn of(objects: &'a [Object]) -> Self {
         let mut found = Self { slices: HashMap::new(), old: HashMap::new() };
         for object in objects {
             let namespace = object.reference.namespace.as_str();
@@ -38,13 +39,13 @@ impl<'a> Slices<'a> {
     }
 
     /// Whether the text itself says what is behind this service.
-    pub(super) fn has(&self, namespace: &str, name: &str) -> bool {
+    pub(crate) fn has(&self, namespace: &str, name: &str) -> bool {
         self.slices.contains_key(&(namespace, name)) || self.old.contains_key(&(namespace, name))
     }
 }
 
 /// Fills in the endpoints of every service.
-pub(super) fn fill(cluster: &mut Cluster, drafts: Vec<services::Draft>, slices: &Slices<'_>) {
+pub(crate) fn fill(cluster: &mut Cluster, drafts: Vec<services::Draft>, slices: &Slices<'_>) {
     let mut by_namespace: HashMap<&str, Vec<PodId>> = HashMap::new();
     for (index, pod) in cluster.pods.iter().enumerate() {
         by_namespace.entry(pod.namespace.as_str()).or_default().push(PodId(index));
@@ -89,7 +90,7 @@ pub(super) fn fill(cluster: &mut Cluster, drafts: Vec<services::Draft>, slices: 
 }
 
 /// Whether a service's selector selects these labels.
-pub(super) fn selects(selector: &Labels, labels: &Labels) -> bool {
+pub(crate) fn selects(selector: &Labels, labels: &Labels) -> bool {
     selector.iter().all(|(key, value)| labels.get(key) == Some(value))
 }
 

@@ -3,20 +3,15 @@
 //! Everything here is plain data. What the text does not contain is assumed, and says so in its
 //! `origin`.
 
-mod address;
-mod alike;
-mod assume;
-mod bgp;
-mod endpoints;
-mod nodes;
-mod outside;
-mod peers;
-mod pods;
+pub(crate) mod alike;
+pub(crate) mod bgp;
+pub(crate) mod endpoints;
+pub(crate) mod find;
+pub(crate) mod nodes;
+pub(crate) mod pods;
 mod prefixes;
-mod propose;
-mod resolve;
-mod services;
-mod settings;
+pub(crate) mod services;
+pub(crate) mod settings;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
@@ -24,57 +19,15 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::datapath::{Flow, Protocol};
-use crate::text::{Cite, ObjectRef, Origin, Problem, Setting, Span};
+use crate::net::{ContainerPort, Labels, Protocol};
+use crate::text::{Cite, ObjectRef, Origin, Setting};
 
-pub(crate) use address::beside;
 pub use bgp::{Advertised, Bgp, BgpPeer};
-pub(crate) use pods::endpoint_port;
 pub use prefixes::Prefixes;
-pub use resolve::{read, resolve};
 pub use settings::{
     ClusterRoutes, ConnectTime, EndpointToHost, Failsafe, Felix, LocalDetector, NodePortAddresses,
     Proxy, ProxyMode, ServiceLoopPrevention,
 };
-
-/// Everything that can be known from the text alone.
-#[derive(Clone, Debug)]
-pub struct Reading {
-    /// The world that the text describes.
-    pub cluster: Cluster,
-    /// The questions that the text asks of it.
-    pub scenario: Scenario,
-    /// What is wrong with the text, in its order.
-    pub problems: Vec<Problem>,
-}
-
-/// What the text's `Scenario` document says, besides the machines, which are in the [`Cluster`].
-#[derive(Clone, Debug, Default)]
-pub struct Scenario {
-    /// `metadata.name`.
-    pub name: String,
-    /// `spec.title`.
-    pub title: String,
-    /// `spec.description`, Markdown.
-    pub description: String,
-    /// `spec.flows`; where there are none, the flows that Hopwise proposes.
-    pub flows: Vec<ScenarioFlow>,
-}
-
-/// One flow of the scenario.
-#[derive(Clone, Debug)]
-pub struct ScenarioFlow {
-    /// The flow's name, or its notation if it has none.
-    pub name: String,
-    /// The flow.
-    pub flow: Flow,
-    /// `expect`: the verdict that `check` compares with.
-    pub expect: Option<String>,
-    /// `expectSource`: the source that the destination pod's ingress policy must be asked about.
-    pub expect_source: Option<IpAddr>,
-    /// Where the text says it; `None` if Hopwise proposes it.
-    pub span: Option<Span>,
-}
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => { $(
@@ -91,9 +44,6 @@ ids! {
     /// Index into [`Cluster::services`].
     ServiceId,
 }
-
-/// Labels, sorted by key.
-pub type Labels = BTreeMap<String, String>;
 
 /// The resolved world.
 #[derive(Clone, Debug, Default)]
@@ -225,17 +175,6 @@ pub struct Pod {
     pub ports: Vec<ContainerPort>,
     /// `spec.serviceAccountName`, `default` if left out.
     pub service_account: String,
-}
-
-/// A container's declared port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContainerPort {
-    /// Empty if it has none.
-    pub name: String,
-    /// `containerPort`.
-    pub port: u16,
-    /// `protocol`.
-    pub protocol: Protocol,
 }
 
 /// A service.

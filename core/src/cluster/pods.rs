@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use super::{ContainerPort, NodeId, Pod};
-use crate::datapath::Protocol;
-use crate::manifest::calico_policy::{EndpointPort, WorkloadEndpointSpec};
-use crate::manifest::kubernetes::{IntOrString, ObjectMeta, PodSpec, PodStatus};
+use super::{NodeId, Pod};
+use crate::manifest::calico_policy::WorkloadEndpointSpec;
+use crate::manifest::kubernetes::{ObjectMeta, PodSpec, PodStatus};
 use crate::manifest::{Kind, Object};
+use crate::net::{ContainerPort, Protocol};
+use crate::policy::endpoint_port;
 use crate::text::{Cite, Origin};
 
 /// More replicas than this show nothing new.
@@ -14,16 +15,16 @@ const MAX_REPLICAS: i32 = 3;
 
 /// A pod before it has a node and addresses.
 #[derive(Clone, Debug)]
-pub(super) struct Draft {
-    pub(super) pod: Pod,
+pub(crate) struct Draft {
+    pub(crate) pod: Pod,
     /// `spec.nodeName`, or the node that it must be on.
-    pub(super) node: Option<String>,
+    pub(crate) node: Option<String>,
     /// Where the text says its addresses.
-    pub(super) addresses_at: Option<Cite>,
+    pub(crate) addresses_at: Option<Cite>,
 }
 
 /// The pods of the text, and those of its workloads; a daemon set has one on each of `nodes`.
-pub(super) fn written(objects: &[Object], nodes: &[String]) -> Vec<Draft> {
+pub(crate) fn written(objects: &[Object], nodes: &[String]) -> Vec<Draft> {
     let mut drafts = Vec::new();
     for object in objects {
         match &object.kind {
@@ -101,24 +102,8 @@ fn of_endpoint(object: &Object, spec: &WorkloadEndpointSpec, name: &str) -> Draf
     found
 }
 
-/// A port of Calico's endpoints; only those of protocols that pods can listen with.
-pub(crate) fn endpoint_port(port: &EndpointPort) -> Option<ContainerPort> {
-    let name = match &port.protocol {
-        Some(IntOrString::String(name)) => Some(name.to_uppercase()),
-        Some(IntOrString::Int(number)) => Some(number.to_string()),
-        None => None,
-    };
-    let protocol = match name.as_deref() {
-        None | Some("TCP" | "6") => Protocol::Tcp,
-        Some("UDP" | "17") => Protocol::Udp,
-        Some("SCTP" | "132") => Protocol::Sctp,
-        Some(_) => return None,
-    };
-    Some(ContainerPort { name: port.name.clone(), port: u16::try_from(port.port).ok()?, protocol })
-}
-
 /// A pod from its metadata and specification.
-fn draft(namespace: &str, meta: &ObjectMeta, spec: &PodSpec, origin: Origin) -> Draft {
+pub(crate) fn draft(namespace: &str, meta: &ObjectMeta, spec: &PodSpec, origin: Origin) -> Draft {
     let sidecars =
         spec.init_containers.iter().filter(|c| c.restart_policy.as_deref() == Some("Always"));
     let ports = spec.containers.iter().chain(sidecars).flat_map(|container| &container.ports);
@@ -196,66 +181,10 @@ fn status(draft: &mut Draft, status: &PodStatus, object: &Object) {
 }
 
 /// `protocol`, TCP if left out.
-pub(super) fn protocol(name: Option<&str>) -> Protocol {
+pub(crate) fn protocol(name: Option<&str>) -> Protocol {
     match name {
         Some("UDP") => Protocol::Udp,
         Some("SCTP") => Protocol::Sctp,
         _ => Protocol::Tcp,
     }
-}
-
-/// A pod that the text does not have.
-pub(super) fn assumed(
-    namespace: &str,
-    name: &str,
-    labels: super::Labels,
-    ports: Vec<ContainerPort>,
-    reason: &str,
-) -> Draft {
-    let meta = ObjectMeta { name: Some(name.to_owned()), labels, ..ObjectMeta::default() };
-    let origin = Origin::Assumed(reason.to_owned());
-    let mut found = draft(namespace, &meta, &PodSpec::default(), origin);
-    found.pod.ports = ports;
-    found.pod.address_origin = Origin::Assumed(reason.to_owned());
-    found
-}
-
-/// This name, or else with a number, for another pod of the namespace.
-pub(super) fn free_name(drafts: &[Draft], namespace: &str, name: &str) -> String {
-    let taken = |name: &String| {
-        drafts.iter().any(|draft| draft.pod.namespace == namespace && draft.pod.name == *name)
-    };
-    let numbered = (2..).map(|number| format!("{name}-{number}"));
-    let mut names = std::iter::once(name.to_owned()).chain(numbered);
-    names.find(|name| !taken(name)).unwrap_or_default()
-}
-
-/// What writes a pod into the text.
-pub(super) fn yaml(pod: &Pod, node: &str) -> serde_json::Value {
-    let ports: Vec<_> = pod
-        .ports
-        .iter()
-        .map(|port| {
-            let mut value = serde_json::json!({
-                "containerPort": port.port,
-                "protocol": port.protocol.to_string(),
-            });
-            if let (Some(map), false) = (value.as_object_mut(), port.name.is_empty()) {
-                map.insert("name".to_owned(), port.name.clone().into());
-            }
-            value
-        })
-        .collect();
-    let ips: Vec<_> =
-        pod.addresses.iter().map(|ip| serde_json::json!({ "ip": ip.to_string() })).collect();
-    serde_json::json!({
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": { "name": pod.name, "namespace": pod.namespace, "labels": pod.labels },
-        "spec": {
-            "nodeName": node,
-            "containers": [{ "name": "main", "image": "example.org/main", "ports": ports }],
-        },
-        "status": { "podIPs": ips },
-    })
 }

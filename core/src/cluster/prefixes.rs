@@ -31,7 +31,7 @@ impl<T> Prefixes<T> {
         self.0.get(&range.prefix_len())?.get(&range)
     }
 
-    pub(super) fn entry(&mut self, range: IpNet) -> Entry<'_, IpNet, T> {
+    pub(crate) fn entry(&mut self, range: IpNet) -> Entry<'_, IpNet, T> {
         self.0.entry(range.prefix_len()).or_default().entry(range)
     }
 }

@@ -6,9 +6,10 @@ use ipnet::IpNet;
 
 use super::pods::protocol;
 use super::settings::{default, written};
-use super::{IngressIp, Labels, Service, ServiceKind, ServicePort, TrafficPolicy};
+use super::{IngressIp, Service, ServiceKind, ServicePort, TrafficPolicy};
 use crate::manifest::kubernetes::ServiceSpec;
 use crate::manifest::{Kind, Object};
+use crate::net::Labels;
 use crate::text::{Cite, Origin, Setting};
 
 /// Cluster IPs that are not written are taken from here: kubeadm's and Kubespray's range.
@@ -32,18 +33,18 @@ const CITED: [&str; 6] = [
 
 /// A service and what makes its endpoints.
 #[derive(Clone, Debug)]
-pub(super) struct Draft {
-    pub(super) service: Service,
-    pub(super) selector: Labels,
+pub(crate) struct Draft {
+    pub(crate) service: Service,
+    pub(crate) selector: Labels,
     /// The families of its cluster IPs, where it tells none.
     ipv4: Vec<bool>,
-    pub(super) publish_not_ready: bool,
+    pub(crate) publish_not_ready: bool,
     /// `allocateLoadBalancerNodePorts: false`.
     no_node_ports: bool,
 }
 
 /// The services of the text.
-pub(super) fn written_services(objects: &[Object]) -> Vec<Draft> {
+pub(crate) fn written_services(objects: &[Object]) -> Vec<Draft> {
     let mut drafts: Vec<Draft> = objects
         .iter()
         .filter_map(|object| match &object.kind {
@@ -56,7 +57,7 @@ pub(super) fn written_services(objects: &[Object]) -> Vec<Draft> {
 }
 
 /// The ranges of the `ServiceCIDR`s.
-pub(super) fn ranges(objects: &[Object]) -> Vec<(IpNet, Cite)> {
+pub(crate) fn ranges(objects: &[Object]) -> Vec<(IpNet, Cite)> {
     let mut found = Vec::new();
     for object in objects {
         let Kind::ServiceCidr(written) = &object.kind else { continue };

@@ -6,10 +6,10 @@ use std::ops::RangeInclusive;
 use ipnet::IpNet;
 
 use super::{EncapMode, Pool};
-use crate::datapath::Protocol;
 use crate::manifest::calico::{FelixConfiguration, FelixConfigurationSpec, ProtoPort};
 use crate::manifest::kube_proxy::KubeProxyConfiguration;
 use crate::manifest::{Kind, Object};
+use crate::net::Protocol;
 use crate::text::{Cite, Origin, Setting};
 
 /// kube-proxy's settings.
@@ -232,17 +232,17 @@ impl Default for Felix {
 }
 
 /// A value that the text writes.
-pub(super) fn written<T>(value: T, cite: Cite) -> Setting<T> {
+pub(crate) fn written<T>(value: T, cite: Cite) -> Setting<T> {
     Setting { value, origin: Origin::Written(cite) }
 }
 
 /// A value that its reader defaults.
-pub(super) fn default<T>(value: T, why: &str) -> Setting<T> {
+pub(crate) fn default<T>(value: T, why: &str) -> Setting<T> {
     Setting { value, origin: Origin::Default(why.to_owned()) }
 }
 
 /// A value that the text writes, or its reader's default.
-pub(super) fn either<T>(
+pub(crate) fn either<T>(
     found: Option<T>,
     object: &Object,
     path: &str,
@@ -255,7 +255,7 @@ pub(super) fn either<T>(
 }
 
 /// Which mode, and all its settings. `bpfEnabled` replaces kube-proxy.
-pub(super) fn proxy(objects: &[Object], pools: &[Pool]) -> Proxy {
+pub(crate) fn proxy(objects: &[Object], pools: &[Pool]) -> Proxy {
     let mut proxy = Proxy::default();
     let found = objects.iter().find_map(|object| match &object.kind {
         Kind::KubeProxyConfiguration(config) => Some((object, config)),
@@ -357,7 +357,7 @@ fn felix_object(objects: &[Object]) -> Option<(&Object, &FelixConfiguration)> {
 }
 
 /// Felix' settings.
-pub(super) fn felix(objects: &[Object]) -> Felix {
+pub(crate) fn felix(objects: &[Object]) -> Felix {
     let mut felix = Felix::default();
     if let Some((object, found)) = felix_object(objects) {
         let spec = &found.spec;
@@ -476,7 +476,7 @@ fn port_range(text: &crate::manifest::kubernetes::IntOrString) -> Option<RangeIn
 }
 
 /// The address pools that the text has.
-pub(super) fn pools(objects: &[Object]) -> Vec<Pool> {
+pub(crate) fn pools(objects: &[Object]) -> Vec<Pool> {
     let mode = |found: Option<&str>, object: &Object, path: &str| {
         let found = found.map(|mode| match mode {
             "Always" => EncapMode::Always,
@@ -511,25 +511,4 @@ pub(super) fn pools(objects: &[Object]) -> Vec<Pool> {
             })
         })
         .collect()
-}
-
-/// What writes a pool into the text.
-pub(super) fn pool_yaml(pool: &Pool) -> serde_json::Value {
-    let mode = |mode: EncapMode| match mode {
-        EncapMode::Never => "Never",
-        EncapMode::Always => "Always",
-        EncapMode::CrossSubnet => "CrossSubnet",
-    };
-    serde_json::json!({
-        "apiVersion": "projectcalico.org/v3",
-        "kind": "IPPool",
-        "metadata": { "name": pool.name },
-        "spec": {
-            "cidr": pool.cidr.to_string(),
-            "blockSize": pool.block_size,
-            "ipipMode": mode(pool.ipip.value),
-            "vxlanMode": mode(pool.vxlan.value),
-            "natOutgoing": pool.nat_outgoing.value,
-        },
-    })
 }

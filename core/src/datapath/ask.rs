@@ -3,12 +3,11 @@
 
 use std::net::IpAddr;
 
-use super::flow::{Flow, Party, PortRef, Protocol, Target, address_and_port};
-use super::proxy::veth;
 use super::route::{Device, source_for};
-use super::step::{Cause, CauseKind, Hook, Machine, Outcome, Packet, Rule, Step, Trace, Verdict};
+use super::step::{Cause, CauseKind, Hook, Machine, Outcome, Rule, Step, Trace};
 use super::walk::{End, Failure, Front, Walk};
-use crate::cluster::{Cluster, NodeId, Pod, PodId, Service, ServiceId, ServicePort};
+use crate::cluster::{Cluster, NodeId, PodId, Service, ServicePort};
+use crate::net::{Flow, Packet, Party, PortRef, Protocol, Target, Verdict, address_and_port};
 
 /// Beyond this many ways a trace stops walking them: the rest are taken to be like these.
 const MAX_OUTCOMES: usize = 4096;
@@ -302,24 +301,12 @@ fn questions<'a>(cluster: &'a Cluster, flow: &Flow) -> Result<Vec<Question<'a>>,
             if matches!(sender.0, Sender::Outside(_)) {
                 outside.push(source);
             }
-            if matches!(flow.to, Target::Ip(..)) && is_outside(cluster, destination) {
+            if matches!(flow.to, Target::Ip(..)) && cluster.is_outside(destination) {
                 outside.push(destination);
             }
             Ok(Question { sender: sender.0.clone(), packet, front, named, outside })
         })
         .collect()
-}
-
-/// An address that nothing in the cluster has: some machine outside.
-pub(crate) fn is_outside(cluster: &Cluster, address: IpAddr) -> bool {
-    !address.is_loopback()
-        && cluster.pool_of(address).is_none()
-        && !cluster.node_by_address.contains_key(&address)
-        && !cluster.pod_by_address.contains_key(&address)
-        && !super::route::is_service_address(cluster, address)
-        && cluster.routes.longest(address).is_none()
-        && !cluster.service_ranges.iter().any(|(range, _)| range.contains(&address))
-        && !cluster.subnets.iter().any(|subnet| subnet.contains(&address))
 }
 
 fn sender(cluster: &Cluster, flow: &Flow) -> Result<(Sender, Option<IpAddr>), String> {
@@ -533,92 +520,5 @@ fn family(of: &[IpAddr], own: &[IpAddr], whose: &str) -> Result<IpAddr, String> 
             Err(format!("{whose} has only {has} addresses, and the sender only {not}"))
         }
         (None, None) => Err(format!("{whose} has no address")),
-    }
-}
-
-impl Cluster {
-    /// The pod of this name, or what to tell the user.
-    pub fn find_pod(&self, namespace: &str, name: &str) -> Result<PodId, String> {
-        self.pods
-            .iter()
-            .position(|pod| pod.namespace == namespace && pod.name == name)
-            .map(PodId)
-            .ok_or_else(|| {
-                let near = self.pods.iter().find(|pod: &&Pod| {
-                    pod.namespace == namespace && pod.name.starts_with(name) || pod.name == name
-                });
-                let hint = near.map_or_else(String::new, |pod| {
-                    format!("; did you mean pod/{}/{}?", pod.namespace, pod.name)
-                });
-                format!("there is no pod {namespace}/{name}{hint}")
-            })
-    }
-
-    /// The first running pod of a workload, or what to tell the user.
-    pub fn find_workload_pod(
-        &self,
-        kind: &str,
-        namespace: &str,
-        name: &str,
-    ) -> Result<PodId, String> {
-        let owned = |pod: &Pod| {
-            pod.namespace == namespace
-                && pod.owner.as_ref().is_some_and(|(k, n)| k == kind && n == name)
-        };
-        self.pods
-            .iter()
-            .position(|pod| owned(pod) && !pod.finished)
-            .map(PodId)
-            .ok_or_else(|| format!("there is no {kind} {namespace}/{name}, or it has no pods"))
-    }
-
-    /// The node of this name, or what to tell the user.
-    pub fn find_node(&self, name: &str) -> Result<NodeId, String> {
-        self.nodes.iter().position(|node| node.name == name).map(NodeId).ok_or_else(|| {
-            let names: Vec<&str> =
-                self.nodes.iter().take(5).map(|node| node.name.as_str()).collect();
-            format!("there is no node `{name}`; nodes are {}", names.join(", "))
-        })
-    }
-
-    /// The service of this name, or what to tell the user.
-    pub fn find_service(&self, namespace: &str, name: &str) -> Result<&Service, String> {
-        self.services
-            .iter()
-            .find(|service| service.namespace == namespace && service.name == name)
-            .ok_or_else(|| format!("there is no Service {namespace}/{name}"))
-    }
-
-    /// The service with this index.
-    pub fn service(&self, id: ServiceId) -> Option<&Service> {
-        self.services.get(id.0)
-    }
-
-    /// A pod's device on its node: `cali` and eleven characters.
-    pub fn veth(&self, id: PodId) -> String {
-        self.pod(id).map_or_else(String::new, |pod| veth(&pod.namespace, &pod.name))
-    }
-}
-
-impl Service {
-    /// The port of this number or name, or what to tell the user.
-    pub fn find_port(&self, port: &PortRef, protocol: Protocol) -> Result<&ServicePort, String> {
-        let matches = |known: &&ServicePort| {
-            known.protocol == protocol
-                && match port {
-                    PortRef::Number(number) => known.port == *number,
-                    PortRef::Name(name) => known.name == *name,
-                }
-        };
-        self.ports.iter().find(matches).ok_or_else(|| {
-            let known: Vec<String> =
-                self.ports.iter().map(|p| format!("{}/{}", p.port, p.protocol)).collect();
-            format!(
-                "Service {}/{} has no port {port}/{protocol}; it has {}",
-                self.namespace,
-                self.name,
-                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
-            )
-        })
     }
 }

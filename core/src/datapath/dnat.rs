@@ -1,12 +1,12 @@
 //! What kube-proxy does to a packet on a node: rewrite it, or refuse it.
 
-use super::flow::address_and_port;
 use super::node::Passage;
 use super::proxy::{Frontend, Picked, Refusal};
-use super::step::{Hook, Packet, Rule, Verdict};
+use super::step::{Hook, Rule};
 use super::walk::{End, Failure, Walk};
 use crate::cluster::{Endpoint, NodeId, ProxyMode};
-use crate::policy::Evidence;
+use crate::decision::Evidence;
+use crate::net::{Packet, Verdict, address_and_port};
 
 /// Why what an endpoint sends to itself is masqueraded.
 pub(super) const HAIRPIN: &str =
@@ -118,9 +118,9 @@ impl<'a> Walk<'a> {
         match self.cluster.proxy.mode.value {
             ProxyMode::Ipvs => {
                 let flag = match packet.protocol {
-                    super::Protocol::Tcp => "-t",
-                    super::Protocol::Udp => "-u",
-                    super::Protocol::Sctp => "--sctp-service",
+                    crate::net::Protocol::Tcp => "-t",
+                    crate::net::Protocol::Udp => "-u",
+                    crate::net::Protocol::Sctp => "--sctp-service",
                 };
                 format!("ipvsadm -Ln {flag} {}", packet.to())
             }

@@ -1,6 +1,6 @@
 //! What in the text, or which default, made something happen.
 
-use crate::policy::Evidence;
+use crate::decision::Evidence;
 use crate::text::{Cite, ObjectRef, Origin, Setting};
 
 impl Evidence {

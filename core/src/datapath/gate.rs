@@ -3,10 +3,11 @@
 
 use super::ebpf;
 use super::postrouting::tables;
-use super::step::{Cause, CauseKind, Gate, Hook, Packet, Rule, Verdict};
+use super::step::{Cause, CauseKind, Gate, Hook, Rule};
 use super::walk::{End, Walk};
 use crate::cluster::{EndpointToHost, NodeId, PodId, ServiceLoopPrevention};
-use crate::policy::{Direction, Evidence, decide};
+use crate::decision::{Evidence, decide};
+use crate::net::{Direction, Packet, Verdict};
 
 impl Walk<'_> {
     /// A pod's policy is asked.

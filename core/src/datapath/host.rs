@@ -4,11 +4,12 @@
 
 use super::node::Passage;
 use super::route::{Device, Route, route};
-use super::step::{Cause, CauseKind, Encapsulation, Gate, Hook, Packet, Rule, Verdict};
+use super::step::{Cause, CauseKind, Gate, Hook, Rule};
 use super::walk::{End, Walk};
 use crate::cluster::NodeId;
+use crate::decision::{HostChain, HostPacket, decide_host};
+use crate::net::{Direction, Encapsulation, Packet, Verdict};
 use crate::policy::form::HostEndpoint;
-use crate::policy::{Direction, HostChain, HostPacket, decide_host};
 
 /// How Felix calls the chains of an endpoint for all interfaces.
 const ANY_INTERFACE: &str = "any-interface-at-all";

@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{Machine, Rule, Step, Trace, Verdict, trace};
-use crate::cluster::{Cluster, read};
+use super::{Machine, Rule, Step, Trace, trace};
+use crate::cluster::Cluster;
+use crate::net::Verdict;
+use crate::scenario::read;
 
 /// A cluster to ask: every setting that moves packets, and where the pods are.
 #[derive(Clone, Debug)]

@@ -4,11 +4,12 @@ use ipnet::IpNet;
 
 use super::node::dump;
 use super::route::{Device, Route, is_local_address, same_subnet};
-use super::step::{CauseKind, Encapsulation, Hook, Outer, Packet, Rule, Verdict};
+use super::step::{CauseKind, Hook, Rule};
 use super::told::{Told, told, untold};
 use super::walk::{End, Walk};
 use crate::cluster::{EncapMode, NodeId, PodId};
-use crate::policy::Evidence;
+use crate::decision::Evidence;
+use crate::net::{Encapsulation, Outer, Packet, Verdict};
 use crate::text::ObjectRef;
 
 /// Spec and source leave open which address the routing table of `WireGuard` gives.

@@ -6,7 +6,6 @@ mod dnat;
 mod ebpf;
 
 mod evidence;
-mod flow;
 mod gate;
 mod host;
 #[cfg(test)]
@@ -21,11 +20,5 @@ mod step;
 mod told;
 mod walk;
 
-pub(crate) use ask::is_outside;
 pub use ask::trace;
-pub(crate) use flow::address_and_port;
-pub use flow::{Flow, Party, PortRef, Protocol, Target, WORKLOAD_KINDS};
-pub use step::{
-    Cause, CauseKind, Encapsulation, Gate, Hook, Inspect, Machine, Outcome, Outer, Packet, Rule,
-    Step, Trace, Verdict,
-};
+pub use step::{Cause, CauseKind, Gate, Hook, Inspect, Machine, Outcome, Rule, Step, Trace};

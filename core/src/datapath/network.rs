@@ -4,12 +4,12 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::ask::is_outside;
 use super::route::{Device, Route, block_of, route};
-use super::step::{CauseKind, Hook, Machine, Packet, Rule, Verdict};
+use super::step::{CauseKind, Hook, Machine, Rule};
 use super::walk::{End, Front, Walk};
 use crate::cluster::{Balancer, NodeId, TrafficPolicy};
-use crate::policy::Evidence;
+use crate::decision::Evidence;
+use crate::net::{Packet, Verdict};
 
 impl Walk<'_> {
     /// A packet reaches a node.
@@ -148,7 +148,7 @@ impl Walk<'_> {
 
     /// Whether an `EndpointSlice` has a machine outside the cluster at this address.
     fn is_endpoint_outside(&self, address: IpAddr) -> bool {
-        self.cluster.endpoints_of_no_pod.contains(&address) && is_outside(self.cluster, address)
+        self.cluster.endpoints_of_no_pod.contains(&address) && self.cluster.is_outside(address)
     }
 
     fn reach(&mut self, at: Reached, packet: Packet) -> End {

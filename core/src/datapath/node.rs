@@ -4,10 +4,11 @@
 use super::host::Accepted;
 use super::proxy::{self, Nat, Place, ServiceProxy, Unanswered};
 use super::route::{Device, Route, is_host_address, is_local_address, route};
-use super::step::{Cause, CauseKind, Encapsulation, Hook, Machine, Packet, Rule, Verdict};
+use super::step::{Cause, CauseKind, Hook, Machine, Rule};
 use super::walk::{End, Failure, Walk};
 use crate::cluster::{NodeId, PodId, ProxyMode, Service};
-use crate::policy::{Direction, Evidence};
+use crate::decision::Evidence;
+use crate::net::{Direction, Encapsulation, Packet, Verdict};
 use crate::text::Origin;
 
 /// A packet on its way through one node.
@@ -472,8 +473,8 @@ impl<'a> Walk<'a> {
         let at = (self.node_machine(node), Hook::Socket);
         let on = self.node_name(node);
         let refusal = match packet.protocol {
-            super::Protocol::Tcp => "a reset",
-            super::Protocol::Udp | super::Protocol::Sctp => "an ICMP port unreachable",
+            crate::net::Protocol::Tcp => "a reset",
+            crate::net::Protocol::Udp | crate::net::Protocol::Sctp => "an ICMP port unreachable",
         };
         let mut message = format!(
             "nothing on {on} listens on {}: the kernel answers with {refusal}",
@@ -506,7 +507,7 @@ impl<'a> Walk<'a> {
         packet: &Packet,
     ) -> Option<(String, String, Option<Evidence>)> {
         let port = packet.destination_port?;
-        let tcp = packet.protocol == super::Protocol::Tcp;
+        let tcp = packet.protocol == crate::net::Protocol::Tcp;
         let pod = self.cluster.pods.iter().find(|pod| {
             pod.node == node
                 && pod.host_network

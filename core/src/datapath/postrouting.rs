@@ -6,10 +6,11 @@ use super::dnat::HAIRPIN;
 use super::leave::WIREGUARD_SOURCE;
 use super::node::Passage;
 use super::route::{Device, Route, is_local_address, masquerade_source};
-use super::step::{Encapsulation, Hook, Packet, Rule};
+use super::step::{Hook, Rule};
 use super::walk::{End, Walk};
 use crate::cluster::{NodeId, Pool, ProxyMode};
-use crate::policy::Evidence;
+use crate::decision::Evidence;
+use crate::net::{Encapsulation, Packet};
 use crate::text::{ObjectRef, Origin};
 
 /// IPv4's choice is measured, IPv6's is `ipv6_dev_get_saddr`'s.

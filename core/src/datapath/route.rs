@@ -4,10 +4,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::step::Encapsulation;
 use super::told::told;
-use crate::cluster::{Cluster, EncapMode, Node, NodeId, PodId, Pool, ProxyMode};
-use crate::text::Setting;
+use crate::cluster::{Cluster, EncapMode, NodeId, PodId, ProxyMode};
+use crate::net::Encapsulation;
 
 /// A device of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,28 +29,6 @@ impl Device {
             Self::Ethernet => "eth0".to_owned(),
             Self::Tunnel(encapsulation) => encapsulation.device(v4).to_owned(),
             Self::Pod(pod) => cluster.pod_name(pod),
-        }
-    }
-}
-
-impl Encapsulation {
-    /// The device that wraps and unwraps packets of a family.
-    pub fn device(self, v4: bool) -> &'static str {
-        match self {
-            Self::Ipip => "tunl0",
-            Self::Vxlan if v4 => "vxlan.calico",
-            Self::Vxlan => "vxlan-v6.calico",
-            Self::Wireguard if v4 => "wireguard.cali",
-            Self::Wireguard => "wg-v6.cali",
-        }
-    }
-
-    /// As people say it.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Ipip => "IPIP",
-            Self::Vxlan => "VXLAN",
-            Self::Wireguard => "WireGuard",
         }
     }
 }
@@ -179,7 +156,7 @@ pub(super) fn same_subnet(cluster: &Cluster, a: NodeId, b: NodeId, v4: bool) -> 
 /// device kube-ipvs0, which makes them local (`ipvs/proxier.go syncService`).
 pub(super) fn is_local_address(cluster: &Cluster, node: NodeId, address: IpAddr) -> bool {
     is_host_address(cluster, node, address)
-        || (cluster.proxy.mode.value == ProxyMode::Ipvs && is_service_address(cluster, address))
+        || (cluster.proxy.mode.value == ProxyMode::Ipvs && cluster.is_service_address(address))
 }
 
 /// Whether `address` is one of `node`'s own, kube-ipvs0 aside: what Felix calls `this-host`.
@@ -189,11 +166,6 @@ pub(super) fn is_host_address(cluster: &Cluster, node: NodeId, address: IpAddr) 
             node.addresses.iter().any(|own| own.addr() == address)
                 || node.tunnel_addresses(cluster).any(|own| own == address)
         })
-}
-
-/// Whether kube-proxy in IPVS mode binds `address` to kube-ipvs0.
-pub(super) fn is_service_address(cluster: &Cluster, address: IpAddr) -> bool {
-    cluster.service_by_address.contains_key(&address)
 }
 
 /// The source address that the kernel gives a packet of the node itself (`ip_route_output_key`):
@@ -232,82 +204,4 @@ pub(super) fn masquerade_source(
         .find(|own| next_hop.is_some_and(|hop| own.contains(&hop)))
         .map(IpNet::addr)
         .or_else(|| here.address(v4))
-}
-
-impl Cluster {
-    /// The node with this index.
-    pub fn node(&self, id: NodeId) -> Option<&Node> {
-        self.nodes.get(id.0)
-    }
-
-    /// The pod with this index.
-    pub fn pod(&self, id: PodId) -> Option<&crate::cluster::Pod> {
-        self.pods.get(id.0)
-    }
-
-    /// `pod/NAMESPACE/NAME`.
-    pub fn pod_name(&self, id: PodId) -> String {
-        self.pod(id).map_or_else(String::new, |pod| format!("pod/{}/{}", pod.namespace, pod.name))
-    }
-
-    /// The pool that `address` is from: the longest prefix that holds it.
-    pub fn pool_of(&self, address: IpAddr) -> Option<&Pool> {
-        self.pools
-            .iter()
-            .filter(|pool| pool.cidr.contains(&address))
-            .max_by_key(|pool| pool.cidr.prefix_len())
-    }
-}
-
-impl Node {
-    /// The card's address of a family.
-    pub fn address(&self, v4: bool) -> Option<IpAddr> {
-        self.addresses.iter().map(IpNet::addr).find(|address| address.is_ipv4() == v4)
-    }
-
-    /// The address of the tunnel's device.
-    pub fn tunnel_address(&self, encapsulation: Encapsulation, v4: bool) -> Option<IpAddr> {
-        match encapsulation {
-            Encapsulation::Ipip => self.ipip.as_ref().map(|own| own.value),
-            Encapsulation::Vxlan => {
-                self.vxlan.iter().map(|own| own.value).find(|own| own.is_ipv4() == v4)
-            }
-            Encapsulation::Wireguard => {
-                self.wireguard.iter().map(|own| own.value).find(|own| own.is_ipv4() == v4)
-            }
-        }
-        .filter(|own| own.is_ipv4() == v4)
-    }
-
-    /// The tunnel whose device has the address.
-    pub fn tunnel_of(&self, address: IpAddr) -> Option<Encapsulation> {
-        let has = |own: &Setting<IpAddr>| own.value == address;
-        if self.addresses.iter().any(|own| own.addr() == address) {
-            None
-        } else if self.ipip.iter().any(has) {
-            Some(Encapsulation::Ipip)
-        } else if self.vxlan.iter().any(has) {
-            Some(Encapsulation::Vxlan)
-        } else {
-            self.wireguard.iter().any(has).then_some(Encapsulation::Wireguard)
-        }
-    }
-
-    /// Every tunnel address that is configured, which it is while some pool uses the tunnel, or
-    /// Felix' settings turn it on (`node/pkg/allocateip`).
-    pub fn tunnel_addresses<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-    ) -> impl Iterator<Item = IpAddr> + 'a {
-        let uses = |pick: fn(&Pool) -> EncapMode| {
-            cluster.pools.iter().any(|pool| pick(pool) != EncapMode::Never)
-        };
-        let ipip = self.ipip.iter().filter(move |_| uses(|pool| pool.ipip.value));
-        let vxlan = self.vxlan.iter().filter(move |_| uses(|pool| pool.vxlan.value));
-        let wireguard = self
-            .wireguard
-            .iter()
-            .filter(|own| cluster.felix.wireguard_of(own.value.is_ipv4()).value);
-        ipip.chain(vxlan).chain(wireguard).map(|own| own.value)
-    }
 }

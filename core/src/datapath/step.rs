@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::flow::{Flow, Protocol};
-use crate::policy::{Decision, Direction, Evidence};
+use crate::decision::{Decision, Evidence};
+use crate::net::{Direction, Flow, Packet, Verdict};
 use crate::text::Cite;
 
 /// What happens to a flow, and why.
@@ -18,21 +18,6 @@ pub struct Trace {
     pub verdict: Verdict,
     /// One for each way that new connections can go; their shares sum to one.
     pub outcomes: Vec<Outcome>,
-}
-
-/// What the client sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum Verdict {
-    /// A connection.
-    Delivered,
-    /// Silence until it times out.
-    Dropped,
-    /// An immediate error: a TCP reset or an ICMP unreachable.
-    Rejected,
-    /// No route, or no such destination.
-    Unroutable,
-    /// It differs by the endpoint that is picked.
-    Mixed,
 }
 
 /// One way that a new connection can go.
@@ -148,45 +133,6 @@ impl fmt::Display for Hook {
             Self::Inside => "INSIDE",
         })
     }
-}
-
-/// A packet's headers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Packet {
-    /// The transport protocol.
-    pub protocol: Protocol,
-    /// Source address.
-    pub source: IpAddr,
-    /// Source port; `None` for a client's random one.
-    pub source_port: Option<u16>,
-    /// Destination address.
-    pub destination: IpAddr,
-    /// Destination port; `None` for a client's random one.
-    pub destination_port: Option<u16>,
-    /// The header around it while it travels through a tunnel.
-    pub outer: Option<Outer>,
-}
-
-/// The header that a tunnel puts around a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Outer {
-    /// Which tunnel.
-    pub encapsulation: Encapsulation,
-    /// The sending node.
-    pub source: IpAddr,
-    /// The receiving node.
-    pub destination: IpAddr,
-}
-
-/// A kind of tunnel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum Encapsulation {
-    /// IP protocol 4, device tunl0.
-    Ipip,
-    /// UDP 4789, device vxlan.calico.
-    Vxlan,
-    /// UDP 51820, device wireguard.cali.
-    Wireguard,
 }
 
 /// One thing that happened to the packet.

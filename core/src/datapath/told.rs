@@ -1,8 +1,8 @@
 //! Who told a node where another node's pods are: BGP's sessions, or Felix.
 
-use super::step::Encapsulation;
 use crate::cluster::{BgpPeer, Cluster, ClusterRoutes, NodeId};
-use crate::policy::Evidence;
+use crate::decision::Evidence;
+use crate::net::Encapsulation;
 use crate::text::{Cite, ObjectRef};
 
 /// How a node knows another's blocks.
@@ -161,7 +161,8 @@ fn mesh_evidence(cluster: &Cluster, finding: &str) -> Evidence {
 
 #[cfg(test)]
 mod tests {
-    use crate::datapath::{Outcome, Rule, Verdict, trace};
+    use super::super::{Outcome, Rule, trace};
+    use crate::net::Verdict;
     use crate::{Flow, read};
 
     const NODES: &str = "

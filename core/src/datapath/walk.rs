@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use super::flow::address_and_port;
 use super::route::Device;
-use super::step::{Cause, CauseKind, Hook, Inspect, Machine, Outer, Packet, Rule, Step, Verdict};
+use super::step::{Cause, CauseKind, Hook, Inspect, Machine, Rule, Step};
 use crate::cluster::{Balancer, Cluster, Endpoint, NodeId, PodId, Service, ServicePort};
-use crate::policy::Evidence;
+use crate::decision::Evidence;
+use crate::net::{Packet, Verdict};
 
 /// More machines than any path has: what comes this far goes in circles.
 const MAX_MACHINES: usize = 16;
@@ -325,50 +325,5 @@ impl End {
 
     pub(super) fn caused(verdict: Verdict, cause: Cause) -> Self {
         Self::Failed(Failure { verdict, cause, rejected_by: None })
-    }
-}
-
-impl Packet {
-    /// The packet that answers this one.
-    pub(super) fn answered(&self) -> Self {
-        Self {
-            protocol: self.protocol,
-            source: self.destination,
-            source_port: self.destination_port,
-            destination: self.source,
-            destination_port: self.source_port,
-            outer: None,
-        }
-    }
-
-    /// Same addresses and ports.
-    pub(super) fn same_connection(&self, other: &Self) -> bool {
-        self.source == other.source
-            && self.destination == other.destination
-            && self.source_port == other.source_port
-            && self.destination_port == other.destination_port
-            && self.protocol == other.protocol
-    }
-
-    pub(super) fn with_source(&self, source: IpAddr) -> Self {
-        Self { source, ..self.clone() }
-    }
-
-    pub(super) fn with_destination(&self, destination: IpAddr, port: u16) -> Self {
-        Self { destination, destination_port: Some(port), ..self.clone() }
-    }
-
-    pub(super) fn wrapped(&self, outer: Option<Outer>) -> Self {
-        Self { outer, ..self.clone() }
-    }
-
-    /// Destination with its port.
-    pub fn to(&self) -> String {
-        address_and_port(self.destination, self.destination_port)
-    }
-
-    /// Source, with its port where it is known.
-    pub fn from(&self) -> String {
-        address_and_port(self.source, self.source_port)
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 
 use super::kubernetes::IntOrString;
-use crate::policy::{Selector, SelectorError};
+use crate::net::{Selector, SelectorError};
 
 /// A selector of Calico's language, read where it stands.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::cluster::{Cluster, Pod, Service, ServiceKind, ServicePort};
-use crate::datapath::{Flow, Party, PortRef, Protocol, Target};
+use crate::net::{Flow, Party, PortRef, Protocol, Target};
 
 /// Choices that belong together, under a heading.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,7 +3,7 @@
 use crate::cluster::{
     Cluster, EncapMode, Pool, ProxyMode, Service, ServiceId, ServiceKind, TrafficPolicy,
 };
-use crate::datapath::{Flow, Target};
+use crate::net::{Flow, Target};
 use crate::text::Origin;
 
 /// A setting that can be turned with one click.

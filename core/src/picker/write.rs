@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::Dial;
 use super::dial::{is_internal, service_of};
 use crate::cluster::{Cluster, EncapMode, ProxyMode};
-use crate::datapath::Flow;
 use crate::manifest::{self, Kind, Object};
+use crate::net::Flow;
 use crate::text::{Edit, ObjectRef, edit};
 
 /// The label by which Calico's documentation tells route reflectors from other nodes.

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 
 use crate::cluster::Cluster;
-use crate::datapath::{Cause, Gate, Hook, Machine, Outcome, Packet, Protocol, Rule, Step, Verdict};
-use crate::policy::{By, Decision, Direction};
+use crate::datapath::{Cause, Gate, Hook, Machine, Outcome, Rule, Step};
+use crate::decision::{By, Decision};
+use crate::net::{Direction, Packet, Protocol, Verdict};
 use crate::text::{Cite, ObjectRef};
 use crate::{read, trace};
 

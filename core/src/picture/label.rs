@@ -54,7 +54,7 @@ impl Face {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ink {
     /// The owner of an address.
-    Owner(super::Owner),
+    Owner(crate::words::Owner),
     /// Behind everything.
     Background,
     /// Behind a lane.

@@ -6,7 +6,6 @@
 
 mod label;
 mod narrow;
-mod owner;
 mod paint;
 mod story;
 mod svg;
@@ -21,15 +20,16 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 pub use label::{Anchor, Area, Face, Ink, Label};
-pub use owner::{Named, Owner, owner_of};
 pub use paint::{Figure, Group, Role, Shape, Stroke, line, paint};
 pub use story::Row;
-pub(crate) use story::machine_name;
 pub use svg::svg;
 
 use crate::cluster::Cluster;
-use crate::datapath::{Machine, Outcome, Rule, Step, Verdict, address_and_port};
-use crate::policy::{By, Direction};
+use crate::datapath::{Machine, Outcome, Rule, Step};
+use crate::decision::By;
+use crate::net::{Direction, Verdict, address_and_port};
+use crate::words::Owner;
+use crate::words::names::machine_name;
 use story::{Beat, Mark, Sort, Story};
 
 /// Which way the steps run.

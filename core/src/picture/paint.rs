@@ -3,9 +3,8 @@
 use std::fmt::Write as _;
 
 use super::label::{Area, Face, Ink, Label};
-use super::{
-    Anchor, Bar, Gate, Glyph, Lane, Missed, Owner, Picture, Point, Reply, Segment, Station,
-};
+use super::{Anchor, Bar, Gate, Glyph, Lane, Missed, Picture, Point, Reply, Segment, Station};
+use crate::words::Owner;
 
 /// Things that belong together.
 #[derive(Clone, Debug, PartialEq)]

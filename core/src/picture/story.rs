@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
-use super::owner::{Named, Owner, owner_of};
 use crate::cluster::{Cluster, ProxyMode};
-use crate::datapath::{
-    Encapsulation, Machine, Outcome, Packet, Rule, Step, Verdict, address_and_port,
-};
-use crate::policy::{By, Direction};
+use crate::datapath::{Machine, Outcome, Rule, Step};
+use crate::decision::By;
+use crate::net::{Direction, Encapsulation, Packet, Verdict, address_and_port};
 use crate::text::{ObjectRef, Origin};
+use crate::words::names::machine_name;
+use crate::words::{Named, Owner, owner_of};
 
 /// An outcome as the picture tells it.
 pub(super) struct Story<'a> {
@@ -427,20 +427,6 @@ fn stage(cluster: &Cluster, machine: &Machine) -> Stage {
     }
 }
 
-/// A machine's name for a person.
-pub(crate) fn machine_name(machine: &Machine) -> String {
-    match machine {
-        Machine::Client(name) if name == "client" || name.parse::<IpAddr>().is_ok() => {
-            "client".to_owned()
-        }
-        Machine::Client(name) => format!("client {name}"),
-        Machine::Balancer(name) if name.contains("balancer") => name.clone(),
-        Machine::Balancer(name) => format!("balancer {name}"),
-        Machine::Router => "the routers".to_owned(),
-        Machine::Node(name) => name.clone(),
-    }
-}
-
 /// A beat's title and note.
 fn words(cluster: &Cluster, step: &Step, sort: &Sort) -> (String, String) {
     let device = || match step.device.as_deref() {
@@ -450,7 +436,7 @@ fn words(cluster: &Cluster, step: &Step, sort: &Sort) -> (String, String) {
     };
     let ends = matches!(sort, Sort::Stop { .. });
     let proxy = if cluster.proxy.mode.value == ProxyMode::Ebpf { "eBPF" } else { "kube-proxy" };
-    let tunnel = |wrapped: Option<crate::datapath::Outer>| {
+    let tunnel = |wrapped: Option<crate::net::Outer>| {
         wrapped.map_or("a tunnel", |outer| encapsulation(outer.encapsulation))
     };
     let (title, note): (String, String) = match step.rule {
@@ -566,7 +552,7 @@ pub(super) fn encapsulation(kind: Encapsulation) -> &'static str {
 #[derive(Clone, Copy, PartialEq)]
 enum Value {
     Address(IpAddr, Option<u16>),
-    Outer(crate::datapath::Outer),
+    Outer(crate::net::Outer),
 }
 
 impl Value {

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use super::Picture;
 use super::label::{Anchor, Ink, Label};
 use super::paint::{Figure, Group, Shape, paint};
-use super::{Owner, Picture};
+use crate::words::Owner;
 
 /// System fonts for prose.
 const SANS: &str = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif";

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 
 use super::fixture::{self, stories};
 use super::*;
-use crate::datapath::{Cause, CauseKind, Encapsulation, Machine, Outer, Rule, Step};
+use crate::datapath::{Cause, CauseKind, Machine, Rule, Step};
+use crate::net::{Encapsulation, Outer};
 use crate::text::ObjectRef;
 
 /// Writes every flow of the examples as a file, for a person to look at, where told to.

@@ -4,17 +4,16 @@
 //! everything else, `BaselineAdminNetworkPolicy` and the tier `Baseline` after everything else;
 //! none of them denies by merely selecting a pod.
 
-use super::Direction;
 use super::form::{
     Action, Clause, Condition, Endpoints, Of, Peer, Policy, Port, PortNumber, Rule, Rules, Side,
     Stage, Test, View,
 };
 use super::kubernetes::{cidr, labels, transport};
-use super::labels::Selector;
 use crate::manifest::Object;
 use crate::manifest::policy_api::{
     AdminPeer, AdminPolicy, AdminPort, AdminProtocol, AdminRule, AdminTransport,
 };
+use crate::net::{Direction, Selector};
 use crate::text::{Problem, Severity};
 
 /// The tier that a policy belongs to, and the policy.

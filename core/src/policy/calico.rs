@@ -8,17 +8,17 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::Direction;
 use super::form::{
     Action, Clause, Condition, Endpoints, HostEndpoint, NetworkSet, Of, Peer, Policy, Port,
     PortNumber, Profile, Rule, Rules, Side, Stage, StagedAction, Test, Tier, TierDefault, View,
 };
 use super::kubernetes::cidr;
-use super::labels::Selector;
-use crate::cluster::endpoint_port;
 use crate::manifest::Object;
-use crate::manifest::calico_policy::{self, CalicoPolicy, CalicoRule, EntityRule, Expression};
+use crate::manifest::calico_policy::{
+    self, CalicoPolicy, CalicoRule, EndpointPort, EntityRule, Expression,
+};
 use crate::manifest::kubernetes::IntOrString;
+use crate::net::{ContainerPort, Direction, Protocol, Selector};
 
 /// The tier that a policy belongs to, and the policy.
 pub(super) fn policy(object: &Object, policy: &CalicoPolicy) -> (String, Policy) {
@@ -341,4 +341,20 @@ fn nets(texts: &[String]) -> Vec<IpNet> {
         cidr(text).or_else(single)
     };
     texts.iter().filter_map(net).collect()
+}
+
+/// A port of Calico's endpoints; only those of protocols that pods can listen with.
+pub(crate) fn endpoint_port(port: &EndpointPort) -> Option<ContainerPort> {
+    let name = match &port.protocol {
+        Some(IntOrString::String(name)) => Some(name.to_uppercase()),
+        Some(IntOrString::Int(number)) => Some(number.to_string()),
+        None => None,
+    };
+    let protocol = match name.as_deref() {
+        None | Some("TCP" | "6") => Protocol::Tcp,
+        Some("UDP" | "17") => Protocol::Udp,
+        Some("SCTP" | "132") => Protocol::Sctp,
+        Some(_) => return None,
+    };
+    Some(ContainerPort { name: port.name.clone(), port: u16::try_from(port.port).ok()?, protocol })
 }

@@ -11,9 +11,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::Serialize;
 
-use super::Direction;
-use super::labels::Selector;
-use crate::cluster::{ContainerPort, Labels};
+use crate::net::{ContainerPort, Direction, Labels, Selector};
 use crate::text::{Cite, ObjectRef};
 
 /// Every policy of the cluster, in the common form, and what only policies know.

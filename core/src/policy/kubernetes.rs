@@ -8,16 +8,15 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::Direction;
 use super::form::{
     Action, Clause, Condition, Endpoints, Of, Peer, Policy, Port, PortNumber, Rule, Rules, Side,
     Stage, Test, View,
 };
-use super::labels::Selector;
 use crate::manifest::Object;
 use crate::manifest::kubernetes::{
     IntOrString, LabelSelector, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort,
 };
+use crate::net::{Direction, Selector};
 use crate::text::Cite;
 
 /// `NetworkPolicy`.

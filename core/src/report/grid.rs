@@ -181,7 +181,7 @@ fn widths(matrix: &Matrix, columns: &[Words]) -> Vec<usize> {
 }
 
 fn port_name(port: Port) -> String {
-    use crate::datapath::Protocol;
+    use crate::net::Protocol;
     match (port.port, port.protocol) {
         (None, _) => "any".to_owned(),
         (Some(number), Protocol::Tcp) => number.to_string(),

@@ -6,14 +6,12 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::words;
 use crate::analysis::Matrix;
-use crate::datapath::{
-    Cause, Gate, Inspect, Machine, Outcome, Packet, Protocol, Rule, Step, Trace, Verdict,
-    address_and_port,
-};
-use crate::policy::{Asked, Decision, Direction, Evaluation, Evidence, Says, Staged};
+use crate::datapath::{Cause, Gate, Inspect, Machine, Outcome, Rule, Step, Trace};
+use crate::decision::{Asked, Decision, Evaluation, Evidence, Says, Staged};
+use crate::net::{Direction, Packet, Protocol, Verdict, address_and_port};
 use crate::text::Cite;
+use crate::words::names as words;
 
 /// What `trace --format json` prints for a flow, on one line.
 #[derive(Clone, Debug, Serialize)]

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{text, words};
+use super::text;
 use crate::cluster::Cluster;
 use crate::datapath::{Outcome, Step, Trace};
+use crate::words::names as words;
 
 /// The trace as a section: the verdict, then a table of the hops.
 pub fn path(cluster: &Cluster, trace: &Trace) -> String {

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::words::{self, Mark};
 use crate::datapath::{Hook, Machine, Outcome, Rule, Step, Trace};
+use crate::words::names::{self as words, Mark};
 
 /// The trace as one diagram; several outcomes stand in it one after the other.
 pub fn path(trace: &Trace) -> String {

@@ -7,10 +7,8 @@ pub mod grid;
 pub mod json;
 pub mod markdown;
 pub mod mermaid;
-pub mod sentence;
 pub mod svg;
 pub mod text;
-pub mod words;
 
 #[cfg(test)]
 mod sample;

@@ -2,11 +2,9 @@
 
 use std::net::IpAddr;
 
-use crate::datapath::{
-    Cause, CauseKind, Encapsulation, Gate, Hook, Inspect, Machine, Outcome, Outer, Packet,
-    Protocol, Rule, Step, Trace, Verdict,
-};
-use crate::policy::{By, Decision, Direction, Evidence};
+use crate::datapath::{Cause, CauseKind, Gate, Hook, Inspect, Machine, Outcome, Rule, Step, Trace};
+use crate::decision::{By, Decision, Evidence};
+use crate::net::{Direction, Encapsulation, Outer, Packet, Protocol, Verdict};
 use crate::text::{Cite, ObjectRef, Span};
 
 /// A packet that is rewritten, wrapped and then denied; where `allowed`, it arrives and one answer

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::words;
 use crate::cluster::Cluster;
 use crate::datapath::Trace;
 use crate::picture::{Ink, Layout, Picture, draw, svg};
+use crate::words::names as words;
 
 /// Room for a picture's caption.
 const CAPTION: i32 = 36;

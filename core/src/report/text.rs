@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::sentence::{self, Sentence, Way};
-use super::words::{self, Mark};
 use crate::cluster::Cluster;
-use crate::datapath::{Flow, Gate, Machine, Outcome, Step, Trace, Verdict};
-use crate::policy::{Decision, Evaluation, Evidence};
+use crate::datapath::{Gate, Machine, Outcome, Step, Trace};
+use crate::decision::{Decision, Evaluation, Evidence};
+use crate::net::{Flow, Verdict};
 use crate::text::{Cite, Origin};
+use crate::words::names::{self as words, Mark};
+use crate::words::verdict::{self as sentence, Sentence, Way};
 
 /// How a report looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

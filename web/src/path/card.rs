@@ -1,9 +1,10 @@
 //! What happened at a step, why, and how to see it on a real cluster.
 
-use hopwise::datapath::{Inspect, Packet, Step};
-use hopwise::policy::{Decision, Evidence};
-use hopwise::report::words;
+use hopwise::datapath::{Inspect, Step};
+use hopwise::decision::{Decision, Evidence};
+use hopwise::net::Packet;
 use hopwise::text::Span;
+use hopwise::words::names as words;
 use wasm_bindgen_futures::spawn_local;
 use yew::prelude::*;
 

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use hopwise::datapath::{Outcome, Step, Trace};
-use hopwise::report::words::{self, Mark};
 use hopwise::text::{Cite, Span};
+use hopwise::words::names::{self as words, Mark};
 use yew::prelude::*;
 
 use super::card::sentence;

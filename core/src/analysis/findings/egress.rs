@@ -6,12 +6,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 
 use super::{About, Look};
-use crate::cluster::{Pod, PodId, beside};
-use crate::datapath::{Packet, Protocol};
+use crate::assumed::beside;
+use crate::cluster::{Pod, PodId};
+use crate::decision::{By, Decision, decide, permits, selected};
+use crate::net::{Direction, Packet, Protocol};
 use crate::policy::form::{
     Action, Condition, Endpoints, Peer, Port, PortNumber, Rule, Rules, Stage, Test,
 };
-use crate::policy::{By, Decision, Direction, decide, permits, selected};
 use crate::text::Cite;
 
 /// Where name servers listen.

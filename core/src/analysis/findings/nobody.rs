@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::Look;
 use crate::cluster::{Cluster, Pod};
+use crate::decision::{describes, selected, selects_anything, selects_host};
+use crate::net::{CALICO_NAME, Selector};
 use crate::policy::form::{Clause, Endpoints, Of, View};
-use crate::policy::{CALICO_NAME, Selector, describes, selected, selects_anything, selects_host};
 use crate::text::Origin;
 
 /// Why one asks whom a description selects.

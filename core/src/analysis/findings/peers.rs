@@ -7,9 +7,9 @@ use ipnet::IpNet;
 use super::nobody::Role;
 use super::{About, Look, peer_of};
 use crate::cluster::{NodeId, ProxyMode, TrafficPolicy};
-use crate::datapath::{Packet, Protocol};
+use crate::decision::permits;
+use crate::net::{Direction, Packet, Protocol};
 use crate::policy::form::{Action, Condition, Endpoints, Peer, PortNumber, Rule, Stage, Test};
-use crate::policy::{Direction, permits};
 
 impl Look<'_> {
     /// The peers of a rule.

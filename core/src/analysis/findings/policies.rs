@@ -2,9 +2,9 @@
 
 use super::nobody::Role;
 use super::{About, Look};
-use crate::policy::Direction;
+use crate::decision::{describes, selects_host};
+use crate::net::Direction;
 use crate::policy::form::{Action, Of, Rule, Stage, StagedAction};
-use crate::policy::{describes, selects_host};
 
 impl Look<'_> {
     /// Whose policy it is.

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::{About, Look, peer_of};
 use crate::cluster::PodId;
+use crate::decision::selected;
+use crate::net::Direction;
 use crate::policy::form::{Port, PortNumber, Rule, Test};
-use crate::policy::{Direction, selected};
 
 impl Look<'_> {
     /// The destination ports of a rule.

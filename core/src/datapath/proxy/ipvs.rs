@@ -3,15 +3,15 @@
 //! nat only marks. Every service address is local, so packets go to INPUT, where IPVS takes
 //! them, rewrites them and sends them out again through OUTPUT.
 
+use super::super::step::{Cause, CauseKind, Hook, Rule};
 use super::{
     Frontend, FrontendKind, Nat, Picked, Place, Refusal, ServiceProxy, cluster_ip_mark, frontend,
     names, usable,
 };
 use crate::cluster::{LocalDetector, Service};
-use crate::datapath::flow::address_and_port;
-use crate::datapath::route::{is_local_address, is_service_address};
-use crate::datapath::step::{Cause, CauseKind, Hook, Packet, Rule};
-use crate::policy::Evidence;
+use crate::datapath::route::is_local_address;
+use crate::decision::Evidence;
+use crate::net::{Packet, address_and_port};
 
 /// Since when is not settled to the release.
 const UNTOLD: &str = "kube-proxy before about v1.24 does not do so, and refuses the connection; the text tells no version (Node.status.nodeInfo)";
@@ -74,9 +74,7 @@ impl ServiceProxy for Ipvs {
         match frontend(place.cluster, place.node, packet) {
             Some(frontend) => refuse(place, &frontend, packet),
             // KUBE-IPVS-FILTER: a service address, but no port of it.
-            None if hook == Hook::Input
-                && is_service_address(place.cluster, packet.destination) =>
-            {
+            None if hook == Hook::Input && place.cluster.is_service_address(packet.destination) => {
                 let message = format!(
                     "{} is a service's address without this port, so kube-proxy rejects it",
                     address_and_port(packet.destination, packet.destination_port)

@@ -14,14 +14,13 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::route::{Device, is_host_address};
-use super::step::{Cause, Hook, Packet, Rule};
+use super::step::{Cause, Hook, Rule};
 use crate::cluster::{
     Cluster, Endpoint, LocalDetector, NodeId, NodePortAddresses, ProxyMode, Service, ServiceId,
     ServicePort, TrafficPolicy,
 };
-use crate::policy::Evidence;
-
-pub(in crate::datapath) use names::veth;
+use crate::decision::Evidence;
+use crate::net::Packet;
 
 /// The proxy of the cluster's mode.
 pub(super) fn of(mode: ProxyMode) -> &'static dyn ServiceProxy {
@@ -448,7 +447,7 @@ pub(super) enum Detected {
 pub(super) fn detect(place: Place<'_>, source: IpAddr) -> Detected {
     let from_device = |matches: &dyn Fn(&str) -> bool| match place.from {
         Some(Device::Pod(pod)) => {
-            place.cluster.pod(pod).is_some_and(|pod| matches(&veth(&pod.namespace, &pod.name)))
+            place.cluster.pod(pod).is_some() && matches(&place.cluster.veth(pod))
         }
         Some(device) => matches(&device.name(place.cluster, source.is_ipv4())),
         None => false,

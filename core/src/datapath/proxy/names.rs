@@ -1,12 +1,10 @@
 //! The names that kube-proxy and Calico give their chains and devices.
 
-use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use super::Frontend;
 use crate::cluster::Endpoint;
-use crate::datapath::Protocol;
-use crate::datapath::flow::address_and_port;
+use crate::net::{Protocol, address_and_port};
 
 /// `NAMESPACE/NAME:PORTNAME`, as kube-proxy calls a service's port (`ServicePortName.String`).
 pub(super) fn service_port(frontend: &Frontend<'_>) -> String {
@@ -64,14 +62,6 @@ fn hashed(prefix: &str, name: &str) -> String {
     format!("{prefix}{}-{name}", base32(&Sha256::digest(name), 8))
 }
 
-/// The node's end of a pod's veth (`libcalico-go … VethNameForWorkload`).
-pub(crate) fn veth(namespace: &str, name: &str) -> String {
-    let hash = Sha1::digest(format!("{namespace}.{name}"));
-    let digits = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]).take(11);
-    let hex: String = digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect();
-    format!("cali{hex}")
-}
-
 /// The first `length` characters of the standard base 32 encoding.
 fn base32(bytes: &[u8], length: usize) -> String {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -89,15 +79,6 @@ fn base32(bytes: &[u8], length: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn veths_are_named_as_calico_names_them() {
-        // The article's `route` output shows this pod's device.
-        assert_eq!(
-            veth("tekton-pipelines", "tekton-dashboard-75c65d785b-xbgk6"),
-            "cali73daeaf4b12"
-        );
-    }
 
     /// The names that the comments and tests of kube-proxy's own source give.
     #[test]

@@ -5,16 +5,16 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::super::step::{Cause, CauseKind, Hook, Rule};
 use super::iptables::{choose, refuse};
 use super::{
     Frontend, FrontendKind, LocalMatch, Nat, Picked, Place, Refusal, ServiceProxy, frontend,
     local_match, names,
 };
 use crate::cluster::Cluster;
-use crate::datapath::flow::address_and_port;
-use crate::datapath::route::{Device, is_service_address};
-use crate::datapath::step::{Cause, CauseKind, Hook, Packet, Rule};
-use crate::policy::Evidence;
+use crate::datapath::route::Device;
+use crate::decision::Evidence;
+use crate::net::{Packet, address_and_port};
 
 /// The first releases registered these chains at Calico's own priority.
 const OLD_PRIORITY: &str = "kube-proxy's chains come before Calico's in current releases; in the first ones with nftables a pod's egress policy may be asked, and drop the packet, before";
@@ -240,7 +240,7 @@ fn no_such_port(place: Place<'_>, packet: &Packet) -> Option<Refusal> {
 /// The end of `cluster-ips-check`: an address of the service CIDR that no service has.
 fn unallocated(place: Place<'_>, packet: &Packet) -> Option<Refusal> {
     let (cluster, to) = (place.cluster, packet.destination);
-    if is_service_address(cluster, to) {
+    if cluster.is_service_address(to) {
         return None;
     }
     let known = cluster.service_ranges.iter().find(|(range, _)| range.contains(&to));

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use super::{address, block, word};
-use crate::datapath::{Flow, Verdict};
 use crate::manifest::fault::{Fault, Faults};
 use crate::manifest::scenario::Scenario;
+use crate::net::{Flow, Verdict};
 
 pub(super) fn validate(faults: &mut Faults, scenario: &Scenario) {
     let spec = &scenario.spec;

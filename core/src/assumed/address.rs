@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::{Node, Pool};
+use crate::cluster::{Node, Pool};
 
 /// Assumed pods take addresses from here on in their node's block; those before are the tunnel's
 /// and the usual first pods'.
@@ -13,7 +13,7 @@ const FIRST_ASSUMED: u128 = 32;
 
 /// Hands out addresses that nobody has.
 #[derive(Debug, Default)]
-pub(super) struct Addresses {
+pub(crate) struct Addresses {
     taken: HashSet<IpAddr>,
     blocks: HashSet<IpNet>,
     /// Of each pool, how many of its blocks were looked at.
@@ -22,24 +22,24 @@ pub(super) struct Addresses {
 
 impl Addresses {
     /// Somebody has it.
-    pub(super) fn take(&mut self, address: IpAddr) {
+    pub(crate) fn take(&mut self, address: IpAddr) {
         self.taken.insert(address);
     }
 
     /// Some node has it. `false` if one had it before.
-    pub(super) fn take_block(&mut self, block: IpNet) -> bool {
+    pub(crate) fn take_block(&mut self, block: IpNet) -> bool {
         self.blocks.insert(block)
     }
 
     /// Takes a block, if nobody has it.
-    pub(super) fn claim(&mut self, block: IpNet) -> bool {
+    pub(crate) fn claim(&mut self, block: IpNet) -> bool {
         let free = !self.blocks.iter().any(|b| b.contains(&block) || block.contains(b));
         free && self.blocks.insert(block)
     }
 
     /// A free address for a pod on this node, from its blocks or from a new one. `None` if the
     /// pools of the family are used up.
-    pub(super) fn pod(&mut self, node: &mut Node, pools: &[Pool], v4: bool) -> Option<IpAddr> {
+    pub(crate) fn pod(&mut self, node: &mut Node, pools: &[Pool], v4: bool) -> Option<IpAddr> {
         let free = node
             .blocks
             .iter()
@@ -57,7 +57,7 @@ impl Addresses {
     }
 
     /// A free block of the pools of a family.
-    pub(super) fn block(&mut self, pools: &[Pool], v4: bool) -> Option<IpNet> {
+    pub(crate) fn block(&mut self, pools: &[Pool], v4: bool) -> Option<IpNet> {
         let pool = pools
             .iter()
             .find(|pool| pool.cidr.addr().is_ipv4() == v4 && !pool.load_balancer_only)?;
@@ -78,7 +78,7 @@ impl Addresses {
     }
 
     /// The first free address of a block.
-    pub(super) fn first_free(&self, block: &IpNet) -> Option<IpAddr> {
+    pub(crate) fn first_free(&self, block: &IpNet) -> Option<IpAddr> {
         (0..1 << 16).map_while(|index| nth(block, index)).find(|found| !self.taken.contains(found))
     }
 
@@ -96,7 +96,7 @@ impl Addresses {
 }
 
 /// The block that an address lies in.
-pub(super) fn block_of(address: IpAddr, pools: &[Pool]) -> Option<IpNet> {
+pub(crate) fn block_of(address: IpAddr, pools: &[Pool]) -> Option<IpNet> {
     let pool = pools
         .iter()
         .filter(|pool| pool.cidr.contains(&address))
@@ -105,7 +105,7 @@ pub(super) fn block_of(address: IpAddr, pools: &[Pool]) -> Option<IpNet> {
 }
 
 /// The `index`th address after the network's own.
-pub(super) fn nth(net: &IpNet, index: u128) -> Option<IpAddr> {
+pub(crate) fn nth(net: &IpNet, index: u128) -> Option<IpAddr> {
     address(number(net.network()).checked_add(index)?, net.addr().is_ipv4())
         .filter(|found| net.contains(found))
 }
@@ -118,7 +118,7 @@ pub(crate) fn beside(net: &IpNet) -> [Option<IpAddr>; 2] {
 }
 
 /// The whole of a family's addresses that share `prefix` bits with `of`.
-pub(super) fn network(of: IpAddr, prefix: u8) -> IpNet {
+pub(crate) fn network(of: IpAddr, prefix: u8) -> IpNet {
     let whole = match of {
         IpAddr::V4(ip) => Ipv4Net::new(ip, prefix).map(IpNet::V4),
         IpAddr::V6(ip) => Ipv6Net::new(ip, prefix).map(IpNet::V6),

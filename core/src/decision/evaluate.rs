@@ -2,11 +2,13 @@
 
 use super::end::{End, Known, Role, profiles};
 use super::explain::explain;
-use super::form::{Action, Policy, Profile, Rule, Rules, Stage, StagedAction, Tier, TierDefault};
 use super::rule::{Distance, Note, Question};
-use super::{Decision, Direction, Says};
+use super::{Decision, Says};
 use crate::cluster::{Cluster, PodId};
-use crate::datapath::Packet;
+use crate::net::{Direction, Packet};
+use crate::policy::form::{
+    Action, Policy, Profile, Rule, Rules, Stage, StagedAction, Tier, TierDefault,
+};
 use crate::text::Cite;
 
 /// May `packet` leave (egress) or enter (ingress) `pod`? The other end is known by its address,

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::form::{Clause, Endpoints, HostEndpoint, NetworkSet, Of, View};
-use super::labels::{CALICO_NAME, Lookup};
-use crate::cluster::{Cluster, Labels, Pod, PodId};
+use crate::cluster::{Cluster, Pod, PodId};
+use crate::net::{CALICO_NAME, Labels, Lookup};
+use crate::policy::form::{Clause, Endpoints, HostEndpoint, NetworkSet, Of, View};
 
 /// One end of a packet.
 #[derive(Clone, Copy, Debug)]

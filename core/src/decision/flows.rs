@@ -4,14 +4,14 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use super::Decision;
 use super::end::End;
 use super::evaluate::allows;
 use super::explain::explain;
-use super::form::HostEndpoint;
 use super::rule::Question;
-use super::{Decision, Direction};
 use crate::cluster::{Cluster, NodeId, PodId, Service, ServicePort};
-use crate::datapath::{Flow, Party, PortRef, Protocol, Target};
+use crate::net::{Direction, Flow, Party, PortRef, Protocol, Target};
+use crate::policy::form::HostEndpoint;
 
 /// What the policies say of a flow.
 #[derive(Clone, Debug, PartialEq, Serialize)]

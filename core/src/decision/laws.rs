@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::{Peer, Point, Reach, Selector, allowed, evaluate};
-use crate::cluster::{Cluster, Labels, PodId};
-use crate::datapath::{Flow, Protocol};
+use super::{Peer, Point, Reach, allowed, evaluate};
+use crate::cluster::{Cluster, PodId};
+use crate::net::{Flow, Labels, Protocol, Selector};
 
 const WORLD: &str = "
 {apiVersion: v1, kind: Namespace, metadata: {name: one, labels: {ns: first}}}

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::cluster::Labels;
+use super::Labels;
 
 /// The label that Calico gives every namespace and every service account: its name.
 pub(crate) const CALICO_NAME: &str = "projectcalico.org/name";

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::outside::Block;
-use super::{Cluster, Node, Pod, PodId, ScenarioFlow, Service, ServiceKind, ServicePort};
-use crate::datapath::{Flow, Party, PortRef, Protocol, Target};
+use super::ScenarioFlow;
+use crate::assumed::outside::{Block, asked_service};
+use crate::cluster::{Cluster, Node, Pod, PodId, Service, ServicePort};
+use crate::decision::{describes, ports_named};
+use crate::net::{Flow, Party, PortRef, Protocol, Target};
 use crate::policy::form::PortNumber;
-use crate::policy::{describes, ports_named};
 
 /// More proposed flows than this are no help.
 const MAX_FLOWS: usize = 12;
@@ -35,26 +36,6 @@ pub(super) fn flows(cluster: &Cluster) -> Vec<ScenarioFlow> {
         span: None,
     };
     found.into_iter().take(MAX_FLOWS).map(proposed).collect()
-}
-
-/// What one would ask about first, and on which port.
-pub(super) fn asked_service(cluster: &Cluster) -> Option<(&Service, &ServicePort)> {
-    let exposed = |service: &&Service| {
-        matches!(service.kind, ServiceKind::NodePort | ServiceKind::LoadBalancer)
-    };
-    // The API server's own has endpoints that no text shows.
-    let of_the_api_server =
-        |service: &&Service| service.namespace == "default" && service.name == "kubernetes";
-    let answers = |service: &&Service| service.ports.iter().any(|port| !port.endpoints.is_empty());
-    let services = || cluster.services.iter().filter(|service| !of_the_api_server(service));
-    let inside = || services().filter(|service| !service.cluster_ips.is_empty());
-    let service = services()
-        .filter(answers)
-        .find(exposed)
-        .or_else(|| inside().find(answers))
-        .or_else(|| services().find(exposed))
-        .or_else(|| inside().next())?;
-    service.ports.first().map(|port| (service, port))
 }
 
 fn pods_behind(port: &ServicePort) -> BTreeSet<PodId> {
@@ -287,7 +268,7 @@ spec:
         assert!(!reading.scenario.flows.is_empty());
         for asked in &reading.scenario.flows {
             let verdict = crate::trace(cluster, &asked.flow).verdict;
-            assert_eq!(verdict, crate::datapath::Verdict::Delivered, "{}", asked.flow);
+            assert_eq!(verdict, crate::net::Verdict::Delivered, "{}", asked.flow);
         }
     }
 

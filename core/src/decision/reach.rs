@@ -10,14 +10,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use self::compile::{Ask, Compiled, Rule};
-use super::Direction;
 use super::end::{End, has_own_network};
 use super::evaluate::allows;
-use super::form::{Action, TierDefault};
 use super::rule::Question;
 use super::set::{Set, intersect_transposed};
 use crate::cluster::{Cluster, Pod, PodId};
-use crate::datapath::Protocol;
+use crate::net::{Direction, Protocol};
+use crate::policy::form::{Action, TierDefault};
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use super::end::{End, Role};
-use super::form::{Action, Condition, Peer, Port, PortNumber, Rule, Side, Test};
 use super::rule::{
     Distance, Doubt, Note, Question, Traffic, address, containing, node, protocol_name,
 };
 use crate::cluster::Cluster;
+use crate::policy::form::{Action, Condition, Peer, Port, PortNumber, Rule, Side, Test};
 use crate::text::Cite;
 
 impl Rule {

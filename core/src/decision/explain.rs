@@ -3,11 +3,12 @@
 
 use super::end::{End, Role};
 use super::evaluate::{Asking, Chain, Outcome, Say, last_stage, walk};
-use super::form::{Action, Policy, Rule, Stage, StagedAction, Tier, View};
 use super::miss::joined;
 use super::rule::{Distance, Doubt, Found, Question, traffic_name};
-use super::{Asked, By, Decision, Direction, Evidence, Staged};
+use super::{Asked, By, Decision, Evidence, Staged};
 use crate::cluster::{Cluster, Service};
+use crate::net::Direction;
+use crate::policy::form::{Action, Policy, Rule, Stage, StagedAction, Tier, View};
 
 /// The decision with its reason and everything that was looked at.
 pub(super) fn explain(cluster: &Cluster, direction: Direction, q: &Question<'_>) -> Decision {

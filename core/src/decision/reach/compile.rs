@@ -6,16 +6,15 @@ use std::ops::Range;
 
 use ipnet::IpNet;
 
-use super::super::Direction;
 use super::super::end::{End, Known, Role, own_profiles, profiles};
-use super::super::form::{
-    self, Action, Endpoints, NetworkSet, Of, PortNumber, Stage, Test, TierDefault, View,
-};
-use super::super::labels::Selector;
+use super::super::reach::{Peer, Point};
 use super::super::rule::Traffic;
 use super::super::set::Set;
-use super::{Peer, Point};
 use crate::cluster::{Cluster, Pod};
+use crate::net::{Direction, Selector};
+use crate::policy::form::{
+    self, Action, Endpoints, NetworkSet, Of, PortNumber, Stage, Test, TierDefault, View,
+};
 
 /// A rule; it matches where both its sides do.
 pub(super) struct Rule {

@@ -1,24 +1,21 @@
 //! From objects to the world: one pass, in the order in which one thing needs the other.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::address::{Addresses, network};
-use super::endpoints::{self, Slices};
-use super::{
-    Assumption, Balancer, Bgp, Client, Cluster, Labels, Namespace, Node, NodeId, OutsideRoute,
-    PodId, Reading, Scenario, ScenarioFlow, ServiceId, alike, assume, bgp, nodes, outside, peers,
-    pods, propose, services, settings,
+use super::{Reading, Scenario, ScenarioFlow, propose};
+use crate::assumed::{assume, nodes, outside, peers, place, pools, write};
+use crate::cluster::endpoints::{self, Slices};
+use crate::cluster::{
+    Balancer, Bgp, Client, Cluster, NodeId, OutsideRoute, PodId, ServiceId, alike, bgp, pods,
+    services, settings,
 };
-use crate::datapath::Flow;
 use crate::manifest::{self, Kind, Manifest, Object};
+use crate::net::{Flow, Labels};
 use crate::policy::Policies;
-use crate::text::{ObjectRef, Origin, Problem};
-
-/// The article's pool.
-const ARTICLE_POOL: [u8; 4] = [10, 233, 64, 0];
+use crate::text::{Origin, Problem};
 
 /// Everything that can be known from `text` alone.
 pub fn read(text: &str) -> Reading {
@@ -33,8 +30,8 @@ pub fn resolve(manifest: Manifest) -> Reading {
 
     let services = services::written_services(objects);
     let slices = Slices::of(objects);
-    cluster.namespaces = namespaces(objects);
-    cluster.nodes = nodes_of(objects);
+    cluster.namespaces = assume::namespaces(objects);
+    cluster.nodes = nodes::nodes_of(objects);
     let names: Vec<String> = cluster.nodes.iter().map(|node| node.name.clone()).collect();
     let mut drafts = pods::written(objects, &names);
     assume::service_pods(&mut drafts, &services, &slices, objects);
@@ -53,185 +50,22 @@ pub fn resolve(manifest: Manifest) -> Reading {
     }
     cluster.pools = settings::pools(objects);
     let of_services = services.iter().flat_map(|draft| &draft.service.cluster_ips);
-    assume_pool(&mut cluster, &drafts, of_services.into_iter().any(IpAddr::is_ipv6));
+    pools::assume_pool(&mut cluster, &drafts, of_services.into_iter().any(IpAddr::is_ipv6));
     if cluster.pools.iter().any(|pool| pool.cidr.addr().is_ipv6()) {
         nodes::assume_ipv6(&mut cluster.nodes);
     }
     cluster.proxy = settings::proxy(objects, &cluster.pools);
-    place(&mut cluster, drafts);
+    place::place(&mut cluster, drafts);
     index_addresses(&mut cluster);
     endpoints::fill(&mut cluster, services, &slices);
     index_services(&mut cluster);
     cluster.service_ranges = services::ranges(objects);
     cluster.bgp = Bgp::of(objects, &cluster.nodes);
     cluster.alike = alike::classes(&cluster);
-    let scenario = outside(&mut cluster, objects, &mut problems);
-    cluster.assumed = assumptions(&cluster, objects);
+    let scenario = machines_outside(&mut cluster, objects, &mut problems);
+    cluster.assumed = write::assumptions(&cluster, objects);
     problems.sort_by_key(|problem| problem.span);
     Reading { cluster, scenario, problems }
-}
-
-/// The namespaces that the text has, and those that its objects live in.
-fn namespaces(objects: &[Object]) -> BTreeMap<String, Namespace> {
-    let mut found = BTreeMap::new();
-    for object in objects {
-        if let Kind::Namespace = object.kind {
-            let (name, labels) = (&object.reference.name, object.metadata.labels.clone());
-            let origin = Origin::Written(object.cite(""));
-            found.insert(name.clone(), assume::namespace(name, labels, origin));
-        }
-    }
-    for object in objects {
-        let name = &object.reference.namespace;
-        if !name.is_empty() && !found.contains_key(name) {
-            let reason = format!("{} is in it", object.reference);
-            let origin = Origin::Assumed(reason);
-            found.insert(name.clone(), assume::namespace(name, Labels::new(), origin));
-        }
-    }
-    found
-}
-
-/// The nodes of the text, and those that its objects speak of; the article's if there are none.
-fn nodes_of(objects: &[Object]) -> Vec<Node> {
-    let mut found = nodes::written(objects);
-    let mut known: HashSet<String> = found.iter().map(|node| node.name.clone()).collect();
-    let mut spoken_of: Vec<(String, String)> = Vec::new();
-    for object in objects {
-        let name = match &object.kind {
-            Kind::Pod(pod) => pod.spec.node_name.clone(),
-            Kind::WorkloadEndpoint(endpoint) => endpoint.spec.node.clone(),
-            Kind::HostEndpoint(host) => host.spec.node.clone(),
-            _ => None,
-        };
-        if let Some(name) = name.filter(|name| !name.is_empty() && !known.contains(name)) {
-            known.insert(name.clone());
-            spoken_of.push((name, format!("{} is on it", object.reference)));
-        }
-    }
-    if found.is_empty() && spoken_of.is_empty() {
-        return nodes::article(
-            "the text has no nodes: these are the ones of the article that Hopwise grew from",
-        );
-    }
-    spoken_of.sort();
-    for (name, reason) in spoken_of {
-        let node = nodes::assumed(&name, found.len(), &reason, &found);
-        found.push(node);
-    }
-    // Nodes without any address cannot be walked.
-    let unaddressed: Vec<usize> = (0..found.len())
-        .filter(|index| found.get(*index).is_some_and(|node| node.addresses.is_empty()))
-        .collect();
-    for position in unaddressed {
-        let name = found.get(position).map(|node| node.name.clone()).unwrap_or_default();
-        let stand_in = nodes::assumed(&name, position, "the Node tells no InternalIP", &found);
-        if let Some(node) = found.get_mut(position) {
-            node.addresses = stand_in.addresses;
-            node.subnet_origin = stand_in.subnet_origin;
-        }
-    }
-    found
-}
-
-/// Pods need a pool; one that holds the addresses that they have.
-fn assume_pool(cluster: &mut Cluster, drafts: &[pods::Draft], ipv6_services: bool) {
-    for v4 in [true, false] {
-        if cluster.pools.iter().any(|pool| pool.cidr.addr().is_ipv4() == v4) {
-            continue;
-        }
-        let mut of_pods = drafts
-            .iter()
-            .filter(|draft| !draft.pod.host_network)
-            .flat_map(|draft| &draft.pod.addresses)
-            .filter(|ip| ip.is_ipv4() == v4)
-            .peekable();
-        let first = of_pods.peek().map(|ip| **ip);
-        if !v4 && first.is_none() && !ipv6_services {
-            continue;
-        }
-        let article = network(IpAddr::from(ARTICLE_POOL), 18);
-        let cidr = match first {
-            None if !v4 => network(IpAddr::from(nodes::IPV6_PODS), 64),
-            None => article,
-            Some(_) if of_pods.clone().all(|ip| article.contains(ip)) => article,
-            Some(ip) => {
-                let longest = if v4 { 16 } else { 64 };
-                let holds_all = |prefix: &u8| {
-                    let range = network(ip, *prefix);
-                    of_pods.clone().all(|ip| range.contains(ip))
-                };
-                let prefix = (1..=longest).rev().find(holds_all).unwrap_or(1);
-                network(ip, prefix)
-            }
-        };
-        let reason = "the text has no IPPool";
-        let mut pool = nodes::article_pool(cidr, reason);
-        if !v4 {
-            "default-ipv6-ippool".clone_into(&mut pool.name);
-            pool.block_size = 122;
-            pool.ipip.value = super::EncapMode::Never;
-            pool.nat_outgoing.value = false;
-        }
-        cluster.pools.push(pool);
-    }
-}
-
-/// Gives pods their nodes, nodes their blocks and tunnels, and pods their addresses.
-fn place(cluster: &mut Cluster, drafts: Vec<pods::Draft>) {
-    let by_name: HashMap<String, usize> =
-        cluster.nodes.iter().enumerate().map(|(index, node)| (node.name.clone(), index)).collect();
-    let by_ip: HashMap<IpAddr, usize> = cluster
-        .nodes
-        .iter()
-        .enumerate()
-        .flat_map(|(index, node)| node.addresses.iter().map(move |own| (own.addr(), index)))
-        .collect();
-    let count = cluster.nodes.len().max(1);
-    let mut placed: Vec<(usize, pods::Draft)> = Vec::with_capacity(drafts.len());
-    let (mut serving, mut others) = (0, 0);
-    for draft in drafts {
-        let named = draft.node.as_ref().and_then(|name| by_name.get(name)).copied();
-        let of_host = draft
-            .pod
-            .addresses
-            .first()
-            .filter(|_| draft.pod.host_network)
-            .and_then(|ip| by_ip.get(ip))
-            .copied();
-        // Pods that serve start on the second node, so that the first is one without an endpoint.
-        let at = named.or(of_host).unwrap_or_else(|| {
-            let serves = !draft.pod.ports.is_empty();
-            let next = if serves { &mut serving } else { &mut others };
-            let index = *next + usize::from(serves);
-            *next += 1;
-            index % count
-        });
-        placed.push((at, draft));
-    }
-    let mut addresses = Addresses::default();
-    let known: Vec<(usize, IpAddr)> = placed
-        .iter()
-        .filter(|(_, draft)| !draft.pod.host_network && !draft.pod.finished)
-        .flat_map(|(at, draft)| draft.pod.addresses.iter().map(|ip| (*at, *ip)))
-        .collect();
-    nodes::give_blocks(&mut cluster.nodes, &cluster.pools, &known, &mut addresses);
-    nodes::give_tunnels(&mut cluster.nodes, &cluster.pools, &cluster.felix, &mut addresses);
-    for (at, mut draft) in placed {
-        draft.pod.node = NodeId(at);
-        let Some(node) = cluster.nodes.get_mut(at) else { continue };
-        if draft.pod.host_network {
-            draft.pod.addresses = node.addresses.iter().map(IpNet::addr).collect();
-        } else if draft.pod.addresses.is_empty() && !draft.pod.finished {
-            let families = [true, false]
-                .into_iter()
-                .filter(|v4| cluster.pools.iter().any(|p| p.cidr.addr().is_ipv4() == *v4));
-            for v4 in families {
-                draft.pod.addresses.extend(addresses.pod(node, &cluster.pools, v4));
-            }
-        }
-        cluster.pods.push(draft.pod);
-    }
 }
 
 /// Who has which address.
@@ -283,7 +117,11 @@ fn index_services(cluster: &mut Cluster) {
 }
 
 /// The scenario: machines outside, their routes, and the questions.
-fn outside(cluster: &mut Cluster, objects: &[Object], problems: &mut Vec<Problem>) -> Scenario {
+fn machines_outside(
+    cluster: &mut Cluster,
+    objects: &[Object],
+    problems: &mut Vec<Problem>,
+) -> Scenario {
     let mut scenario = Scenario::default();
     let found = objects.iter().find_map(|object| match &object.kind {
         Kind::Scenario(found) => Some((object, &found.spec)),
@@ -348,70 +186,6 @@ fn outside(cluster: &mut Cluster, objects: &[Object], problems: &mut Vec<Problem
         scenario.flows = propose::flows(cluster);
     }
     scenario
-}
-
-/// The list of what was assumed, each with the YAML that writes it into the text.
-fn assumptions(cluster: &Cluster, objects: &[Object]) -> Vec<Assumption> {
-    let mut found = Vec::new();
-    let mut add = |object: ObjectRef, reason: &str, yaml: &serde_json::Value| {
-        let yaml = serde_yaml::to_string(yaml).unwrap_or_default();
-        found.push(Assumption { object, reason: reason.to_owned(), yaml });
-    };
-    for (name, namespace) in &cluster.namespaces {
-        if let Origin::Assumed(reason) = &namespace.origin {
-            let yaml = serde_json::json!({
-                "apiVersion": "v1",
-                "kind": "Namespace",
-                "metadata": { "name": name, "labels": namespace.labels },
-            });
-            add(ObjectRef::new("Namespace", "", name), reason, &yaml);
-        }
-    }
-    for node in &cluster.nodes {
-        if let Origin::Assumed(reason) = &node.origin {
-            add(nodes::reference(node), reason, &nodes::yaml(node));
-        }
-    }
-    for pool in &cluster.pools {
-        if let Origin::Assumed(reason) = &pool.origin {
-            add(ObjectRef::new("IPPool", "", &pool.name), reason, &settings::pool_yaml(pool));
-        }
-    }
-    for pod in &cluster.pods {
-        if let Origin::Assumed(reason) = &pod.origin {
-            let node = cluster.node(pod.node).map_or("", |node| node.name.as_str());
-            let object = ObjectRef::new("Pod", &pod.namespace, &pod.name);
-            add(object, reason, &pods::yaml(pod, node));
-        }
-    }
-    let assumed: Vec<&Client> = cluster
-        .clients
-        .iter()
-        .filter(|client| matches!(client.origin, Origin::Assumed(_)))
-        .collect();
-    // Clients stand in the Scenario document: only a text without one can get one.
-    let has_scenario = objects.iter().any(|object| matches!(object.kind, Kind::Scenario(_)));
-    let clients: Vec<_> = assumed
-        .iter()
-        .map(|client| serde_json::json!({ "name": client.name, "ip": client.ip.to_string() }))
-        .collect();
-    for (index, client) in assumed.iter().enumerate() {
-        let Origin::Assumed(reason) = &client.origin else { continue };
-        let yaml = if index == 0 && !has_scenario {
-            let scenario = serde_json::json!({
-                "apiVersion": "hopwise.dev/v1",
-                "kind": "Scenario",
-                "metadata": { "name": "scenario" },
-                "spec": { "clients": clients },
-            });
-            serde_yaml::to_string(&scenario).unwrap_or_default()
-        } else {
-            String::new()
-        };
-        let object = ObjectRef::new("Client", "", &client.name);
-        found.push(Assumption { object, reason: reason.clone(), yaml });
-    }
-    found
 }
 
 #[cfg(test)]

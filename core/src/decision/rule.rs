@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 
 use super::Evidence;
 use super::end::{End, Role};
-use super::form::{Action, Peer, Port, PortNumber, Rule, Side, Test};
 use crate::cluster::Node;
+use crate::policy::form::{Action, Peer, Port, PortNumber, Rule, Side, Test};
 use crate::text::Cite;
 
 /// A packet, as a rule sees it.

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::end::{End, Known, Role, has_own_network};
-use super::form::{Endpoints, Peer, PortNumber, Rule, Test};
 use crate::cluster::{Cluster, Pod, PodId};
-use crate::datapath::Protocol;
+use crate::net::Protocol;
+use crate::policy::form::{Endpoints, Peer, PortNumber, Rule, Test};
 
 /// Whether the description fits the pod, though it may have no network of its own.
 pub fn describes(cluster: &Cluster, endpoints: &Endpoints, pod: &Pod) -> bool {

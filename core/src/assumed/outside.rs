@@ -5,9 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 
 use super::address::{beside, nth};
-use super::propose::asked_service;
-use super::{Client, Cluster};
-use crate::datapath::is_outside;
+use crate::cluster::{Client, Cluster, Service, ServiceKind, ServicePort};
 use crate::policy::form::{Peer, Side};
 use crate::text::{ObjectRef, Origin};
 
@@ -15,14 +13,14 @@ use crate::text::{ObjectRef, Origin};
 const MAX_CLIENTS: usize = 6;
 
 /// Addresses that a peer speaks of.
-pub(super) struct Block<'a> {
+pub(crate) struct Block<'a> {
     cidr: IpNet,
     peer: &'a Peer,
 }
 
 impl Block<'_> {
     /// All of a rule's side.
-    pub(super) fn of(side: &Side) -> impl Iterator<Item = Block<'_>> {
+    pub(crate) fn of(side: &Side) -> impl Iterator<Item = Block<'_>> {
         let of_peer = |peer| Peer::nets(peer).map(move |cidr| Block { cidr: cidr.trunc(), peer });
         side.peers.iter().flat_map(of_peer)
     }
@@ -32,7 +30,7 @@ impl Block<'_> {
     }
 
     /// One of the addresses that a machine outside may have.
-    pub(super) fn outside(&self, cluster: &Cluster) -> Option<IpAddr> {
+    pub(crate) fn outside(&self, cluster: &Cluster) -> Option<IpAddr> {
         let cidr = &self.cidr;
         let first = u128::from(cidr.prefix_len() < if cidr.addr().is_ipv4() { 31 } else { 127 });
         let low = (first..first + 64).filter_map(|index| nth(cidr, index));
@@ -56,11 +54,11 @@ fn is_free(cluster: &Cluster, ip: IpAddr) -> bool {
         IpAddr::V4(ip) => ip.octets()[0] == 0 || ip.is_broadcast(),
         IpAddr::V6(ip) => ip.is_unspecified(),
     };
-    !reserved && !ip.is_multicast() && is_outside(cluster, ip)
+    !reserved && !ip.is_multicast() && cluster.is_outside(ip)
 }
 
 /// For a text that names none: one inside each block of an ingress rule, and one that is in none.
-pub(super) fn clients(cluster: &Cluster) -> Vec<Client> {
+pub(crate) fn clients(cluster: &Cluster) -> Vec<Client> {
     let rules = cluster.policies.as_written().into_iter().flat_map(|policy| {
         let rules = policy.ingress.iter().flat_map(|ingress| &ingress.rules);
         rules.map(move |rule| (&rule.source, &policy.object))
@@ -101,6 +99,26 @@ pub(super) fn clients(cluster: &Cluster) -> Vec<Client> {
         clients.push(Client { name: name.to_owned(), ip, origin: Origin::Assumed(why.to_owned()) });
     }
     clients
+}
+
+/// What one would ask about first, and on which port.
+pub(crate) fn asked_service(cluster: &Cluster) -> Option<(&Service, &ServicePort)> {
+    let exposed = |service: &&Service| {
+        matches!(service.kind, ServiceKind::NodePort | ServiceKind::LoadBalancer)
+    };
+    // The API server's own has endpoints that no text shows.
+    let of_the_api_server =
+        |service: &&Service| service.namespace == "default" && service.name == "kubernetes";
+    let answers = |service: &&Service| service.ports.iter().any(|port| !port.endpoints.is_empty());
+    let services = || cluster.services.iter().filter(|service| !of_the_api_server(service));
+    let inside = || services().filter(|service| !service.cluster_ips.is_empty());
+    let service = services()
+        .filter(answers)
+        .find(exposed)
+        .or_else(|| inside().find(answers))
+        .or_else(|| services().find(exposed))
+        .or_else(|| inside().next())?;
+    service.ports.first().map(|port| (service, port))
 }
 
 #[cfg(test)]

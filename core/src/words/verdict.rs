@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use super::names::machine_name;
+use super::{Named, Owner, owner_of};
 use crate::cluster::{Cluster, ProxyMode, TrafficPolicy};
-use crate::datapath::{CauseKind, Machine, Outcome, Rule, Step, Trace, Verdict, address_and_port};
-use crate::picture::{Named, Owner, machine_name, owner_of};
-use crate::policy::{By, Decision, Direction, Staged};
+use crate::datapath::{CauseKind, Machine, Outcome, Rule, Step, Trace};
+use crate::decision::{By, Decision, Staged};
+use crate::net::{Direction, Verdict, address_and_port};
 use crate::text::{Cite, ObjectRef};
 
 /// A verdict for a person.

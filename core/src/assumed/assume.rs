@@ -1,19 +1,21 @@
 //! The pods that the text needs, but does not contain: those behind a service, and somebody who asks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::endpoints::{Slices, selects};
-use super::pods::{self, Draft};
-use super::{ContainerPort, Labels, Namespace, services};
+use crate::cluster::endpoints::{Slices, selects};
+use crate::cluster::pods::{Draft, draft};
+use crate::cluster::{Namespace, services};
+use crate::manifest::kubernetes::{ObjectMeta, PodSpec};
 use crate::manifest::{Kind, Object};
+use crate::net::{ContainerPort, Labels};
 use crate::text::Origin;
 
 /// The label that kube-apiserver gives every namespace.
-pub(super) const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
+pub(crate) const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 
 /// A pod behind each service whose selector finds none, unless the namespace has pods: then the
 /// service really has no endpoints.
-pub(super) fn service_pods(
+pub(crate) fn service_pods(
     drafts: &mut Vec<Draft>,
     services: &[services::Draft],
     slices: &Slices<'_>,
@@ -41,7 +43,7 @@ pub(super) fn service_pods(
                 protocol: port.protocol,
             }
         });
-        drafts.push(pods::assumed(
+        drafts.push(assumed(
             namespace,
             &format!("{name}-1"),
             service.selector.clone(),
@@ -54,7 +56,7 @@ pub(super) fn service_pods(
 }
 
 /// Whether a workload makes such pods; it may have been scaled to none.
-pub(super) fn is_scaled(objects: &[Object], namespace: &str, selector: &Labels) -> bool {
+pub(crate) fn is_scaled(objects: &[Object], namespace: &str, selector: &Labels) -> bool {
     objects.iter().any(|object| {
         let Kind::Workload(workload) = &object.kind else { return false };
         let labels = &workload.template.metadata.labels;
@@ -64,7 +66,7 @@ pub(super) fn is_scaled(objects: &[Object], namespace: &str, selector: &Labels) 
 
 /// Somebody who asks, where the text asks nothing, and all its pods are of one kind: of one
 /// workload, or behind one service.
-pub(super) fn neighbour(drafts: &mut Vec<Draft>, services: &[services::Draft], objects: &[Object]) {
+pub(crate) fn neighbour(drafts: &mut Vec<Draft>, services: &[services::Draft], objects: &[Object]) {
     let asks = |object: &Object| matches!(&object.kind, Kind::Scenario(scenario) if !scenario.spec.flows.is_empty());
     let Some(first) = drafts.first().map(|draft| &draft.pod) else { return };
     let of_one_kind = |draft: &Draft| {
@@ -85,12 +87,59 @@ pub(super) fn neighbour(drafts: &mut Vec<Draft>, services: &[services::Draft], o
     }
     let reason = format!("somebody who asks {}/{}", first.namespace, first.name);
     let namespace = first.namespace.clone();
-    let name = pods::free_name(drafts, &namespace, "client");
-    drafts.push(pods::assumed(&namespace, &name, Labels::new(), Vec::new(), &reason));
+    let name = free_name(drafts, &namespace, "client");
+    drafts.push(assumed(&namespace, &name, Labels::new(), Vec::new(), &reason));
 }
 
 /// A namespace, with the label that kube-apiserver gives it.
-pub(super) fn namespace(name: &str, mut labels: Labels, origin: Origin) -> Namespace {
+pub(crate) fn namespace(name: &str, mut labels: Labels, origin: Origin) -> Namespace {
     labels.insert(NAMESPACE_NAME.to_owned(), name.to_owned());
     Namespace { labels, origin }
+}
+
+/// The namespaces that the text has, and those that its objects live in.
+pub(crate) fn namespaces(objects: &[Object]) -> BTreeMap<String, Namespace> {
+    let mut found = BTreeMap::new();
+    for object in objects {
+        if let Kind::Namespace = object.kind {
+            let (name, labels) = (&object.reference.name, object.metadata.labels.clone());
+            let origin = Origin::Written(object.cite(""));
+            found.insert(name.clone(), namespace(name, labels, origin));
+        }
+    }
+    for object in objects {
+        let name = &object.reference.namespace;
+        if !name.is_empty() && !found.contains_key(name) {
+            let reason = format!("{} is in it", object.reference);
+            let origin = Origin::Assumed(reason);
+            found.insert(name.clone(), namespace(name, Labels::new(), origin));
+        }
+    }
+    found
+}
+
+/// A pod that the text does not have.
+pub(crate) fn assumed(
+    namespace: &str,
+    name: &str,
+    labels: Labels,
+    ports: Vec<ContainerPort>,
+    reason: &str,
+) -> Draft {
+    let meta = ObjectMeta { name: Some(name.to_owned()), labels, ..ObjectMeta::default() };
+    let origin = Origin::Assumed(reason.to_owned());
+    let mut found = draft(namespace, &meta, &PodSpec::default(), origin);
+    found.pod.ports = ports;
+    found.pod.address_origin = Origin::Assumed(reason.to_owned());
+    found
+}
+
+/// This name, or else with a number, for another pod of the namespace.
+pub(crate) fn free_name(drafts: &[Draft], namespace: &str, name: &str) -> String {
+    let taken = |name: &String| {
+        drafts.iter().any(|draft| draft.pod.namespace == namespace && draft.pod.name == *name)
+    };
+    let numbered = (2..).map(|number| format!("{name}-{number}"));
+    let mut names = std::iter::once(name.to_owned()).chain(numbered);
+    names.find(|name| !taken(name)).unwrap_or_default()
 }

@@ -1,9 +1,10 @@
 //! The short names that every report uses for machines, rules and packets.
 
-use crate::datapath::{
-    Encapsulation, Machine, Outer, Packet, Rule, Step, Verdict, address_and_port,
-};
-use crate::policy::{Asked, By, Decision, Says};
+use std::net::IpAddr;
+
+use crate::datapath::{Machine, Rule, Step};
+use crate::decision::{Asked, By, Decision, Says};
+use crate::net::{Encapsulation, Outer, Packet, Verdict, address_and_port};
 use crate::text::Cite;
 
 /// A step's name, in two or three words.
@@ -121,6 +122,20 @@ pub fn machine(machine: &Machine) -> String {
         Machine::Client(name) => format!("client {name}"),
         Machine::Balancer(name) => format!("load balancer {name}"),
         Machine::Router | Machine::Node(_) => name(machine).to_owned(),
+    }
+}
+
+/// A machine's name for a person.
+pub(crate) fn machine_name(machine: &Machine) -> String {
+    match machine {
+        Machine::Client(name) if name == "client" || name.parse::<IpAddr>().is_ok() => {
+            "client".to_owned()
+        }
+        Machine::Client(name) => format!("client {name}"),
+        Machine::Balancer(name) if name.contains("balancer") => name.clone(),
+        Machine::Balancer(name) => format!("balancer {name}"),
+        Machine::Router => "the routers".to_owned(),
+        Machine::Node(name) => name.clone(),
     }
 }
 

@@ -16,7 +16,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::labels::Selector;
+use super::Selector;
 
 /// What is wrong with a selector.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -423,8 +423,8 @@ fn alone(mut parts: Vec<Selector>) -> Result<Selector, Vec<Selector>> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::Labels;
     use super::*;
-    use crate::cluster::Labels;
 
     fn canonical(text: &str) -> String {
         text.parse::<Selector>().map_or_else(|e| format!("{}: {}", e.at, e), |s| s.canonical())

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::assume::{NAMESPACE_NAME, is_scaled, namespace};
-use super::endpoints::selects;
-use super::pods::{self, Draft};
-use super::{ContainerPort, Labels, Namespace};
-use crate::datapath::Protocol;
+use super::assume::{NAMESPACE_NAME, assumed, is_scaled, namespace};
+use crate::cluster::Namespace;
+use crate::cluster::endpoints::selects;
+use crate::cluster::pods::Draft;
 use crate::manifest::Object;
+use crate::net::{CALICO_NAME, ContainerPort, Labels, Protocol, Selector};
+use crate::policy::Policies;
 use crate::policy::form::{Endpoints, Of, Policy, PortNumber, Rule, Side, Stage, Test, View};
-use crate::policy::{CALICO_NAME, Policies, Selector};
 use crate::text::Origin;
 
 /// The number of a port of which only the name is known.
@@ -18,7 +18,7 @@ const NAMED: u16 = 8080;
 /// A pod for everyone that a policy's selectors speak of, in its namespace. A text with pods of
 /// several namespaces is taken for a whole cluster, and one with several pods of a namespace for
 /// all of that: there, a selector that no pod has really matches nobody.
-pub(super) fn assume(
+pub(crate) fn assume(
     drafts: &mut Vec<Draft>,
     namespaces: &mut BTreeMap<String, Namespace>,
     policies: &Policies,
@@ -133,7 +133,7 @@ impl World<'_> {
         let name = pod_name(self.drafts, home, &labels, "server");
         let reason =
             format!("{} selects it, and the text has no such pod in {home}", policy.object);
-        self.drafts.push(pods::assumed(home, &name, labels, ports, &reason));
+        self.drafts.push(assumed(home, &name, labels, ports, &reason));
     }
 
     fn peer(&mut self, policy: &Policy, home: &str, peer: &Endpoints, ports: &[ContainerPort]) {
@@ -269,7 +269,7 @@ fn add_client(
     let name = pod_name(drafts, namespace, &labels, "client");
     let reason =
         format!("a peer of {who} speaks of it, and the text has no such pod in {namespace}");
-    drafts.push(pods::assumed(namespace, &name, labels, ports.to_vec(), &reason));
+    drafts.push(assumed(namespace, &name, labels, ports.to_vec(), &reason));
 }
 
 fn is_written(draft: &Draft) -> bool {
@@ -278,7 +278,7 @@ fn is_written(draft: &Draft) -> bool {
 
 fn pod_name(drafts: &[Draft], namespace: &str, labels: &Labels, nameless: &str) -> String {
     let name = name_of(labels);
-    pods::free_name(drafts, namespace, name.as_deref().unwrap_or(nameless))
+    super::assume::free_name(drafts, namespace, name.as_deref().unwrap_or(nameless))
 }
 
 /// The ports that the policy's ingress rules speak of.

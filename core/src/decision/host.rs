@@ -3,13 +3,14 @@
 
 use std::net::IpAddr;
 
+use super::Decision;
 use super::end::End;
 use super::evaluate::{Asking, Chain, Say};
 use super::explain::explain_chain;
-use super::form::{HostEndpoint, Stage};
 use super::rule::Question;
-use super::{Decision, Direction};
 use crate::cluster::Cluster;
+use crate::net::Direction;
+use crate::policy::form::{HostEndpoint, Stage};
 
 /// A chain of a host endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
