@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fs, thread};
 
+use hopwise::cluster::Cluster;
 use hopwise::datapath::{CauseKind, Outcome, Trace};
 use hopwise::net::Verdict;
 use hopwise::report::json;
@@ -187,7 +188,7 @@ fn case(path: &Path, show: usize) -> Tally {
         let want: Value = serde_json::from_str(line).expect("JSON line");
         let flow = want["flow"].as_str().expect("a flow");
         let trace = hopwise::trace(&reading.cluster, &flow.parse().expect("flow notation"));
-        let seen = compare(&want, &trace, &nodes);
+        let seen = compare(&reading.cluster, &want, &trace, &nodes);
         tally.total += 1;
         tally.agree += usize::from(seen.bad.is_empty());
         for field in seen.compared {
@@ -239,7 +240,12 @@ impl Seen {
 }
 
 /// Fields that a record does not have were not measured, and are not compared.
-fn compare(want: &Value, trace: &Trace, nodes: &BTreeSet<&str>) -> Seen {
+fn compare(
+    cluster: &Cluster,
+    want: &Value,
+    trace: &Trace,
+    nodes: &BTreeSet<&str>,
+) -> Seen {
     let mut seen = Seen::default();
     let nothing = Outcome {
         share: 1.0,
@@ -281,7 +287,7 @@ fn compare(want: &Value, trace: &Trace, nodes: &BTreeSet<&str>) -> Seen {
         seen.check("sourceAtPod", [text(source)], [address(got.source_at_pod)]);
     }
     if let Some(gates) = want.get("gates").and_then(Value::as_array) {
-        let mine = json::gates(&got.steps);
+        let mine = json::gates(cluster, &got.steps);
         seen.check(
             "gates",
             gates

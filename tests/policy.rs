@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fs, thread};
 
 use hopwise::decision::{allowed, evaluate};
+use hopwise::words::policy::reason;
 use hopwise::{Cluster, Flow};
 
 fn main() -> ExitCode {
@@ -146,9 +147,9 @@ fn difference(cluster: &Cluster, row: &str) -> Option<String> {
         format!(
             "{text}: expected {allow} {ingress} {egress}\n    ingress {}: {}\n    egress {}: {}",
             verdict(found.ingress.allow),
-            found.ingress.reason,
+            reason(cluster, &found.ingress),
             verdict(found.egress.allow),
-            found.egress.reason
+            reason(cluster, &found.egress)
         )
     })
 }

@@ -184,7 +184,7 @@ fn marks(trace: &Trace, text: &str) -> Rc<[Mark]> {
     let mut marks: Vec<Mark> = denied.map(|span| Mark { span, denied: true }).collect();
     let steps = trace.outcomes.iter().flat_map(|it| it.steps.iter().chain(&it.reply));
     let gates = steps.clone().filter_map(|step| place(step.gate.as_ref()?.decision.cite.as_ref()?));
-    let evidence = steps.flat_map(|step| &step.evidence).filter(|it| it.matched);
+    let evidence = steps.flat_map(|step| &step.evidence);
     for span in gates.chain(evidence.filter_map(|it| place(&it.cite))) {
         if marks.iter().all(|mark| mark.span.line != span.line) {
             marks.push(Mark { span, denied: false });

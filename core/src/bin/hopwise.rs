@@ -198,7 +198,9 @@ fn run(command: Command, out: &mut impl Write) -> Result<u8, Stop> {
                     writeln!(out)?;
                 }
                 match format {
-                    PathFormat::Json => writeln!(out, "{}", json::trace_line(&trace))?,
+                    PathFormat::Json => {
+                        writeln!(out, "{}", json::trace_line(&reading.cluster, &trace))?
+                    }
                     PathFormat::Text | PathFormat::Svg => {
                         let look = Look { colour: colour(), rules };
                         out.write_all(text::path(&reading.cluster, &trace, look).as_bytes())?;
@@ -216,7 +218,9 @@ fn run(command: Command, out: &mut impl Write) -> Result<u8, Stop> {
             for flow in &wanted(&files, &flow, flows.as_ref(), reading)? {
                 let answer = evaluate(&reading.cluster, flow);
                 match format {
-                    AnswerFormat::Json => writeln!(out, "{}", json::evaluation_line(&answer))?,
+                    AnswerFormat::Json => {
+                        writeln!(out, "{}", json::evaluation_line(&reading.cluster, &answer))?
+                    }
                     AnswerFormat::Text => {
                         let look = Look { colour: colour(), rules: false };
                         out.write_all(

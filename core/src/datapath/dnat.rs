@@ -1,11 +1,11 @@
 //! What kube-proxy does to a packet on a node: rewrite it, or refuse it.
 
+use super::evidence::Evidence;
 use super::node::Passage;
 use super::proxy::{Frontend, Picked, Refusal};
 use super::step::{Hook, Rule};
 use super::walk::{End, Failure, Walk};
 use crate::cluster::{Endpoint, NodeId, ProxyMode};
-use crate::decision::Evidence;
 use crate::net::{Packet, Verdict, address_and_port};
 
 /// Why what an endpoint sends to itself is masqueraded.

@@ -6,12 +6,12 @@
 //!
 //! Read in source, not measured on a kernel: every rewrite says so.
 
+use super::evidence::Evidence;
 use super::proxy::{Frontend, FrontendKind, Usable, frontend_where, usable};
 use super::route::{Device, Route, is_host_address, masquerade_source, route};
 use super::step::{Cause, CauseKind, Hook, Rule};
 use super::walk::{End, Failure, Forwarded, Tracked, Walk};
 use crate::cluster::{ConnectTime, Endpoint, EndpointToHost, NodeId, PodId, ProxyMode};
-use crate::decision::Evidence;
 use crate::net::{Direction, Encapsulation, Outer, Packet, Protocol, Verdict, address_and_port};
 
 /// Why nothing here is certain.

@@ -1,7 +1,15 @@
 //! What in the text, or which default, made something happen.
 
-use crate::decision::Evidence;
 use crate::text::{Cite, ObjectRef, Origin, Setting};
+
+/// A place in the text, or a default, that had its effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// Where it stands.
+    pub cite: Cite,
+    /// What was found there, for a person: `it is the service's address`.
+    pub finding: String,
+}
 
 impl Evidence {
     /// A setting of `object` that had its effect.
@@ -13,13 +21,10 @@ impl Evidence {
     ) -> Self {
         let unwritten = |why: &str| Self {
             cite: Cite { object: object.clone(), field: field.to_owned(), span: None },
-            matched: true,
             finding: format!("{finding} ({why})"),
         };
         match &setting.origin {
-            Origin::Written(cite) => {
-                Self { cite: cite.clone(), matched: true, finding: finding.to_owned() }
-            }
+            Origin::Written(cite) => Self { cite: cite.clone(), finding: finding.to_owned() },
             Origin::Default(why) => unwritten(why),
             Origin::Assumed(why) => unwritten(&format!("assumed: {why}")),
         }
@@ -42,6 +47,6 @@ impl Evidence {
 
     /// An object that had its effect.
     pub(super) fn of(cite: Cite, finding: &str) -> Self {
-        Self { cite, matched: true, finding: finding.to_owned() }
+        Self { cite, finding: finding.to_owned() }
     }
 }

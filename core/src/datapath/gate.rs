@@ -2,11 +2,12 @@
 //! service addresses that nobody rewrote (Felix `rules/static.go`, `rules/endpoints.go`).
 
 use super::ebpf;
+use super::evidence::Evidence;
 use super::postrouting::tables;
 use super::step::{Cause, CauseKind, Gate, Hook, Rule};
 use super::walk::{End, Walk};
 use crate::cluster::{EndpointToHost, NodeId, PodId, ServiceLoopPrevention};
-use crate::decision::{Evidence, decide};
+use crate::decision::explain;
 use crate::net::{Direction, Packet, Verdict};
 
 impl Walk<'_> {
@@ -19,7 +20,7 @@ impl Walk<'_> {
         pod: PodId,
         packet: &Packet,
     ) -> Result<(), Box<End>> {
-        let decision = decide(self.cluster, direction, pod, packet);
+        let decision = explain(self.cluster, direction, pod, packet);
         let name = self.cluster.pod_name(pod);
         let (rule, way, chain) = match direction {
             Direction::Egress => (Rule::EgressGate, "egress", "cali-fw-"),
@@ -27,10 +28,9 @@ impl Walk<'_> {
         };
         let verdict = if decision.allow { "allows" } else { "denies" };
         let summary = format!(
-            "the {way} policy of {name} sees {} to {} and {verdict} it: {}",
+            "the {way} policy of {name} sees {} to {} and {verdict} it",
             packet.source,
-            packet.to(),
-            decision.reason
+            packet.to()
         );
         let veth = self.cluster.veth(pod);
         let (line, see) = if self.ebpf() {
@@ -53,17 +53,16 @@ impl Walk<'_> {
                     kind: CauseKind::PolicyDenied,
                     cite: decision.cite.clone(),
                     message: format!(
-                        "the {way} policy of {name} is asked about {} to {}: {}",
+                        "the {way} policy of {name} is asked about {} to {}",
                         packet.source,
-                        packet.to(),
-                        decision.reason
+                        packet.to()
                     ),
                 },
             )
         });
         let step = self.step((self.node_machine(node), hook), rule, packet, packet, summary);
         step.by(name.clone()).with_rules([line]).see(&on, see);
-        step.uncertain = decision.uncertain.clone().or(unmeasured);
+        step.uncertain = unmeasured;
         step.gate = Some(Gate { direction, pod: name, decision });
         failed.map_or(Ok(()), |end| Err(Box::new(end)))
     }

@@ -7,7 +7,7 @@ use super::route::{Device, Route, route};
 use super::step::{Cause, CauseKind, Gate, Hook, Rule};
 use super::walk::{End, Walk};
 use crate::cluster::NodeId;
-use crate::decision::{HostChain, HostPacket, decide_host};
+use crate::decision::{By, HostChain, HostPacket, explain_host};
 use crate::net::{Direction, Encapsulation, Packet, Verdict};
 use crate::policy::form::HostEndpoint;
 
@@ -236,11 +236,11 @@ impl<'a> Walk<'a> {
         packet: &Packet,
         headers: HostPacket,
     ) -> Result<bool, Box<End>> {
-        let Some(said) = decide_host(self.cluster, direction, at.host, chain, &headers) else {
+        let Some(decision) = explain_host(self.cluster, direction, at.host, chain, &headers) else {
             return Ok(false);
         };
-        let decision = said.decision;
-        if packet.outer.is_some() && !said.decided {
+        let decided = decision.by != By::NoPolicy;
+        if packet.outer.is_some() && !decided {
             return Ok(false);
         }
         let name = &at.host.object.name;
@@ -250,7 +250,7 @@ impl<'a> Walk<'a> {
             HostChain::Normal => "policy",
             HostChain::Forward => "applyOnForward policy",
         };
-        let verb = match (decision.allow, said.decided) {
+        let verb = match (decision.allow, decided) {
             (false, _) => "denies it",
             (true, true) => "allows it",
             (true, false) => "lets it go on",
@@ -261,13 +261,10 @@ impl<'a> Walk<'a> {
             }
             None => format!("{} to {}", headers.source, packet.to()),
         };
-        let summary =
-            format!("host endpoint {name}'s {kind} sees {seen} and {verb}: {}", decision.reason);
+        let summary = format!("host endpoint {name}'s {kind} sees {seen} and {verb}");
         let failed = (!decision.allow).then(|| {
-            let message = format!(
-                "the {direction} policy of host endpoint {name} is asked about {seen}: {}",
-                decision.reason
-            );
+            let message =
+                format!("the {direction} policy of host endpoint {name} is asked about {seen}");
             let cause =
                 Cause { kind: CauseKind::PolicyDenied, cite: decision.cite.clone(), message };
             End::caused(Verdict::Dropped, cause)
@@ -295,11 +292,10 @@ impl<'a> Walk<'a> {
                     .to_owned(),
             );
         }
-        step.uncertain = decision.uncertain.clone().or_else(|| step.uncertain.take());
         step.gate = Some(Gate { direction, pod: format!("hostEndpoint/{name}"), decision });
         match failed {
             Some(end) => Err(Box::new(end)),
-            None => Ok(said.decided),
+            None => Ok(decided),
         }
     }
 

@@ -2,13 +2,13 @@
 
 use ipnet::IpNet;
 
+use super::evidence::Evidence;
 use super::node::dump;
 use super::route::{Device, Route, is_local_address, same_subnet};
 use super::step::{CauseKind, Hook, Rule};
 use super::told::{Told, told, untold};
 use super::walk::{End, Walk};
 use crate::cluster::{EncapMode, NodeId, PodId};
-use crate::decision::Evidence;
 use crate::net::{Encapsulation, Outer, Packet, Verdict};
 use crate::text::ObjectRef;
 

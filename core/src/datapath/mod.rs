@@ -21,4 +21,5 @@ mod told;
 mod walk;
 
 pub use ask::trace;
+pub use evidence::Evidence;
 pub use step::{Cause, CauseKind, Gate, Hook, Inspect, Machine, Outcome, Rule, Step, Trace};

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::evidence::Evidence;
 use super::route::{Device, Route, block_of, route};
 use super::step::{CauseKind, Hook, Machine, Rule};
 use super::walk::{End, Front, Walk};
 use crate::cluster::{Balancer, NodeId, TrafficPolicy};
-use crate::decision::Evidence;
 use crate::net::{Packet, Verdict};
 
 impl Walk<'_> {

@@ -1,13 +1,13 @@
 //! A node, hook by hook, as the kernel asks the parts that sit there: kube-proxy's rules, Calico's
 //! gates (Felix `rules/static.go`), routes, `MASQUERADE`.
 
+use super::evidence::Evidence;
 use super::host::Accepted;
 use super::proxy::{self, Nat, Place, ServiceProxy, Unanswered};
 use super::route::{Device, Route, is_host_address, is_local_address, route};
 use super::step::{Cause, CauseKind, Hook, Machine, Rule};
 use super::walk::{End, Failure, Walk};
 use crate::cluster::{NodeId, PodId, ProxyMode, Service};
-use crate::decision::Evidence;
 use crate::net::{Direction, Encapsulation, Packet, Verdict};
 use crate::text::Origin;
 

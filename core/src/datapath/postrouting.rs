@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 
 use super::dnat::HAIRPIN;
+use super::evidence::Evidence;
 use super::leave::WIREGUARD_SOURCE;
 use super::node::Passage;
 use super::route::{Device, Route, is_local_address, masquerade_source};
 use super::step::{Hook, Rule};
 use super::walk::{End, Walk};
 use crate::cluster::{NodeId, Pool, ProxyMode};
-use crate::decision::Evidence;
 use crate::net::{Encapsulation, Packet};
 use crate::text::{ObjectRef, Origin};
 

@@ -5,12 +5,13 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::decision::{Decision, Evidence};
+use super::evidence::Evidence;
+use crate::decision::Decision;
 use crate::net::{Direction, Flow, Packet, Verdict};
 use crate::text::Cite;
 
 /// What happens to a flow, and why.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Trace {
     /// The question.
     pub flow: Flow,
@@ -21,7 +22,7 @@ pub struct Trace {
 }
 
 /// One way that a new connection can go.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     /// Of the new connections, from 0 to 1.
     pub share: f64,
@@ -48,7 +49,7 @@ pub struct Cause {
     pub kind: CauseKind,
     /// What in the text decided, if anything did.
     pub cite: Option<Cite>,
-    /// One sentence for a person.
+    /// One sentence for a person. Of a policy's verdict it leaves out the decision's reason.
     pub message: String,
 }
 
@@ -136,7 +137,7 @@ impl fmt::Display for Hook {
 }
 
 /// One thing that happened to the packet.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     /// Where.
     pub machine: Machine,
@@ -151,7 +152,8 @@ pub struct Step {
     pub before: Packet,
     /// The packet after; equal unless the step rewrites or wraps it.
     pub after: Packet,
-    /// One sentence for a person: what happened and why.
+    /// One sentence for a person: what happened and why. Of a policy evaluation it leaves out the
+    /// decision's reason.
     pub summary: String,
     /// What in the text, or which default, made it happen.
     pub evidence: Vec<Evidence>,
@@ -161,7 +163,7 @@ pub struct Step {
     pub inspect: Option<Inspect>,
     /// The policy evaluation, if it is one.
     pub gate: Option<Gate>,
-    /// Why this is not certain, where it is not.
+    /// Why this is not certain, where it is not for a doubt about a policy's decision.
     pub uncertain: Option<String>,
 }
 
@@ -175,7 +177,7 @@ pub struct Inspect {
 }
 
 /// A policy evaluation.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Gate {
     /// Which question.
     pub direction: Direction,
@@ -251,6 +253,12 @@ pub enum Rule {
 }
 
 impl Step {
+    /// Whether it may go otherwise.
+    pub fn is_uncertain(&self) -> bool {
+        let doubt = self.gate.as_ref().and_then(|gate| gate.decision.uncertain.as_ref());
+        doubt.is_some() || self.uncertain.is_some()
+    }
+
     /// The headers that a policy is asked about: of a tunnel's packet that a host endpoint sees, the
     /// outer ones.
     pub fn asked(&self) -> Packet {

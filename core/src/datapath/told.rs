@@ -1,7 +1,7 @@
 //! Who told a node where another node's pods are: BGP's sessions, or Felix.
 
+use super::evidence::Evidence;
 use crate::cluster::{BgpPeer, Cluster, ClusterRoutes, NodeId};
-use crate::decision::Evidence;
 use crate::net::Encapsulation;
 use crate::text::{Cite, ObjectRef};
 

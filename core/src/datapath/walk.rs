@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use super::evidence::Evidence;
 use super::route::Device;
 use super::step::{Cause, CauseKind, Hook, Inspect, Machine, Rule, Step};
 use crate::cluster::{Balancer, Cluster, Endpoint, NodeId, PodId, Service, ServicePort};
-use crate::decision::Evidence;
 use crate::net::{Packet, Verdict};
 
 /// More machines than any path has: what comes this far goes in circles.

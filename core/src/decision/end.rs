@@ -1,13 +1,14 @@
 //! The two ends of a packet as policies see them: an address, and what is known to have it.
 
-use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::finding::{EndpointRef, Seen, Unmet};
 use crate::cluster::{Cluster, Pod, PodId};
 use crate::net::{CALICO_NAME, Labels, Lookup};
 use crate::policy::form::{Clause, Endpoints, HostEndpoint, NetworkSet, Of, View};
+use crate::text::ObjectRef;
 
 /// One end of a packet.
 #[derive(Clone, Copy, Debug)]
@@ -123,13 +124,13 @@ impl<'a> End<'a> {
         })
     }
 
-    /// The clauses of `endpoints` that do not hold, each with what to say about it: of what is
+    /// The clauses of `endpoints` that do not hold, each with what there is instead: of what is
     /// nearest at this address, or all at once if nothing is known there.
     pub(crate) fn misses<'e>(
         &self,
         endpoints: &'e Endpoints,
         role: Role,
-    ) -> Vec<(&'e Clause, String)> {
+    ) -> Vec<(&'e Clause, Unmet)> {
         let failing = |known| {
             let clauses = endpoints.clauses.iter();
             let failing = clauses.filter(move |c| !self.holds(endpoints.view, c, known));
@@ -137,19 +138,12 @@ impl<'a> End<'a> {
         };
         let known = self.known(endpoints.view, role).map(|known| (known, failing(known)));
         if let Some((known, failing)) = known.min_by_key(|(_, failing)| failing.len()) {
-            let miss = |clause| (clause, self.clause_miss(endpoints.view, clause, known, role));
+            let miss = |clause| (clause, self.unmet(endpoints.view, clause, known));
             return failing.into_iter().map(miss).collect();
         }
-        let what = match endpoints.view {
-            View::Kubernetes => "no pod",
-            View::Calico => "no pod, host endpoint or network set",
-        };
-        let text = format!(
-            "{self} belongs to {what}, so {} can never match it{}",
-            asked(endpoints),
-            self.explained()
-        );
-        endpoints.clauses.first().map(|c| (c, text)).into_iter().collect()
+        let terms = endpoints.clauses.iter().map(|clause| clause.of.clone()).collect();
+        let unmet = Unmet::NoEndpoint { view: endpoints.view, terms };
+        endpoints.clauses.first().map(|clause| (clause, unmet)).into_iter().collect()
     }
 
     /// Is anything known here that `endpoints` may select?
@@ -171,88 +165,30 @@ impl<'a> End<'a> {
         }
     }
 
-    fn clause_miss(&self, view: View, clause: &Clause, known: Known<'_>, role: Role) -> String {
-        let who = self.called(known);
-        match &clause.of {
-            Of::Namespace(wanted) => {
-                let place = known.namespace().map_or_else(
-                    || "no namespace".to_owned(),
-                    |namespace| format!("namespace {namespace}"),
-                );
-                let why = match (role, view) {
-                    (Role::Subject, _) => "a policy selects only pods of its own namespace",
-                    (Role::Peer, View::Kubernetes) => {
-                        "a podSelector alone looks only in the policy's own namespace"
-                    }
-                    (Role::Peer, View::Calico) => {
-                        "without a namespaceSelector only the policy's own namespace counts"
-                    }
-                };
-                format!("{who} is in {place}, not in {wanted} ({why})")
-            }
-            Of::Namespaces(selector) => {
-                let Some(name) = known.namespace() else {
-                    let asked = if selector.is_everything() { "one" } else { "its namespace" };
-                    return format!(
-                        "{who} is in no namespace, and the namespaceSelector asks for {asked}"
-                    );
-                };
-                format!("namespace {name} {}", selector.miss(&self.namespace_labels(view, known)))
-            }
+    fn unmet(&self, view: View, clause: &Clause, known: Known<'_>) -> Unmet {
+        let labels = match &clause.of {
+            Of::Namespace(_) | Of::ServiceAccountNames(_) => None,
+            Of::Namespaces(selector) => selector.miss(&self.namespace_labels(view, known)),
             Of::Labels(selector) => {
-                let labels = EndpointLabels { cluster: self.cluster, view, known };
-                format!("{who} {}", selector.miss(&labels))
+                selector.miss(&EndpointLabels { cluster: self.cluster, view, known })
             }
-            Of::ServiceAccountNames(names) => match known.service_account() {
-                Some(account) => {
-                    format!("{who} has service account {account}, not {}", names.join(" or "))
-                }
-                None => format!("{who} has no service account"),
-            },
-            Of::ServiceAccounts(selector) => match known.service_account() {
-                Some(account) => format!(
-                    "service account {account} of {who} {}",
-                    selector.miss(&self.account_labels(known))
-                ),
-                None => format!("{who} has no service account"),
-            },
-        }
+            Of::ServiceAccounts(selector) => selector.miss(&self.account_labels(known)),
+        };
+        Unmet::Term { who: known.named(), view, term: clause.of.clone(), labels }
     }
 
-    /// Why it is one of these.
-    pub(crate) fn hit(&self, endpoints: &Endpoints) -> String {
+    /// Which endpoint here is one of these, and by which clauses.
+    pub(crate) fn held(&self, endpoints: &Endpoints) -> Option<(EndpointRef, Vec<Clause>)> {
         let holds = |known: &Known<'_>| {
             endpoints.clauses.iter().all(|c| self.holds(endpoints.view, c, *known))
         };
-        let Some(known) = self.known(endpoints.view, Role::Peer).find(holds) else {
-            return String::new();
-        };
-        let namespace = known.namespace().unwrap_or_default();
-        let account = known.service_account().unwrap_or_default();
-        let reasons: Vec<_> = endpoints
-            .clauses
-            .iter()
-            .filter_map(|clause| match &clause.of {
-                Of::Namespace(name) => Some(format!("is in the policy's namespace {name}")),
-                Of::Namespaces(_) if namespace.is_empty() => Some("is in no namespace".to_owned()),
-                Of::Namespaces(all) if all.is_everything() => {
-                    Some(format!("is in a namespace ({namespace})"))
-                }
-                Of::Namespaces(selector) => {
-                    Some(format!("is in namespace {namespace}, which has {selector}"))
-                }
-                Of::Labels(all) if all.is_everything() => None,
-                Of::Labels(selector) => Some(format!("has {selector}")),
-                Of::ServiceAccountNames(_) => Some(format!("has service account {account}")),
-                Of::ServiceAccounts(selector) => {
-                    Some(format!("has service account {account} with {selector}"))
-                }
-            })
-            .collect();
-        match reasons.as_slice() {
-            [] => format!("{} is known, and every label will do", self.called(known)),
-            reasons => format!("{} {}", self.called(known), reasons.join(" and ")),
-        }
+        let known = self.known(endpoints.view, Role::Peer).find(holds)?;
+        Some((known.named(), endpoints.clauses.clone()))
+    }
+
+    /// Names it, for those who are told about it.
+    pub(crate) fn seen(&self) -> Seen {
+        Seen { address: self.address, endpoint: self.endpoint.map(Known::named) }
     }
 
     /// The numbers that this end gives to the port `name` of a protocol.
@@ -266,14 +202,6 @@ impl<'a> End<'a> {
             .iter()
             .filter(move |p| p.name == name && p.protocol.number() == protocol)
             .map(|p| p.port)
-    }
-
-    /// What explanations call something that is known here.
-    fn called(&self, known: Known<'_>) -> String {
-        match (known, self.address) {
-            (Known::Set(set), Some(ip)) => format!("{ip} ({})", set.object),
-            (known, _) => known.to_string(),
-        }
     }
 
     fn namespace_labels<'k>(&self, view: View, known: Known<'k>) -> NamespaceLabels<'k>
@@ -292,26 +220,20 @@ impl<'a> End<'a> {
             account: known.namespace().zip(known.service_account()),
         }
     }
-
-    /// ` (it is node1's tunl0 address)`, for addresses that no policy knows by a selector.
-    fn explained(&self) -> String {
-        let Some(ip) = self.address else { return String::new() };
-        identity(self.cluster, ip).map_or_else(String::new, |what| format!(" (it is {what})"))
-    }
-}
-
-/// What explanations call it: an endpoint by its name, anything else by its address.
-impl fmt::Display for End<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.endpoint, self.address) {
-            (Some(known), _) => write!(f, "{known}"),
-            (None, Some(ip)) => write!(f, "{ip}"),
-            (None, None) => f.write_str("an unknown address"),
-        }
-    }
 }
 
 impl<'a> Known<'a> {
+    fn named(self) -> EndpointRef {
+        match self {
+            Self::Pod(pod) => EndpointRef::Pod {
+                object: ObjectRef::new("Pod", &pod.namespace, &pod.name),
+                service_account: pod.service_account.clone(),
+            },
+            Self::Host(host) => EndpointRef::Host(host.object.clone()),
+            Self::Set(set) => EndpointRef::Set(set.object.clone()),
+        }
+    }
+
     fn namespace(self) -> Option<&'a str> {
         match self {
             Self::Pod(pod) => Some(&pod.namespace),
@@ -332,16 +254,6 @@ impl<'a> Known<'a> {
             Self::Pod(pod) => &pod.labels,
             Self::Host(host) => &host.labels,
             Self::Set(set) => &set.labels,
-        }
-    }
-}
-
-impl fmt::Display for Known<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pod(pod) => write!(f, "pod/{}/{}", pod.namespace, pod.name),
-            Self::Host(host) => write!(f, "hostEndpoint/{}", host.object.name),
-            Self::Set(set) => write!(f, "{}", set.object),
         }
     }
 }
@@ -486,40 +398,4 @@ fn account_label<'a>(
         let profile = cluster.policies.profiles.get(&format!("ksa.{namespace}.{name}"))?;
         profile.labels.value(&format!("pcsa.{key}"))
     })
-}
-
-/// Who has an address that no selector can match.
-fn identity(cluster: &Cluster, ip: IpAddr) -> Option<String> {
-    if let Some(id) = cluster.node_by_address.get(&ip) {
-        let node = cluster.nodes.get(id.0)?;
-        let Some(tunnel) = node.tunnel_of(ip) else {
-            return Some(format!(
-                "{}'s own address; pods with hostNetwork share it and are not selected",
-                node.name
-            ));
-        };
-        let device = tunnel.device(ip.is_ipv4());
-        return Some(format!("{}'s {device} address", node.name));
-    }
-    if let Some(pod) = cluster.pods.iter().find(|p| p.finished && p.addresses.contains(&ip)) {
-        return Some(format!("pod/{}/{}'s, which has finished", pod.namespace, pod.name));
-    }
-    if let Some(client) = cluster.clients.iter().find(|c| c.ip == ip) {
-        return Some(format!("client/{}, outside the cluster", client.name));
-    }
-    if let Some(balancer) = cluster.balancers.iter().find(|b| b.ip == ip) {
-        return Some(format!("the balancer {}", balancer.name));
-    }
-    let service = cluster.services.iter().find(|s| s.cluster_ips.contains(&ip))?;
-    Some(format!("the ClusterIP of service/{}/{}", service.namespace, service.name))
-}
-
-/// The words for what a peer is selected by.
-fn asked(endpoints: &Endpoints) -> &'static str {
-    let by_namespace = endpoints.clauses.iter().any(|c| matches!(c.of, Of::Namespaces(_)));
-    match endpoints.view {
-        View::Kubernetes if !by_namespace => "a podSelector",
-        View::Kubernetes => "a namespaceSelector",
-        View::Calico => "a selector",
-    }
 }

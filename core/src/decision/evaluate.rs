@@ -1,9 +1,11 @@
 //! The one evaluator: tiers, policies and rules in their order, until one decides.
 
 use super::end::{End, Known, Role, profiles};
-use super::explain::explain;
-use super::rule::{Distance, Note, Question};
-use super::{Decision, Says};
+use super::finding::Finding;
+use super::holds::Question;
+use super::note::{Distance, Note};
+use super::rule::matching;
+use super::{By, Ruling, Says};
 use crate::cluster::{Cluster, PodId};
 use crate::net::{Direction, Packet};
 use crate::policy::form::{
@@ -13,16 +15,12 @@ use crate::text::Cite;
 
 /// May `packet` leave (egress) or enter (ingress) `pod`? The other end is known by its address,
 /// as the packet carries it where the pod's policies are asked.
-pub fn decide(cluster: &Cluster, direction: Direction, pod: PodId, packet: &Packet) -> Decision {
-    explain(cluster, direction, &question(cluster, direction, pod, packet))
+pub fn decide(cluster: &Cluster, direction: Direction, pod: PodId, packet: &Packet) -> Ruling {
+    rule(&Asking::whole(cluster, direction, &question(cluster, direction, pod, packet)))
 }
 
-/// [`decide`] without its reasons.
-pub fn permits(cluster: &Cluster, direction: Direction, pod: PodId, packet: &Packet) -> bool {
-    allows(cluster, direction, &question(cluster, direction, pod, packet))
-}
-
-fn question<'a>(
+/// What a packet asks of a pod.
+pub(super) fn question<'a>(
     cluster: &'a Cluster,
     direction: Direction,
     pod: PodId,
@@ -48,7 +46,13 @@ fn question<'a>(
 /// The decision alone.
 pub(super) fn allows(cluster: &Cluster, direction: Direction, q: &Question<'_>) -> bool {
     let asking = Asking::whole(cluster, direction, q);
-    walk::<()>(&Say::of(&asking, &[]), &asking, &mut Vec::new(), &mut |_, _, _| {}).allows()
+    walk::<()>(&Applying::of(&asking, &[]), &asking, &mut Vec::new(), &mut |_, _, _| {}).allows()
+}
+
+/// The decision, who made it, and where.
+pub(super) fn rule(asking: &Asking<'_, '_>) -> Ruling {
+    let applying = Applying::of(asking, &[]);
+    walk::<()>(&applying, asking, &mut Vec::new(), &mut |_, _, _| {}).ruling(asking)
 }
 
 /// A question, and to whom it goes.
@@ -82,8 +86,8 @@ impl<'q, 'a> Asking<'q, 'a> {
     }
 }
 
-/// The policies that have a say in an endpoint's traffic in one direction, tier by tier.
-pub(super) struct Say<'a>(Vec<(&'a Tier, Vec<&'a Policy>)>);
+/// The policies that apply to an endpoint's traffic in one direction, tier by tier.
+pub(super) struct Applying<'a>(Vec<(&'a Tier, Vec<&'a Policy>)>);
 
 /// Which of an endpoint's chains is asked (Felix `endpoints.go endpointIptablesChain`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +111,7 @@ impl Chain {
     }
 }
 
-impl<'a> Say<'a> {
+impl<'a> Applying<'a> {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -161,11 +165,31 @@ impl Outcome<'_> {
             Self::EndOfTier(..) | Self::Closed => false,
         }
     }
+
+    pub(super) fn ruling(&self, asking: &Asking<'_, '_>) -> Ruling {
+        let (by, cite) = match self {
+            Self::Open { .. } | Self::Failsafe => (By::NoPolicy, None),
+            Self::Rule { policy, cite, .. } => (By::Policy(policy.object.clone()), Some(*cite)),
+            Self::Profile { profile, cite, .. } => {
+                (By::Policy(profile.object.clone()), Some(*cite))
+            }
+            Self::EndOfTier(_, policies) => {
+                let asked = last_stage(policies);
+                let cite = asked.iter().find_map(|p| p.rules(asking.direction)).map(|r| &r.cite);
+                (By::Isolation(asked.into_iter().map(|p| p.object.clone()).collect()), cite)
+            }
+            Self::Closed => {
+                let host = asking.subject.as_host().map(|host| host.object.clone());
+                (By::Isolation(host.into_iter().collect()), None)
+            }
+        };
+        Ruling { allow: self.allows(), by, cite: cite.cloned() }
+    }
 }
 
 /// Asks one policy after the other; `trail` hears what each says, and each tier's end.
 pub(super) fn walk<'s, 'a: 's, N: Note>(
-    say: &'s Say<'a>,
+    applying: &'s Applying<'a>,
     asking: &Asking<'_, 'a>,
     notes: &mut Vec<N>,
     trail: &mut impl FnMut(&'a Tier, Option<&'a Policy>, Says),
@@ -188,7 +212,7 @@ pub(super) fn walk<'s, 'a: 's, N: Note>(
     }
     let mut passed = false;
     for stage in stages {
-        'tiers: for (tier, policies) in &say.0 {
+        'tiers: for (tier, policies) in &applying.0 {
             let mut asked = false;
             for policy in policies.iter().filter(|policy| policy.stage == *stage) {
                 asked = true;
@@ -206,11 +230,9 @@ pub(super) fn walk<'s, 'a: 's, N: Note>(
                     }
                     None if rules.rules.is_empty() => {
                         trail(tier, Some(policy), Says::Nothing);
+                        let policy = || policy.object.clone();
                         notes.push(N::new(false, Distance::NoRule, &rules.cite, || {
-                            format!(
-                                "{} has no {direction} rule, so it allows nothing",
-                                policy.object
-                            )
+                            Finding::NoRule { policy: policy(), direction }
                         }));
                     }
                     None => trail(tier, Some(policy), Says::Nothing),
@@ -283,7 +305,7 @@ fn first_match<'a, N: Note>(
     rules
         .rules
         .iter()
-        .filter_map(|rule| Some((rule, rule.matches(q, notes)?)))
+        .filter_map(|rule| Some((rule, matching(rule, q, notes)?)))
         .find(|(rule, _)| rule.action != Action::Log)
 }
 

@@ -1,58 +1,53 @@
-//! A decision for a person: who was asked in which order, what each said, which rule decided or
+//! A decision with its reasons: who was asked in which order, what each said, which rule decided or
 //! came nearest to it, what staged policies would do, and what nobody can tell.
 
 use super::end::{End, Role};
-use super::evaluate::{Asking, Chain, Outcome, Say, last_stage, walk};
-use super::miss::joined;
-use super::rule::{Distance, Doubt, Found, Question, traffic_name};
-use super::{Asked, By, Decision, Evidence, Staged};
-use crate::cluster::{Cluster, Service};
-use crate::net::Direction;
+use super::evaluate::{Applying, Asking, Chain, Outcome, last_stage, question, walk};
+use super::finding::{Evidence, Finding, Miss};
+use super::holds::Question;
+use super::note::{Distance, Found};
+use super::{Asked, Decision, Doubt, Reason, Ruling, Staged, StagedPolicy};
+use crate::cluster::{Cluster, PodId};
+use crate::net::{Direction, Packet};
 use crate::policy::form::{Action, Policy, Rule, Stage, StagedAction, Tier, View};
+use crate::text::ObjectRef;
 
-/// The decision with its reason and everything that was looked at.
-pub(super) fn explain(cluster: &Cluster, direction: Direction, q: &Question<'_>) -> Decision {
-    explain_chain(&Asking::whole(cluster, direction, q)).0
+/// [`super::decide`] with its reasons.
+pub fn explain(cluster: &Cluster, direction: Direction, pod: PodId, packet: &Packet) -> Decision {
+    explain_question(cluster, direction, &question(cluster, direction, pod, packet))
 }
 
-/// The same of one chain, and whether a rule or the end of a tier in it decided.
-pub(super) fn explain_chain(asking: &Asking<'_, '_>) -> (Decision, bool) {
-    let say = Say::of(asking, &[]);
+/// The decision with its reason and everything that was looked at.
+pub(super) fn explain_question(
+    cluster: &Cluster,
+    direction: Direction,
+    q: &Question<'_>,
+) -> Decision {
+    explain_chain(&Asking::whole(cluster, direction, q))
+}
+
+/// The same of one chain.
+pub(super) fn explain_chain(asking: &Asking<'_, '_>) -> Decision {
+    let applying = Applying::of(asking, &[]);
     let mut notes = Vec::new();
     let mut asked = Vec::new();
-    let end = walk(&say, asking, &mut notes, &mut |tier: &Tier, policy: Option<&Policy>, says| {
+    let mut trail = |tier: &Tier, policy: Option<&Policy>, says| {
         asked.push(Asked {
             tier: tier.name.clone(),
             policy: policy.map(|policy| policy.object.clone()),
+            view: policy.map(|policy| policy.subject.view),
             order: policy.and_then(|policy| policy.order),
             cite: policy.map(|policy| policy.cite.clone()),
             says,
         });
-    });
-    let allow = end.allows();
-    let (by, cite) = match end {
-        Outcome::Open { .. } | Outcome::Failsafe => (By::NoPolicy, None),
-        Outcome::Rule { policy, cite, .. } => {
-            (By::Policy(policy.object.clone()), Some(cite.clone()))
-        }
-        Outcome::Profile { profile, cite, .. } => {
-            (By::Policy(profile.object.clone()), Some(cite.clone()))
-        }
-        Outcome::EndOfTier(_, policies) => {
-            let asked = last_stage(policies);
-            let cite = asked.iter().find_map(|p| p.rules(asking.direction)).map(|r| r.cite.clone());
-            (By::Isolation(asked.into_iter().map(|p| p.object.clone()).collect()), cite)
-        }
-        Outcome::Closed => {
-            let host = asking.subject.as_host().map(|host| host.object.clone());
-            (By::Isolation(host.into_iter().collect()), None)
-        }
     };
+    let end = walk(&applying, asking, &mut notes, &mut trail);
+    let Ruling { allow, by, cite } = end.ruling(asking);
     let nobody = matches!(end, Outcome::Open { .. } | Outcome::Closed);
     if asking.chain == Chain::Whole && nobody {
         note_bystanders(asking, &mut notes);
     }
-    let decision = Decision {
+    Decision {
         allow,
         by,
         cite,
@@ -61,25 +56,20 @@ pub(super) fn explain_chain(asking: &Asking<'_, '_>) -> (Decision, bool) {
         evidence: sorted(&end, notes),
         asked,
         staged: staged(asking, allow),
-    };
-    (decision, !matches!(end, Outcome::Open { .. } | Outcome::Failsafe))
+    }
 }
 
 /// What bears the decision first, then what came near another one; what matched, but decided
 /// nothing, last.
 fn sorted(end: &Outcome<'_>, mut notes: Vec<Found>) -> Vec<Evidence> {
-    let deciding = |rule: &Rule, evidence: &Evidence| {
-        let (whole, part) = (&rule.cite, &evidence.cite);
-        let rest = part.field.strip_prefix(whole.field.as_str());
-        evidence.matched
-            && part.object == whole.object
-            && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    let of = |evidence: &Evidence, rule: &Rule| {
+        evidence.finding.rule().is_some_and(|found| found.cite == rule.cite)
     };
     // What would not have let it pass explains no denial.
     notes.retain(|note| end.allows() || note.distance != Distance::Moot);
     notes.sort_by_key(|note| {
         let rank = match end {
-            Outcome::Rule { rule, .. } if deciding(rule, &note.evidence) => 0,
+            Outcome::Rule { rule, .. } if note.evidence.matched && of(&note.evidence, rule) => 0,
             _ if !note.evidence.matched => 1,
             Outcome::Profile { .. } | Outcome::Open { .. } => 0,
             _ => 2,
@@ -91,27 +81,22 @@ fn sorted(end: &Outcome<'_>, mut notes: Vec<Found>) -> Vec<Evidence> {
 
 /// A rule before the one that decided could have decided otherwise, and the text does not say; or
 /// those who decide were not asked at all.
-fn uncertain(asking: &Asking<'_, '_>, allow: bool, notes: &[Found]) -> Option<String> {
+fn uncertain(asking: &Asking<'_, '_>, allow: bool, notes: &[Found]) -> Option<Doubt> {
     if let Some(service) = service_at(&asking.subject) {
-        let (namespace, name) = (&service.namespace, &service.name);
-        return Some(format!("the policies of the pods of service/{namespace}/{name} decide"));
+        return Some(Doubt::Service(service));
     }
-    let (note, action, doubt) = notes.iter().find_map(|note| {
-        let (action, doubt) = note.unsure?;
+    notes.iter().find_map(|note| {
+        let (action, unknown) = note.unsure?;
         let same = matches!((action, allow), (Action::Allow, true) | (Action::Deny, false));
-        (!same && action != Action::Log).then_some((note, action, doubt))
-    })?;
-    let verb = match action {
-        Action::Deny => "deny",
-        Action::Pass => "pass on",
-        Action::Allow | Action::Log => "allow",
-    };
-    let (finding, policy) = (&note.evidence.finding, &note.evidence.cite.object);
-    let otherwise = match doubt {
-        Doubt::Name => format!("if one of them has {}", asking.peer()),
-        Doubt::SourcePort => "where it is another".to_owned(),
-    };
-    Some(format!("{finding}; {otherwise}, {policy} would {verb} it first"))
+        let Evidence { cite, finding, .. } = &note.evidence;
+        (!same && action != Action::Log).then(|| Doubt::Rule {
+            finding: finding.clone(),
+            policy: cite.object.clone(),
+            action,
+            unknown,
+            peer: asking.peer().seen(),
+        })
+    })
 }
 
 /// What the staged policies that are about the endpoint would do: each alone, then all together.
@@ -131,37 +116,35 @@ fn staged(asking: &Asking<'_, '_>, allow: bool) -> Vec<Staged> {
             own || other(staged).is_some_and(concerns)
         })
         .collect();
-    let mut found: Vec<Staged> = about
-        .iter()
-        .map(|policy| match policy.staged {
-            Some(StagedAction::Set) => {
-                preview(asking, allow, policy, &[], &format!("{} is staged", policy.object))
-            }
-            Some(StagedAction::Delete) => {
-                let target = other(policy).map_or_else(String::new, |p| p.object.to_string());
-                let who = format!("{} is staged to delete {target}", policy.object);
-                preview(asking, allow, policy, &[], &who)
-            }
-            action => Staged {
-                policies: vec![policy.object.clone()],
+    let named = |policy: &Policy, action: StagedAction| {
+        let deletes = other(policy).filter(|_| action == StagedAction::Delete);
+        let deletes = deletes.map(|policy| policy.object.clone());
+        StagedPolicy { object: policy.object.clone(), action, deletes }
+    };
+    let about = about.into_iter().filter_map(|policy| Some((policy, policy.staged?)));
+    let about: Vec<(&Policy, StagedPolicy)> =
+        about.map(|(policy, action)| (policy, named(policy, action))).collect();
+    let carried_out = |entries: &[(&Policy, StagedPolicy)]| preview(asking, allow, entries);
+    let effective = |(_, named): &&(&Policy, StagedPolicy)| {
+        matches!(named.action, StagedAction::Set | StagedAction::Delete)
+    };
+    let mut found: Vec<Staged> = Vec::new();
+    for entry in &about {
+        found.extend(if effective(&entry) {
+            carried_out(std::slice::from_ref(entry))
+        } else {
+            let (policy, named) = entry;
+            Some(Staged {
+                policies: vec![named.clone()],
                 cite: policy.cite.clone(),
                 allow,
-                finding: format!(
-                    "{} is staged with stagedAction {}, and is never enforced so",
-                    policy.object,
-                    if action == Some(StagedAction::Learn) { "Learn" } else { "Ignore" }
-                ),
-            },
-        })
-        .collect();
-    let effective: Vec<&Policy> = about
-        .into_iter()
-        .filter(|p| matches!(p.staged, Some(StagedAction::Set | StagedAction::Delete)))
-        .collect();
-    if let [first, rest @ ..] = effective.as_slice()
-        && !rest.is_empty()
-    {
-        found.push(preview(asking, allow, first, rest, "more than one policy is staged"));
+                change: None,
+            })
+        });
+    }
+    let together: Vec<(&Policy, StagedPolicy)> = about.iter().filter(effective).cloned().collect();
+    if together.len() > 1 {
+        found.extend(carried_out(&together));
     }
     found
 }
@@ -170,138 +153,71 @@ fn staged(asking: &Asking<'_, '_>, allow: bool) -> Vec<Staged> {
 fn preview(
     asking: &Asking<'_, '_>,
     allow: bool,
-    first: &Policy,
-    rest: &[&Policy],
-    who: &str,
-) -> Staged {
-    let unstaged: Vec<&Policy> = std::iter::once(first).chain(rest.iter().copied()).collect();
-    let say = Say::of(asking, &unstaged);
+    staged: &[(&Policy, StagedPolicy)],
+) -> Option<Staged> {
+    let (first, _) = staged.first()?;
+    let unstaged: Vec<&Policy> = staged.iter().map(|(policy, _)| *policy).collect();
+    let applying = Applying::of(asking, &unstaged);
     let mut notes = Vec::new();
-    let end = walk(&say, asking, &mut notes, &mut |_, _, _| {});
+    let end = walk(&applying, asking, &mut notes, &mut |_, _, _| {});
     let would = end.allows();
-    let whose = if rest.is_empty() { "enforced, it" } else { "enforced together, they" };
-    let what = match (would == allow, would) {
-        (true, _) => "would change nothing here".to_owned(),
-        (false, true) => format!("would allow this: {}", reason(asking, &end, &notes)),
-        (false, false) => format!("would deny this: {}", reason(asking, &end, &notes)),
-    };
-    Staged {
-        policies: unstaged.iter().map(|policy| policy.object.clone()).collect(),
+    Some(Staged {
+        policies: staged.iter().map(|(_, named)| named.clone()).collect(),
         cite: match end {
-            Outcome::Rule { cite, .. } if !rest.is_empty() && would != allow => cite.clone(),
+            Outcome::Rule { cite, .. } if staged.len() > 1 && would != allow => cite.clone(),
             _ => first.cite.clone(),
         },
         allow: would,
-        finding: format!("{who}: {whose} {what}"),
-    }
+        change: (would != allow).then(|| reason(asking, &end, &notes)),
+    })
 }
 
-fn reason(asking: &Asking<'_, '_>, end: &Outcome<'_>, notes: &[Found]) -> String {
-    let Asking { direction, q, subject, .. } = *asking;
-    let peer = match (asking.peer(), asking.peer().address) {
-        (end, Some(ip)) if end.endpoint.is_some() => format!("{end} ({ip})"),
-        (end, _) => end.to_string(),
-    };
-    let traffic = traffic_name(q);
+fn reason(asking: &Asking<'_, '_>, end: &Outcome<'_>, notes: &[Found]) -> Reason {
+    let Asking { direction, q, .. } = *asking;
+    let subject = asking.subject.seen();
+    let peer = asking.peer().seen();
+    let traffic = q.destination_traffic();
     match end {
-        Outcome::Open { passed: true } if subject.as_host().is_some() => {
-            format!("no rule of {subject}'s policies here decides, and the packet goes on")
-        }
-        Outcome::Open { passed: true } => {
-            format!(
-                "the policies that select {subject} pass it on, and nothing after them decides, so it \
-                 is allowed"
-            )
-        }
-        Outcome::Open { passed: false } => unrestricted(&subject, direction),
+        Outcome::Open { passed: true } => Reason::Passed { subject },
+        Outcome::Open { passed: false } => match service_at(&asking.subject) {
+            Some(service) => Reason::ServiceAddress { subject, service },
+            None => Reason::Unrestricted { subject, direction },
+        },
         Outcome::Rule { policy, rule, cite } => {
-            let verb = if rule.action == Action::Allow { "allows" } else { "denies" };
-            let way = match direction {
-                Direction::Ingress => "",
-                Direction::Egress => "the way to ",
-            };
             let why = notes.iter().find(|n| n.evidence.matched && n.evidence.cite == **cite);
-            let why = why.map_or_else(String::new, |n| format!(": {}", n.evidence.finding));
-            format!("{} {verb} {way}{peer} on {traffic}{why}", policy.object)
+            Reason::Rule {
+                policy: policy.object.clone(),
+                action: rule.action,
+                direction,
+                peer,
+                traffic,
+                because: why.map(|note| Box::new(note.evidence.finding.clone())),
+            }
         }
         Outcome::Profile { profile, allow, .. } => {
-            let verb = if *allow { "allows" } else { "does not allow" };
-            format!("no policy decides, and {} {verb} {peer} on {traffic}", profile.object)
+            Reason::Profile { profile: profile.object.clone(), allow: *allow, peer, traffic }
         }
-        Outcome::Closed => format!(
-            "no policy allows {peer} on {traffic}, and {subject} has no profile that opens it"
-        ),
-        Outcome::Failsafe => {
-            format!("{traffic} is one of the failsafe ports that Felix always opens on {subject}")
-        }
+        Outcome::Closed => Reason::Closed { subject, peer, traffic },
+        Outcome::Failsafe => Reason::Failsafe { subject, traffic },
         Outcome::EndOfTier(tier, policies) => {
             let asked = last_stage(policies);
-            let ruled =
-                asked.iter().filter_map(|p| p.rules(direction)).any(|r| !r.rules.is_empty());
-            let kind = match direction {
-                Direction::Ingress => "rule",
-                Direction::Egress => "egress rule",
-            };
-            if ruled {
-                // Kubernetes' policies know no tiers.
-                let kubernetes = asked.iter().all(|p| p.subject.view == View::Kubernetes);
-                let tier = match tier.name.as_str() {
-                    _ if kubernetes => String::new(),
-                    name => format!(", and tier {name} denies what its policies do not decide"),
-                };
-                let names = named(&asked, "or");
-                return format!("no {kind} of {names} allows {peer} on {traffic}{tier}");
+            let policies = asked.iter().map(|policy| policy.object.clone()).collect();
+            let mut rules = asked.iter().filter_map(|policy| policy.rules(direction));
+            if rules.all(|rules| rules.rules.is_empty()) {
+                return Reason::NoRules { policies, subject, direction };
             }
-            let (select, have) =
-                if asked.len() == 1 { ("selects", "has") } else { ("select", "have") };
-            let end = match direction {
-                Direction::Ingress => "enter",
-                Direction::Egress => "leave",
-            };
-            format!(
-                "{} {select} {subject} and {have} no {direction} rule, so nothing may {end}",
-                named(&asked, "and")
-            )
+            let kubernetes = asked.iter().all(|p| p.subject.view == View::Kubernetes);
+            let tier = (!kubernetes).then(|| tier.name.clone());
+            Reason::NoRuleAllows { policies, tier, direction, peer, traffic }
         }
     }
 }
 
 /// The service that kube-proxy answers for at the end's address.
-fn service_at<'a>(end: &End<'a>) -> Option<&'a Service> {
+fn service_at(end: &End<'_>) -> Option<ObjectRef> {
     let id = end.address.and_then(|ip| end.cluster.service_by_address.get(&ip)?.first());
-    end.cluster.service(*id?)
-}
-
-fn unrestricted(subject: &End<'_>, direction: Direction) -> String {
-    if let Some(service) = service_at(subject) {
-        return format!(
-            "{subject} is an address of service/{}/{}: policies are asked about its pods, which \
-             kube-proxy puts in its place and `trace` follows",
-            service.namespace, service.name
-        );
-    }
-    match (subject.as_pod(), direction) {
-        (None, _) if subject.as_host().is_some() => {
-            format!("no policy selects {subject} for {direction}, and its profile opens it")
-        }
-        (None, _) => format!("{subject} is no pod of its own network, so no policy restricts it"),
-        (_, Direction::Ingress) => {
-            format!("no policy selects {subject} for ingress, so everything may enter")
-        }
-        (_, Direction::Egress) => {
-            format!("no policy selects {subject} for egress, so it may send anything anywhere")
-        }
-    }
-}
-
-/// `NetworkPolicy a/b`, or the first few of many.
-fn named(policies: &[&Policy], joined_by: &str) -> String {
-    const SHOWN: usize = 3;
-    let names: Vec<_> = policies.iter().take(SHOWN).map(|p| p.object.to_string()).collect();
-    match policies.len().saturating_sub(SHOWN) {
-        0 => names.join(&format!(" {joined_by} ")),
-        more => format!("{} {joined_by} {more} more policies", names.join(", ")),
-    }
+    let service = end.cluster.service(*id?)?;
+    Some(ObjectRef::new("Service", &service.namespace, &service.name))
 }
 
 /// Policies that one might think restrict the endpoint, and why they do not.
@@ -315,15 +231,21 @@ fn note_bystanders(asking: &Asking<'_, '_>, notes: &mut Vec<Found>) {
     for policy in policies.filter(|policy| policy.staged.is_none()).filter(asked) {
         let selected = subject.is_one_of(&policy.subject, Role::Subject);
         let finding = if selected && policy.rules(direction).is_none() {
-            format!("{} selects {subject}, but does not speak of {direction}", policy.object)
+            let (policy, subject) = (policy.object.clone(), subject.seen());
+            Finding::OtherDirection { policy, subject, direction }
         } else if selected || far.len() >= SHOWN {
             continue;
         } else if Some(policy.object.namespace.as_str()) == namespace
             || subject.labels_match(&policy.subject)
         {
             let misses = subject.misses(&policy.subject, Role::Subject);
-            let misses = joined(misses.into_iter().map(|(_, text)| text));
-            format!("{} does not select it: {misses}", policy.object)
+            let misses = misses.into_iter();
+            let misses = misses.map(|(term, unmet)| Miss { cite: term.cite.clone(), unmet });
+            Finding::NotSelected {
+                policy: policy.object.clone(),
+                subject: subject.seen(),
+                misses: misses.collect(),
+            }
         } else {
             continue;
         };

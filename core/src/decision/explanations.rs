@@ -1,19 +1,26 @@
-//! What is told of a decision, by example.
+//! What is recorded of a decision, by example.
 
 use super::specification::{ask, policy};
-use super::{By, Decision, Says};
+use super::{
+    By, Decision, Doubt, EndpointRef, Evidence, Finding, Miss, PortOf, Reason, TrafficMiss,
+    Unknown, Unmet,
+};
+use crate::net::{Selector, SelectorMiss};
+use crate::policy::form::{Action, Of, PortNumber, StagedAction, View};
 
-/// The reason, and what was looked at: `FIELD:LINE: FINDING`.
-fn told(found: &Decision) -> Vec<String> {
-    let evidence = found
-        .evidence
-        .iter()
-        .map(|e| format!("{}:{}: {}", e.cite.field, e.cite.span.unwrap().line, e.finding));
-    std::iter::once(found.reason.clone()).chain(evidence).collect()
+/// Where was looked.
+fn places(found: &Decision) -> Vec<&str> {
+    found.evidence.iter().map(|it| it.cite.field.as_str()).collect()
+}
+
+/// Why a peer does not match.
+fn misses(evidence: &Evidence) -> &[Miss] {
+    let Finding::NoPeer { misses, .. } = &evidence.finding else { panic!("{evidence:?}") };
+    misses
 }
 
 #[test]
-fn a_denial_tells_its_nearest_misses_first() {
+fn a_miss_has_the_term_and_the_value_that_it_was_held_against() {
     let text = policy(
         "
   podSelector: {matchLabels: {app: web}}
@@ -25,75 +32,99 @@ fn a_denial_tells_its_nearest_misses_first() {
     - ipBlock: {cidr: 10.2.3.4/32}
   - ports: [{port: 81}]",
     );
-    let told = |flow: &str| told(&ask(&text, flow).ingress);
+    let found = ask(&text, "pod/bar/web -> pod/foo/web:80").ingress;
     assert_eq!(
-        told("pod/bar/web -> pod/foo/web:80"),
+        places(&found),
         [
-            "no rule of NetworkPolicy foo/p allows pod/bar/web (10.233.1.3) on TCP 80",
-            "spec.ingress[1].ports[0]:39: any peer would match, but the port is 80, not 81",
-            "spec.ingress[0].from[0].podSelector:35: pod/bar/web is in namespace bar, not in foo (a \
-             podSelector alone looks only in the policy's own namespace)",
-            "spec.ingress[0].from[1].namespaceSelector:36: namespace bar has label team=bar, which \
-         NotIn [bar] excludes",
-            "spec.ingress[0].from[2].ipBlock.cidr:38: 10.233.1.3 (pod/bar/web) is not in 10.2.3.4/32",
+            "spec.ingress[1].ports[0]",
+            "spec.ingress[0].from[0].podSelector",
+            "spec.ingress[0].from[1].namespaceSelector",
+            "spec.ingress[0].from[2].ipBlock.cidr",
         ]
     );
-    // An address outside is no pod's: of its misses the block is the nearest.
+    assert!(found.evidence.iter().all(|it| !it.matched));
+    let [port, own, namespace, block] = found.evidence.as_slice() else { panic!("{found:#?}") };
+    let Finding::NoPort { rule, peers: false, miss } = &port.finding else { panic!("{port:?}") };
+    assert_eq!((rule.cite.field.as_str(), rule.action), ("spec.ingress[1]", Action::Allow));
+    let TrafficMiss::Port { side, found: traffic, wanted, .. } = miss else { panic!("{miss:?}") };
+    assert_eq!((*side, traffic.port), (PortOf::Destination, Some(80)));
     assert_eq!(
-        told("ip/1.2.3.4 -> pod/foo/web:80"),
-        [
-            "no rule of NetworkPolicy foo/p allows 1.2.3.4 on TCP 80",
-            "spec.ingress[1].ports[0]:39: any peer would match, but the port is 80, not 81",
-            "spec.ingress[0].from[2].ipBlock.cidr:38: 1.2.3.4 is not in 10.2.3.4/32",
-            "spec.ingress[0].from[0].podSelector:35: 1.2.3.4 belongs to no pod, so a podSelector can \
-             never match it",
-            "spec.ingress[0].from[1].namespaceSelector:36: 1.2.3.4 belongs to no pod, so a \
-             namespaceSelector can never match it",
-        ]
+        wanted.iter().map(|it| &it.number).collect::<Vec<_>>(),
+        [&PortNumber::Range(81, 81)]
     );
-    assert_eq!(
-        told("pod/baz/bare -> pod/foo/web:80")[2],
-        "spec.ingress[0].from[1].podSelector:37: pod/baz/bare has no label app (app=web is asked for)"
-    );
+
+    let [Miss { cite, unmet: Unmet::Term { who, view, term, .. } }] = misses(own) else {
+        panic!("{own:?}");
+    };
+    assert_eq!(cite, &own.cite);
+    assert_eq!((*view, term), (View::Kubernetes, &Of::Namespace("foo".to_owned())));
+    let EndpointRef::Pod { object, .. } = who else { panic!("{who:?}") };
+    assert_eq!(object.to_string(), "Pod bar/web");
+
+    let [Miss { unmet: Unmet::Term { term: Of::Namespaces(_), labels, .. }, .. }] =
+        misses(namespace)
+    else {
+        panic!("{namespace:?}");
+    };
+    let term = Selector::NotIn("team".to_owned(), vec!["bar".to_owned()]);
+    let unmet = SelectorMiss::Term { term, value: Some("bar".to_owned()) };
+    assert_eq!(labels, &Some(SelectorMiss::All(vec![unmet])));
+
+    let [Miss { unmet, .. }] = misses(block) else { panic!("{block:?}") };
+    assert_eq!(unmet, &Unmet::Nets(vec!["10.2.3.4/32".parse().unwrap()]));
+
+    // A label that is not there has no value.
+    let found = ask(&text, "pod/baz/bare -> pod/foo/web:80").ingress;
+    let [Miss { unmet: Unmet::Term { labels, .. }, .. }] = misses(&found.evidence[1]) else {
+        panic!("{found:#?}");
+    };
+    let term = Selector::Is("app".to_owned(), "web".to_owned());
+    let unmet = SelectorMiss::Term { term, value: None };
+    assert_eq!(labels, &Some(SelectorMiss::All(vec![unmet])));
 }
 
 #[test]
-fn an_allowance_tells_the_peer_that_matched_and_its_line() {
+fn an_address_outside_is_no_endpoint() {
+    let text = policy("{ingress: [{from: [{podSelector: {}}, {ipBlock: {cidr: 10.2.3.4/32}}]}]}");
+    let found = ask(&text, "ip/1.2.3.4 -> pod/foo/web:80").ingress;
+    // Of its misses the block is the nearest.
+    let [block, own] = found.evidence.as_slice() else { panic!("{found:#?}") };
+    assert!(matches!(misses(block), [Miss { unmet: Unmet::Nets(_), .. }]));
+    assert!(matches!(
+        misses(own),
+        [Miss { unmet: Unmet::NoEndpoint { view: View::Kubernetes, .. }, .. }]
+    ));
+}
+
+#[test]
+fn an_allowance_has_the_peer_that_matched_and_its_line() {
     let text = policy(
         "\n  ingress:\n  - from:\n    - ipBlock: {cidr: 10.2.3.4/32}\n    ports: [{port: 80}]",
     );
     let found = ask(&text, "ip/10.2.3.4 -> pod/foo/web:80").ingress;
-    assert_eq!(
-        found.reason,
-        "NetworkPolicy foo/p allows 10.2.3.4 on TCP 80: 10.2.3.4 is in 10.2.3.4/32"
-    );
-    let cite = found.cite.unwrap();
+    let cite = found.cite.as_ref().unwrap();
     assert_eq!((cite.field.as_str(), cite.span.unwrap().line), ("spec.ingress[0].from[0]", 34));
+    assert_eq!(places(&found), ["spec.ingress[0].from[0]", "spec.ingress[0].ports[0]"]);
+    let Reason::Rule { because, .. } = &found.reason else { panic!("{found:#?}") };
+    assert_eq!(because.as_deref(), Some(&found.evidence[0].finding));
     assert!(matches!(found.by, By::Policy(object) if object.to_string() == "NetworkPolicy foo/p"));
 }
 
 #[test]
-fn where_nothing_restricts_the_near_policies_say_why_not() {
+fn where_nothing_restricts_the_near_policies_are_looked_at() {
     let text = policy("{podSelector: {matchLabels: {app: web}}}");
     let found = ask(&text, "pod/foo/web -> pod/bar/web:80");
-    assert_eq!(
-        found.ingress.reason,
-        "no policy selects pod/bar/web for ingress, so everything may enter"
-    );
-    assert_eq!(
-        found.ingress.evidence[0].finding,
-        "NetworkPolicy foo/p does not select it: pod/bar/web is in namespace bar, not in foo (a policy \
-         selects only pods of its own namespace)"
-    );
-    assert_eq!(
-        found.egress.evidence[0].finding,
-        "NetworkPolicy foo/p selects pod/foo/web, but does not speak of egress"
-    );
+    for decision in [&found.ingress, &found.egress] {
+        assert_eq!((&decision.by, &decision.cite), (&By::NoPolicy, &None));
+        assert!(matches!(decision.reason, Reason::Unrestricted { .. }), "{decision:#?}");
+    }
+    assert!(matches!(found.ingress.evidence[0].finding, Finding::NotSelected { .. }));
+    assert!(matches!(found.egress.evidence[0].finding, Finding::OtherDirection { .. }));
 }
 
 /// A tier before the others, with a policy for foo/web that denies bar, passes on foo and logs the
 /// rest, and a policy of the last tier.
-const TIERS: &str = "
+pub(crate) const TIERS: &str = "
 {apiVersion: projectcalico.org/v3, kind: Tier, metadata: {name: early}, spec: {order: 1}}
 ---
 apiVersion: projectcalico.org/v3
@@ -149,56 +180,23 @@ fn policies_are_told_in_the_order_in_which_they_are_asked() {
 }
 
 #[test]
-fn a_rule_that_denies_is_told_by_what_matched_it() {
+fn a_tiers_end_has_what_would_have_prevented_it() {
+    let found = ask(TIERS, "pod/baz/bare -> pod/foo/web:80").ingress;
+    assert!(
+        matches!(&found.reason, Reason::NoRuleAllows { tier: Some(tier), .. } if tier == "early")
+    );
     assert_eq!(
-        told(&ask(TIERS, "pod/bar/web -> pod/foo/web:80").ingress),
-        [
-            "GlobalNetworkPolicy early.guard denies pod/bar/web (10.233.1.3) on TCP 80: pod/bar/web is in \
-             namespace bar, which has team=bar",
-            "spec.ingress[0].source:40: pod/bar/web is in namespace bar, which has team=bar",
-        ]
+        places(&found),
+        ["spec.ingress[1].source.selector", "spec.ingress[3].source.nets", "spec.ingress[2]"]
+    );
+    let action = |it: &Evidence| it.finding.rule().unwrap().action;
+    assert_eq!(
+        found.evidence.iter().map(action).collect::<Vec<_>>(),
+        [Action::Pass, Action::Allow, Action::Log]
     );
 }
 
-#[test]
-fn a_tiers_end_is_told_with_what_would_have_prevented_it() {
-    assert_eq!(
-        told(&ask(TIERS, "pod/baz/bare -> pod/foo/web:80").ingress),
-        [
-            "no rule of GlobalNetworkPolicy early.guard allows pod/baz/bare (10.233.1.4) on TCP 80, and \
-             tier early denies what its policies do not decide",
-            "spec.ingress[1].source.selector:41: the Pass rule does not match: pod/baz/bare has no label \
-             app (app=cli is asked for)",
-            "spec.ingress[3].source.nets:43: 10.233.1.4 (pod/baz/bare) is not in 10.9.0.0/16",
-            "spec.ingress[2]:42: the rule names no peer, so any matches: the rule logs it, and the next \
-             one is asked",
-        ]
-    );
-}
-
-#[test]
-fn of_what_is_allowed_the_rules_are_told_that_could_have_denied_it() {
-    let found = ask(TIERS, "ip/10.9.1.1 -> pod/foo/web:80").ingress;
-    assert_eq!(
-        told(&found)[..3],
-        [
-            "GlobalNetworkPolicy early.guard allows 10.9.1.1 on TCP 80: 10.9.1.1 is in 10.9.0.0/16",
-            "spec.ingress[3].source:43: 10.9.1.1 is in 10.9.0.0/16",
-            "spec.ingress[1].source.selector:41: the Pass rule does not match: 10.9.1.1 belongs to no \
-             pod, host endpoint or network set, so a selector can never match it",
-        ]
-    );
-    assert!(told(&found)[3].contains("the Deny rule does not match"), "{:?}", told(&found));
-    assert_eq!(found.asked.last().unwrap().says, Says::Allow);
-}
-
-/// What each staged policy would do: `ALLOWED FINDING`.
-fn would(policies: &str, flow: &str) -> Vec<String> {
-    let found = ask(policies, flow).ingress;
-    found.staged.iter().map(|staged| format!("{} {}", staged.allow, staged.finding)).collect()
-}
-
-fn staged(kind: &str, spec: &str) -> String {
+pub(crate) fn staged(kind: &str, spec: &str) -> String {
     let place = if kind.contains("Global") { "name: p" } else { "name: p, namespace: foo" };
     format!(
         "{{apiVersion: projectcalico.org/v3, kind: {kind}, metadata: {{{place}}}, spec: {spec}}}\n---\n"
@@ -206,7 +204,7 @@ fn staged(kind: &str, spec: &str) -> String {
 }
 
 #[test]
-fn staged_policies_decide_nothing_and_say_what_they_would_do() {
+fn staged_policies_decide_nothing() {
     let flow = "ip/1.2.3.4 -> pod/foo/web:80";
     for (kind, spec) in [
         ("StagedNetworkPolicy", "{}"),
@@ -217,81 +215,47 @@ fn staged_policies_decide_nothing_and_say_what_they_would_do() {
         let found = ask(&text, flow).ingress;
         assert!(found.allow, "{kind}");
         assert_eq!((found.by, found.asked.len()), (By::NoPolicy, 0), "{kind}");
-        let [would] = would(&text, flow).try_into().unwrap();
-        assert!(would.starts_with("false Staged"), "{would}");
-        assert!(would.contains(" is staged: enforced, it would deny this: Staged"), "{would}");
-        assert_eq!(self::would(&text, "pod/foo/web -> pod/baz/bare:80"), [""; 0], "{kind}");
-        for action in ["Learn", "Ignore"] {
-            let text = staged(kind, &spec.replacen('{', &format!("{{stagedAction: {action}, "), 1));
-            let [would] = self::would(&text, flow).try_into().unwrap();
-            assert!(would.starts_with("true Staged"), "{would}");
-            let never = format!("is staged with stagedAction {action}, and is never enforced so");
-            assert!(would.ends_with(&never), "{would}");
+        let [would] = found.staged.try_into().unwrap();
+        assert!(!would.allow, "{kind}");
+        assert!(matches!(would.change, Some(Reason::NoRules { .. })), "{kind}: {would:?}");
+        let elsewhere = ask(&text, "pod/foo/web -> pod/baz/bare:80").ingress;
+        assert_eq!(elsewhere.staged, [], "{kind}");
+        for (word, action) in [("Learn", StagedAction::Learn), ("Ignore", StagedAction::Ignore)] {
+            let spec = spec.replacen('{', &format!("{{stagedAction: {word}, "), 1);
+            let [would] = ask(&staged(kind, &spec), flow).ingress.staged.try_into().unwrap();
+            assert_eq!((would.allow, would.change, would.policies[0].action), (true, None, action));
         }
     }
 }
 
 #[test]
 fn a_staged_policy_takes_the_place_of_the_one_of_its_name() {
-    let open = staged("NetworkPolicy", "{ingress: [{action: Allow}]}");
     let flow = "ip/1.2.3.4 -> pod/foo/web:80";
-    let shut = open.clone() + &staged("StagedNetworkPolicy", "{ingress: [{action: Deny}]}");
-    assert!(ask(&shut, flow).allowed);
-    assert_eq!(
-        would(&shut, flow),
-        [
-            "false StagedNetworkPolicy foo/p is staged: enforced, it would deny this: StagedNetworkPolicy \
-          foo/p denies 1.2.3.4 on TCP 80: the rule names no peer, so any matches"
-        ]
-    );
+    let shut = staged("NetworkPolicy", "{ingress: [{action: Allow}]}")
+        + &staged("StagedNetworkPolicy", "{ingress: [{action: Deny}]}");
+    let found = ask(&shut, flow).ingress;
+    assert_eq!((found.allow, found.staged[0].allow), (true, false));
     // the policy of the same name of another language stays
     let other =
         policy("{ingress: [{}]}") + &staged("StagedNetworkPolicy", "{ingress: [{action: Allow}]}");
-    assert_eq!(
-        would(&other, flow),
-        ["true StagedNetworkPolicy foo/p is staged: enforced, it would change nothing here"]
-    );
+    let found = ask(&other, flow).ingress;
+    assert_eq!((found.allow, &found.staged[0].change), (true, &None));
 }
 
 #[test]
 fn a_staged_deletion_takes_a_policy_away() {
     let flow = "ip/1.2.3.4 -> pod/foo/web:80";
     let text = policy("{}") + &staged("StagedKubernetesNetworkPolicy", "{stagedAction: Delete}");
-    assert!(!ask(&text, flow).allowed);
-    assert_eq!(
-        would(&text, flow),
-        [
-            "true StagedKubernetesNetworkPolicy foo/p is staged to delete NetworkPolicy foo/p: enforced, \
-          it would allow this: no policy selects pod/foo/web for ingress, so everything may enter"
-        ]
-    );
+    let found = ask(&text, flow).ingress;
+    assert_eq!((found.allow, found.staged[0].allow), (false, true));
+    let deletes = found.staged[0].policies[0].deletes.as_ref().unwrap();
+    assert_eq!(deletes.to_string(), "NetworkPolicy foo/p");
     // there is nothing of that name in Calico's language
     let text = policy("{}") + &staged("StagedNetworkPolicy", "{stagedAction: Delete}");
-    assert_eq!(would(&text, flow), [""; 0]);
+    assert_eq!(ask(&text, flow).ingress.staged, []);
 }
 
-#[test]
-fn several_staged_policies_are_told_together_too() {
-    let text = staged("StagedGlobalNetworkPolicy", "{selector: has(app)}")
-        + &staged("StagedNetworkPolicy", "{order: 1, ingress: [{action: Allow}]}");
-    let would = would(&text, "ip/1.2.3.4 -> pod/foo/web:80");
-    assert_eq!(would.len(), 3, "{would:#?}");
-    assert!(
-        would[0].ends_with(
-            "StagedNetworkPolicy foo/p is staged: enforced, it would change nothing here"
-        )
-    );
-    assert!(
-        would[1]
-            .starts_with("false StagedGlobalNetworkPolicy p is staged: enforced, it would deny")
-    );
-    assert_eq!(
-        would[2],
-        "true more than one policy is staged: enforced together, they would change nothing here"
-    );
-}
-
-fn cluster_policy(egress: &str) -> String {
+pub(crate) fn cluster_policy(egress: &str) -> String {
     format!(
         "
 apiVersion: policy.networking.k8s.io/v1alpha2
@@ -317,17 +281,16 @@ fn domain_names_leave_it_uncertain_where_they_could_decide() {
         (found.allow, found.uncertain)
     };
     let both = format!("{domains}, {deny}");
+    let (allow, doubt) = uncertain(&both, "pod/foo/web -> ip/1.2.3.4:443");
+    assert!(!allow);
+    let Some(Doubt::Rule { finding, policy, action, unknown, peer }) = doubt else {
+        panic!("{doubt:?}");
+    };
     assert_eq!(
-        uncertain(&both, "pod/foo/web -> ip/1.2.3.4:443"),
-        (
-            false,
-            Some(
-                "which addresses *.example.com have is not in the text; if one of them has 1.2.3.4, \
-                 ClusterNetworkPolicy c would allow it first"
-                    .to_owned()
-            )
-        )
+        (policy.to_string().as_str(), action, unknown, peer.address),
+        ("ClusterNetworkPolicy c", Action::Allow, Unknown::Name, "1.2.3.4".parse().ok())
     );
+    assert_eq!(finding.rule().unwrap().cite.field, "spec.egress[0]");
     // another port, a pod, a rule that comes too late, and where it is allowed anyway
     assert_eq!(uncertain(&both, "pod/foo/web -> ip/1.2.3.4:80"), (false, None));
     assert_eq!(uncertain(&both, "pod/foo/web -> pod/bar/web:443"), (false, None));

@@ -2,19 +2,17 @@
 
 use std::net::IpAddr;
 
-use serde::Serialize;
-
-use super::Decision;
 use super::end::End;
 use super::evaluate::allows;
-use super::explain::explain;
-use super::rule::Question;
+use super::explain::explain_question;
+use super::holds::Question;
+use super::{Decision, Doubt, Reason};
 use crate::cluster::{Cluster, NodeId, PodId, Service, ServicePort};
 use crate::net::{Direction, Flow, Party, PortRef, Protocol, Target};
 use crate::policy::form::HostEndpoint;
 
 /// What the policies say of a flow.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Evaluation {
     /// The question.
     pub flow: Flow,
@@ -40,17 +38,18 @@ pub fn evaluate(cluster: &Cluster, flow: &Flow) -> Evaluation {
     };
     match question(cluster, flow) {
         Err(problem) => {
-            let unknown = Decision::unasked(false, problem.clone());
+            let unknown = Decision::unasked(false, Reason::NotThere(problem.clone()));
             answer(unknown.clone(), unknown, Some(problem))
         }
         Ok(Asked { exempt: Some(reason), .. }) => {
-            let free = Decision::unasked(true, reason.to_owned());
+            let free = Decision::unasked(true, reason);
             answer(free.clone(), free, None)
         }
         Ok(Asked { question, other_family, exempt: None }) => {
             let decide = |direction| {
-                let decision = explain(cluster, direction, &question);
-                let other = other_family.as_ref().map(|other| explain(cluster, direction, other));
+                let decision = explain_question(cluster, direction, &question);
+                let other = other_family.as_ref();
+                let other = other.map(|other| explain_question(cluster, direction, other));
                 by_family(&question, decision, other)
             };
             answer(decide(Direction::Ingress), decide(Direction::Egress), None)
@@ -64,12 +63,8 @@ fn by_family(q: &Question<'_>, decision: Decision, other: Option<Decision>) -> D
     let Some(other) = other.filter(|other| other.allow != decision.allow) else {
         return decision;
     };
-    let (this, that) = if q.ip_version() == Some(4) { (4, 6) } else { (6, 4) };
-    let verb = if other.allow { "allowed" } else { "denied" };
-    let doubt = format!(
-        "both ends have both families, and this is over IPv{this}; over IPv{that} it is {verb}: {}",
-        other.reason
-    );
+    let version = q.ip_version().unwrap_or_default();
+    let doubt = Doubt::Family { version, allow: other.allow, reason: Box::new(other.reason) };
     Decision { uncertain: decision.uncertain.or(Some(doubt)), ..decision }
 }
 
@@ -89,7 +84,7 @@ struct Asked<'a> {
     /// The same over the other family, where both ends have both.
     other_family: Option<Question<'a>>,
     /// Why no policy is asked.
-    exempt: Option<&'static str>,
+    exempt: Option<Reason>,
 }
 
 /// What a flow's end is.
@@ -116,9 +111,9 @@ fn question<'a>(cluster: &'a Cluster, flow: &Flow) -> Result<Asked<'a>, String> 
     };
     let (to, port) = target(cluster, &flow.to, flow.protocol)?;
     let exempt = match (&from, &to) {
-        (Place::Pod(from), Place::Pod(to)) if from == to => Some("a pod can always reach itself"),
+        (Place::Pod(from), Place::Pod(to)) if from == to => Some(Reason::Itself),
         (Place::Node(node), Place::Pod(pod)) if runs_on(cluster, *pod, *node) => {
-            Some("a node can always reach the pods that run on it")
+            Some(Reason::OwnNode)
         }
         _ => None,
     };

@@ -3,11 +3,11 @@
 
 use std::net::IpAddr;
 
-use super::Decision;
 use super::end::End;
-use super::evaluate::{Asking, Chain, Say};
+use super::evaluate::{Applying, Asking, Chain, rule};
 use super::explain::explain_chain;
-use super::rule::Question;
+use super::holds::Question;
+use super::{Decision, Ruling};
 use crate::cluster::Cluster;
 use crate::net::Direction;
 use crate::policy::form::{HostEndpoint, Stage};
@@ -40,42 +40,57 @@ pub struct HostPacket {
     pub destination_port: Option<u16>,
 }
 
-/// What a chain says.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HostDecision {
-    /// The decision; a chain that does not decide allows.
-    pub decision: Decision,
-    /// Whether a rule decided: what it allows is accepted for good.
-    pub decided: bool,
-}
-
 /// What a chain of `host` says of a packet that comes in (ingress) or goes out (egress) by it.
 /// `None` if no policy is in the chain, and it is not the one that is always there: the normal one.
+/// A chain that does not decide allows, [by no policy](super::By::NoPolicy); what one allows that
+/// does is accepted for good.
 pub fn decide_host(
     cluster: &Cluster,
     direction: Direction,
     host: &HostEndpoint,
     chain: HostChain,
     packet: &HostPacket,
-) -> Option<HostDecision> {
-    let q = &Question {
+) -> Option<Ruling> {
+    let q = question(cluster, packet);
+    asking(cluster, direction, host, chain, &q).as_ref().map(rule)
+}
+
+/// [`decide_host`] with its reasons.
+pub fn explain_host(
+    cluster: &Cluster,
+    direction: Direction,
+    host: &HostEndpoint,
+    chain: HostChain,
+    packet: &HostPacket,
+) -> Option<Decision> {
+    let q = question(cluster, packet);
+    asking(cluster, direction, host, chain, &q).as_ref().map(explain_chain)
+}
+
+fn question<'a>(cluster: &'a Cluster, packet: &HostPacket) -> Question<'a> {
+    Question {
         source: End::at(cluster, packet.source),
         destination: End::at(cluster, packet.destination),
         protocol: packet.protocol,
         source_port: packet.source_port,
         destination_port: packet.destination_port,
-    };
+    }
+}
+
+fn asking<'q, 'a>(
+    cluster: &'a Cluster,
+    direction: Direction,
+    host: &'a HostEndpoint,
+    chain: HostChain,
+    q: &'q Question<'a>,
+) -> Option<Asking<'q, 'a>> {
     let chain = match chain {
         HostChain::Untracked => Chain::Only(Stage::Untracked),
         HostChain::PreDnat => Chain::Only(Stage::PreDnat),
         HostChain::Normal => Chain::Only(Stage::Normal),
         HostChain::Forward => Chain::Forward,
     };
-    let subject = End::host(cluster, host, None);
-    let asking = Asking { cluster, direction, q, chain, subject };
-    if chain != Chain::Only(Stage::Normal) && Say::of(&asking, &[]).is_empty() {
-        return None;
-    }
-    let (decision, decided) = explain_chain(&asking);
-    Some(HostDecision { decision, decided })
+    let asking = Asking { cluster, direction, q, chain, subject: End::host(cluster, host, None) };
+    let there = chain == Chain::Only(Stage::Normal) || !Applying::of(&asking, &[]).is_empty();
+    there.then_some(asking)
 }

@@ -2,134 +2,137 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::end::{End, Role};
-use super::rule::{
-    Distance, Doubt, Note, Question, Traffic, address, containing, node, protocol_name,
+use super::finding::{Finding, Miss, PortOf, RuleRef, Traffic, TrafficMiss, Unknown, Unmet};
+use super::holds::{
+    Question, containing, has_some_of_a_clients, node, number_holds, peer_match, port_holds,
+    ports_match, protocol_matches, test_holds, traffic_matches,
 };
+use super::note::{Distance, Note};
 use crate::cluster::Cluster;
-use crate::policy::form::{Action, Condition, Peer, Port, PortNumber, Rule, Side, Test};
+use crate::policy::form::{Action, Condition, Peer, PortNumber, Rule, Side, Test};
 use crate::text::Cite;
 
-impl Rule {
-    pub(super) fn note_misses<N: Note>(&self, q: &Question<'_>, traffic: bool, notes: &mut Vec<N>) {
-        let traffic_miss = (!traffic).then(|| self.traffic_miss(q));
-        let mut peers_match = true;
-        let mut named = false;
-        for (side, end, at) in [
-            (&self.source, &q.source, q.source_traffic()),
-            (&self.destination, &q.destination, q.destination_traffic()),
-        ] {
-            named |= !side.peers.is_empty();
-            if side.peer(end, at).matches() {
-                continue;
-            }
-            peers_match = false;
-            for miss in side.misses(end, at) {
-                let distance = match (&traffic_miss, miss.partly) {
-                    _ if matches!(self.action, Action::Deny | Action::Log) => Distance::Moot,
-                    _ if miss.of_another_sort => Distance::Sort,
-                    (Some(_), _) => Distance::Both,
-                    (None, true) => Distance::Part,
-                    (None, false) => Distance::Peer,
-                };
-                let mut finding = format!("{}{}", self.called(), miss.finding);
-                if let Some((_, traffic)) = &traffic_miss {
-                    finding = format!("{finding}; besides, {traffic}");
-                }
-                let note = N::new(false, distance, miss.cite, || finding);
-                let unsure = miss.by_name && self.might_match(q);
-                notes.push(if unsure { note.unsure(self.action, Doubt::Name) } else { note });
-            }
+/// Notes everything that does not match; `traffic`: whether protocol and ports do.
+pub(super) fn note_misses<N: Note>(
+    rule: &Rule,
+    q: &Question<'_>,
+    traffic: bool,
+    notes: &mut Vec<N>,
+) {
+    let named = || RuleRef { cite: rule.cite.clone(), action: rule.action };
+    let traffic_miss = (!traffic).then(|| traffic_miss(rule, q)).flatten();
+    let mut peers_match = true;
+    let mut peers = false;
+    for (side, end, at) in [
+        (&rule.source, &q.source, q.source_traffic()),
+        (&rule.destination, &q.destination, q.destination_traffic()),
+    ] {
+        peers |= !side.peers.is_empty();
+        if peer_match(side, end, at).matches() {
+            continue;
         }
-        if let (true, Some((cite, miss))) = (peers_match, traffic_miss) {
-            let who = if named { "the peer would match" } else { "any peer would match" };
-            let distance = match self.action {
-                Action::Deny | Action::Log => Distance::Moot,
-                Action::Allow | Action::Pass => Distance::Port,
+        peers_match = false;
+        for miss in side_misses(side, end, at) {
+            let distance = match (&traffic_miss, miss.partly) {
+                _ if matches!(rule.action, Action::Deny | Action::Log) => Distance::Moot,
+                _ if miss.of_another_sort => Distance::Sort,
+                (Some(_), _) => Distance::Both,
+                (None, true) => Distance::Part,
+                (None, false) => Distance::Peer,
             };
-            let called = self.called();
-            let note = N::new(false, distance, cite, || format!("{called}{who}, but {miss}"));
-            let unsure = self.depends_on_source_port(q);
-            notes.push(if unsure { note.unsure(self.action, Doubt::SourcePort) } else { note });
+            let note = N::new(false, distance, miss.cite, || Finding::NoPeer {
+                rule: named(),
+                end: end.seen(),
+                misses: miss.misses,
+                traffic: traffic_miss.as_ref().map(|(_, miss)| miss.clone()),
+            });
+            let unsure = miss.by_name && might_match(rule, q);
+            notes.push(if unsure { note.unsure(rule.action, Unknown::Name) } else { note });
         }
     }
-
-    /// Which rule it is, where it is not one that allows.
-    fn called(&self) -> &'static str {
-        match self.action {
-            Action::Allow => "",
-            Action::Deny => "the Deny rule does not match: ",
-            Action::Pass => "the Pass rule does not match: ",
-            Action::Log => "the Log rule does not match: ",
-        }
-    }
-
-    /// Would it match if the client sent from one of the ports that it speaks of?
-    fn depends_on_source_port(&self, q: &Question<'_>) -> bool {
-        let ports = || self.source.ports.iter().chain(&self.source.not_ports);
-        let any = Self { source: Side::default(), ..self.clone() };
-        q.source_port.is_none()
-            && ports().any(|port| {
-                port.has_some_of_a_clients() && port.protocol.is_none_or(|p| p == q.protocol)
-            })
-            && any.traffic_matches(q)
-    }
-
-    /// Would it match if a domain name had the address?
-    fn might_match(&self, q: &Question<'_>) -> bool {
-        // Those of pods, services and nodes are not what such rules are for.
-        let end = &q.destination;
-        let outside =
-            end.endpoint.is_none() && end.address.is_some_and(|ip| !is_inside(end.cluster, ip));
-        outside
-            && self.traffic_matches(q)
-            && self.source.peer(&q.source, q.source_traffic()).matches()
-            && self.destination.peers.iter().any(Peer::is_by_name)
-    }
-
-    /// Why protocol and ports do not match, and where that stands.
-    fn traffic_miss(&self, q: &Question<'_>) -> (&Cite, String) {
-        let name = protocol_name(q.protocol);
-        if let Some(wanted) = self.ip_version.filter(|v| q.ip_version() != Some(*v)) {
-            return (&self.cite, format!("the packet is not IPv{wanted}"));
-        }
-        if let Some(wanted) = self.protocol.filter(|p| *p != q.protocol) {
-            return (&self.cite, format!("the protocol is {name}, not {}", protocol_name(wanted)));
-        }
-        if self.not_protocol == Some(q.protocol) {
-            return (&self.cite, format!("the protocol must not be {name}"));
-        }
-        let sides = [
-            (&self.destination, q.destination_port, &q.destination, "port"),
-            (&self.source, q.source_port, &q.source, "source port"),
-        ];
-        for (side, number, end, what) in sides {
-            let number_name = number.map_or_else(|| "random".to_owned(), |n| n.to_string());
-            let excluded = side.not_ports.iter().find(|p| p.holds(q.protocol, number, end));
-            if let Some(port) = excluded {
-                return (&port.cite, format!("the {what} must not be {number_name}"));
-            }
-            if side.ports_match(q.protocol, number, end) {
-                continue;
-            }
-            let text = match side.ports.as_slice() {
-                [port] => port.miss(q.protocol, number, end, what, &number_name),
-                ports => {
-                    let wanted: Vec<_> = ports.iter().map(ToString::to_string).collect();
-                    format!(
-                        "the {what} is {name} {number_name}, which is none of {}",
-                        wanted.join(", ")
-                    )
-                }
-            };
-            return (side.ports.first().map_or(&self.cite, |p| &p.cite), text);
-        }
-        (&self.cite, "protocol and ports do not match".to_owned())
+    if let (true, Some((cite, miss))) = (peers_match, traffic_miss) {
+        let distance = match rule.action {
+            Action::Deny | Action::Log => Distance::Moot,
+            Action::Allow | Action::Pass => Distance::Port,
+        };
+        let finding = || Finding::NoPort { rule: named(), peers, miss };
+        let note = N::new(false, distance, cite, finding);
+        let unsure = depends_on_source_port(rule, q);
+        notes.push(if unsure { note.unsure(rule.action, Unknown::SourcePort) } else { note });
     }
 }
 
+/// Would it match if the client sent from one of the ports that it speaks of?
+fn depends_on_source_port(rule: &Rule, q: &Question<'_>) -> bool {
+    let mut ports = rule.source.ports.iter().chain(&rule.source.not_ports);
+    q.source_port.is_none()
+        && ports.any(|port| {
+            has_some_of_a_clients(port) && port.protocol.is_none_or(|p| p == q.protocol)
+        })
+        && protocol_matches(rule, q)
+        && ports_match(&rule.destination, q.destination_traffic(), &q.destination)
+}
+
+/// Would it match if a domain name had the address?
+fn might_match(rule: &Rule, q: &Question<'_>) -> bool {
+    // Those of pods, services and nodes are not what such rules are for.
+    let end = &q.destination;
+    let outside =
+        end.endpoint.is_none() && end.address.is_some_and(|ip| !is_inside(end.cluster, ip));
+    outside
+        && traffic_matches(rule, q)
+        && peer_match(&rule.source, &q.source, q.source_traffic()).matches()
+        && rule.destination.peers.iter().any(is_by_name)
+}
+
+/// Why protocol and ports do not match, and where that stands.
+fn traffic_miss<'a>(rule: &'a Rule, q: &Question<'_>) -> Option<(&'a Cite, TrafficMiss)> {
+    if let Some(wanted) = rule.ip_version.filter(|v| q.ip_version() != Some(*v)) {
+        return Some((&rule.cite, TrafficMiss::IpVersion(wanted)));
+    }
+    if let Some(wanted) = rule.protocol.filter(|p| *p != q.protocol) {
+        return Some((&rule.cite, TrafficMiss::Protocol { found: q.protocol, wanted }));
+    }
+    if rule.not_protocol == Some(q.protocol) {
+        return Some((&rule.cite, TrafficMiss::NotProtocol(q.protocol)));
+    }
+    let sides = [
+        (&rule.destination, q.destination_traffic(), &q.destination, PortOf::Destination),
+        (&rule.source, q.source_traffic(), &q.source, PortOf::Source),
+    ];
+    sides.into_iter().find_map(|(side, found, end, of)| {
+        if let Some(port) = side.not_ports.iter().find(|port| port_holds(port, found, end)) {
+            let unwanted = port.clone();
+            return Some((&port.cite, TrafficMiss::NotPort { side: of, found, unwanted }));
+        }
+        if ports_match(side, found, end) {
+            return None;
+        }
+        let cite = side.ports.first().map_or(&rule.cite, |port| &port.cite);
+        Some((cite, port_miss(side, found, end, of)))
+    })
+}
+
+/// Why the port is none of the side's.
+fn port_miss(side: &Side, found: Traffic, end: &End<'_>, of: PortOf) -> TrafficMiss {
+    let mut named = None;
+    if let [port] = side.ports.as_slice() {
+        let other = port.protocol.filter(|wanted| *wanted != found.protocol);
+        if let Some(wanted) = other.filter(|_| number_holds(port, found, end)) {
+            return TrafficMiss::Protocol { found: found.protocol, wanted };
+        }
+        if let PortNumber::Named(name) = &port.number {
+            named = end.named_ports(name, found.protocol).next();
+        }
+    }
+    TrafficMiss::Port { side: of, found, wanted: side.ports.clone(), end: end.seen(), named }
+}
+
 /// Why a peer does not match.
-struct Miss<'a> {
+struct PeerMiss<'a> {
     /// Where that stands.
     cite: &'a Cite,
     /// Whether another part of it matches.
@@ -138,170 +141,123 @@ struct Miss<'a> {
     of_another_sort: bool,
     /// Whether it speaks of domain names.
     by_name: bool,
-    finding: String,
+    misses: Vec<Miss>,
 }
 
-impl Side {
-    /// Why none of its peers matches; of several blocks of addresses it is but one thing to say.
-    fn misses(&self, end: &End<'_>, traffic: Traffic) -> Vec<Miss<'_>> {
-        let mut misses: Vec<Miss<'_>> = Vec::new();
-        let mut outside: Option<(usize, Vec<String>)> = None;
-        for peer in &self.peers {
-            let miss = peer.miss(end, traffic);
-            match (peer.block(end), &mut outside) {
-                (Some(block), Some((first, blocks))) => {
-                    blocks.push(block);
-                    if let Some(miss) = misses.get_mut(*first) {
-                        miss.finding =
-                            format!("{} is in none of {}", address(end), blocks.join(", "));
-                    }
-                    continue;
+/// Why none of the side's peers matches; of several blocks of addresses it is but one thing to say.
+fn side_misses<'a>(side: &'a Side, end: &End<'_>, traffic: Traffic) -> Vec<PeerMiss<'a>> {
+    let mut misses: Vec<PeerMiss<'_>> = Vec::new();
+    let mut outside: Option<(usize, Vec<IpNet>)> = None;
+    for peer in &side.peers {
+        let miss = peer_miss(peer, end, traffic);
+        match (block(peer, end), &mut outside) {
+            (Some(block), Some((first, blocks))) => {
+                blocks.push(block);
+                if let Some(miss) = misses.get_mut(*first) {
+                    let (cite, unmet) = (miss.cite.clone(), Unmet::Blocks(blocks.clone()));
+                    miss.misses = vec![Miss { cite, unmet }];
                 }
-                (Some(block), none) => *none = Some((misses.len(), vec![block])),
-                (None, _) => {}
-            }
-            misses.push(miss);
-        }
-        misses
-    }
-}
-
-impl Peer {
-    fn miss(&self, end: &End<'_>, traffic: Traffic) -> Miss<'_> {
-        let mut cite = &self.cite;
-        let mut found = Vec::new();
-        let mut partly = false;
-        for condition in &self.conditions {
-            if condition.test.holds(end, traffic) {
-                // That it is not excluded brings it no nearer.
-                partly |= !matches!(condition.test, Test::NotNets(_) | Test::NotEndpoints(_));
                 continue;
             }
-            match &condition.test {
-                Test::Endpoints(endpoints) => {
-                    let misses = end.misses(endpoints, Role::Peer);
-                    partly |= end.is_known(endpoints) && misses.len() < endpoints.clauses.len();
-                    for (clause, text) in misses {
-                        if found.is_empty() {
-                            cite = &clause.cite;
-                        }
-                        found.push(text);
+            (Some(block), none) => *none = Some((misses.len(), vec![block])),
+            (None, _) => {}
+        }
+        misses.push(miss);
+    }
+    misses
+}
+
+fn peer_miss<'a>(peer: &'a Peer, end: &End<'_>, traffic: Traffic) -> PeerMiss<'a> {
+    let mut cite = &peer.cite;
+    let mut misses = Vec::new();
+    let mut partly = false;
+    for condition in &peer.conditions {
+        if test_holds(&condition.test, end, traffic) {
+            // That it is not excluded brings it no nearer.
+            partly |= !matches!(condition.test, Test::NotNets(_) | Test::NotEndpoints(_));
+            continue;
+        }
+        match &condition.test {
+            Test::Endpoints(endpoints) => {
+                let found = end.misses(endpoints, Role::Peer);
+                partly |= end.is_known(endpoints) && found.len() < endpoints.clauses.len();
+                for (clause, unmet) in found {
+                    if misses.is_empty() {
+                        cite = &clause.cite;
                     }
-                }
-                test => {
-                    if found.is_empty() {
-                        cite = &condition.cite;
-                    }
-                    found.push(test.miss(end));
+                    misses.push(Miss { cite: clause.cite.clone(), unmet });
                 }
             }
-        }
-        Miss {
-            cite,
-            partly,
-            of_another_sort: self.is_of_another_sort(end),
-            by_name: self.is_by_name(),
-            finding: joined(found),
+            test => {
+                if misses.is_empty() {
+                    cite = &condition.cite;
+                }
+                let unmet = unmet(test, end);
+                misses.extend(unmet.map(|unmet| Miss { cite: condition.cite.clone(), unmet }));
+            }
         }
     }
+    PeerMiss {
+        cite,
+        partly,
+        of_another_sort: is_of_another_sort(peer, end),
+        by_name: is_by_name(peer),
+        misses,
+    }
+}
 
-    /// The block that the end is outside of, if that is all.
-    fn block(&self, end: &End<'_>) -> Option<String> {
-        match self.conditions.as_slice() {
-            [Condition { test: Test::Nets(nets), .. }, ..] if !end.is_in(nets) => {
-                match nets.as_slice() {
-                    [net] => Some(net.to_string()),
-                    _ => None,
-                }
-            }
+/// The block that the end is outside of, if that is all.
+fn block(peer: &Peer, end: &End<'_>) -> Option<IpNet> {
+    match peer.conditions.as_slice() {
+        [Condition { test: Test::Nets(nets), .. }, ..] if !end.is_in(nets) => match nets.as_slice()
+        {
+            [net] => Some(*net),
             _ => None,
-        }
-    }
-
-    fn is_by_name(&self) -> bool {
-        matches!(self.conditions.as_slice(), [Condition { test: Test::DomainNames(_), .. }])
-    }
-
-    /// Whether it speaks of addresses and the end is an endpoint, or the other way round.
-    fn is_of_another_sort(&self, end: &End<'_>) -> bool {
-        let known = end.endpoint.is_some();
-        self.conditions.iter().all(|condition| match &condition.test {
-            Test::Endpoints(endpoints) => !end.is_known(endpoints),
-            Test::Nets(_) | Test::NotNets(_) | Test::Nodes(_) | Test::DomainNames(_) => known,
-            Test::NotEndpoints(_) | Test::Service { .. } | Test::Never(_) | Test::Always(_) => {
-                false
-            }
-        })
+        },
+        _ => None,
     }
 }
 
-impl Test {
-    fn miss(&self, end: &End<'_>) -> String {
-        let listed = |nets: &[ipnet::IpNet]| {
-            nets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        };
-        match self {
-            Self::Endpoints(endpoints) => {
-                joined(end.misses(endpoints, Role::Peer).into_iter().map(|(_, text)| text))
-            }
-            Self::NotEndpoints(endpoints) => format!("{}, which is excluded", end.hit(endpoints)),
-            Self::Nets(nets) => format!("{} is not in {}", address(end), listed(nets)),
-            Self::NotNets(nets) => {
-                let net = end.address.and_then(|ip| containing(nets, ip));
-                let net = net.map_or_else(|| listed(nets), ToString::to_string);
-                format!("{} is in {net}, which is excepted", address(end))
-            }
-            Self::Nodes(selector) => match node(end) {
-                Some(node) => {
-                    format!("{end} is {}'s, which {}", node.name, selector.miss(&node.labels))
-                }
-                None => format!("{end} is no node's address"),
-            },
-            Self::Service { namespace, name, with_port } => {
-                let what = if *with_port { "with this port, is" } else { "is" };
-                format!("{end} {what} no endpoint of service/{namespace}/{name}")
-            }
-            Self::Never(reason) | Self::Always(reason) => (*reason).to_owned(),
-            Self::DomainNames(names) => {
-                format!("which addresses {} have is not in the text", names.join(", "))
-            }
-        }
-    }
+fn is_by_name(peer: &Peer) -> bool {
+    matches!(peer.conditions.as_slice(), [Condition { test: Test::DomainNames(_), .. }])
 }
 
-impl Port {
-    fn miss(
-        &self,
-        protocol: u8,
-        number: Option<u16>,
-        end: &End<'_>,
-        what: &str,
-        number_name: &str,
-    ) -> String {
-        let protocol_name = protocol_name(protocol);
-        if let Some(wanted) = self.protocol.filter(|p| *p != protocol) {
-            let wanted_name = self::protocol_name(wanted);
-            let same = Self { protocol: None, ..self.clone() };
-            return if same.holds(protocol, number, end) {
-                format!("the protocol is {protocol_name}, not {wanted_name}")
-            } else {
-                format!("the {what} is {protocol_name} {number_name}, not {self}")
-            };
+/// Whether it speaks of addresses and the end is an endpoint, or the other way round.
+fn is_of_another_sort(peer: &Peer, end: &End<'_>) -> bool {
+    let known = end.endpoint.is_some();
+    peer.conditions.iter().all(|condition| match &condition.test {
+        Test::Endpoints(endpoints) => !end.is_known(endpoints),
+        Test::Nets(_) | Test::NotNets(_) | Test::Nodes(_) | Test::DomainNames(_) => known,
+        Test::NotEndpoints(_) | Test::Service { .. } | Test::Never | Test::Always => false,
+    })
+}
+
+/// What a test that does not hold asks, and what there is instead. Endpoints tell it themselves,
+/// term by term.
+fn unmet(test: &Test, end: &End<'_>) -> Option<Unmet> {
+    Some(match test {
+        Test::Endpoints(_) | Test::Always => return None,
+        Test::NotEndpoints(endpoints) => {
+            let (who, terms) = end.held(endpoints)?;
+            Unmet::Excluded { who, terms }
         }
-        match &self.number {
-            PortNumber::Named(name) => match end.named_ports(name, protocol).next() {
-                Some(port) => format!("the {what} is {number_name}, and {name} of {end} is {port}"),
-                None => format!("{end} has no {protocol_name} port named {name}"),
-            },
-            PortNumber::Range(first, last) if first == last => {
-                format!("the {what} is {number_name}, not {first}")
+        Test::Nets(nets) => Unmet::Nets(nets.clone()),
+        Test::NotNets(nets) => Unmet::Except(*containing(nets, end.address?)?),
+        Test::Nodes(selector) => {
+            let node = node(end);
+            Unmet::Node {
+                node: node.map(|node| node.name.clone()),
+                labels: node.and_then(|node| selector.miss(&node.labels)),
             }
-            PortNumber::Range(first, last) => {
-                format!("the {what} is {number_name}, not within {first}-{last}")
-            }
-            PortNumber::Any => format!("the {what} is {number_name}"),
         }
-    }
+        Test::Service { namespace, name, with_port } => Unmet::Service {
+            namespace: namespace.clone(),
+            name: name.clone(),
+            with_port: *with_port,
+        },
+        Test::Never => Unmet::Unknown,
+        Test::DomainNames(names) => Unmet::DomainNames(names.clone()),
+    })
 }
 
 /// Whether the cluster has the address, so that it is no outside name's.
@@ -309,21 +265,4 @@ fn is_inside(cluster: &Cluster, ip: IpAddr) -> bool {
     cluster.node_by_address.contains_key(&ip)
         || cluster.pool_of(ip).is_some()
         || cluster.services.iter().any(|service| service.cluster_ips.contains(&ip))
-}
-
-/// Several things about an end: it is named but once.
-pub(super) fn joined(texts: impl IntoIterator<Item = String>) -> String {
-    let mut all = String::new();
-    let mut last: Option<String> = None;
-    for text in texts {
-        let name = text.split(' ').next().filter(|name| name.contains('/')).map(str::to_owned);
-        let known = name.is_some() && name == last;
-        let rest = text.split_once(' ').map(|(_, rest)| rest).filter(|_| known);
-        if !all.is_empty() {
-            all.push_str(if known { " and " } else { ", and " });
-        }
-        all.push_str(rest.unwrap_or(&text));
-        last = name;
-    }
-    all
 }

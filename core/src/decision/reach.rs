@@ -5,38 +5,20 @@
 //! all other ends at the same time. Ends that are asked by the same rules are asked but once.
 
 mod compile;
+mod ends;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use self::compile::{Ask, Compiled, Rule};
+pub use self::ends::{Peer, Point};
 use super::end::{End, has_own_network};
 use super::evaluate::allows;
-use super::rule::Question;
+use super::holds::Question;
 use super::set::{Set, intersect_transposed};
 use crate::cluster::{Cluster, Pod, PodId};
-use crate::net::{Direction, Protocol};
+use crate::net::Direction;
 use crate::policy::form::{Action, TierDefault};
-
-/// Who asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Peer {
-    /// A pod.
-    Pod(PodId),
-    /// Whatever has the address.
-    Address(IpAddr),
-}
-
-/// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Point {
-    /// Whose port.
-    pub pod: PodId,
-    /// Over which protocol.
-    pub protocol: Protocol,
-    /// Which; without one it is asked about a port that no rule names.
-    pub port: Option<u16>,
-}
 
 /// Who may reach what, by the policies alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -241,6 +223,7 @@ mod tests {
     use super::super::random::{ADDRESSES, PODS, PORTS, reading, texts};
     use super::*;
     use crate::Flow;
+    use crate::net::Protocol;
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(96))]

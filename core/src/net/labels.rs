@@ -1,5 +1,5 @@
 //! Selectors over labels: the common form of Kubernetes' label selectors and of Calico's selector
-//! language, what they match, and what to say when they don't.
+//! language, what they match, and what is missing where they don't.
 
 use std::fmt;
 
@@ -107,55 +107,53 @@ impl Selector {
         }
     }
 
-    /// Why it does not select what has these labels: what follows the owner's name, as in
-    /// `has label app=web, not app=api`. Empty if it does.
-    pub(crate) fn miss(&self, labels: &impl Lookup) -> String {
+    /// What of it does not hold of these labels; `None` if it selects what has them.
+    pub(crate) fn miss(&self, labels: &impl Lookup) -> Option<SelectorMiss> {
         if self.holds(labels) {
-            return String::new();
+            return None;
         }
-        let found =
-            |key: &String, otherwise: String, wanted: &dyn fmt::Display| match labels.value(key) {
-                Some(value) => format!("has label {key}={value}, {otherwise}"),
-                None => format!("has no label {key} ({wanted} is asked for)"),
-            };
+        let misses = |parts: &[Self]| parts.iter().filter_map(|part| part.miss(labels)).collect();
+        Some(match self {
+            Self::All(parts) if !parts.is_empty() => SelectorMiss::All(misses(parts)),
+            Self::Any(parts) => SelectorMiss::Any(misses(parts)),
+            term => {
+                let value = term.key().and_then(|key| labels.value(key)).map(str::to_owned);
+                SelectorMiss::Term { term: term.clone(), value }
+            }
+        })
+    }
+
+    /// The one label that it asks about.
+    fn key(&self) -> Option<&str> {
         match self {
-            Self::All(parts) if parts.is_empty() => "is not in a namespace".to_owned(),
-            Self::All(parts) => {
-                let misses: Vec<_> =
-                    parts.iter().map(|p| p.miss(labels)).filter(|m| !m.is_empty()).collect();
-                misses.join(" and ")
-            }
-            Self::Global => "is not global".to_owned(),
-            Self::Any(parts) => {
-                let misses: Vec<_> = parts.iter().map(|p| p.miss(labels)).collect();
-                misses.join(", and ")
-            }
-            Self::Has(key) => format!("has no label {key}"),
-            Self::Is(key, wanted) => found(key, format!("not {key}={wanted}"), self),
-            Self::IsNot(key, _) => found(key, format!("which {self} excludes"), self),
-            Self::In(key, values) => {
-                found(key, format!("which is not in [{}]", values.join(", ")), self)
-            }
-            Self::NotIn(key, values) => {
-                found(key, format!("which NotIn [{}] excludes", values.join(", ")), self)
-            }
-            Self::Contains(key, part) => found(key, format!("which does not contain {part}"), self),
-            Self::StartsWith(key, part) => {
-                found(key, format!("which does not start with {part}"), self)
-            }
-            Self::EndsWith(key, part) => {
-                found(key, format!("which does not end with {part}"), self)
-            }
-            Self::Not(part) => match part.as_ref() {
-                Self::Has(key) => found(key, "which must not exist".to_owned(), self),
-                Self::Is(key, _)
-                | Self::Contains(key, _)
-                | Self::StartsWith(key, _)
-                | Self::EndsWith(key, _) => found(key, format!("which {self} excludes"), self),
-                _ => format!("is excluded by {self}"),
-            },
+            Self::Has(key)
+            | Self::Is(key, _)
+            | Self::IsNot(key, _)
+            | Self::In(key, _)
+            | Self::NotIn(key, _)
+            | Self::Contains(key, _)
+            | Self::StartsWith(key, _)
+            | Self::EndsWith(key, _) => Some(key),
+            Self::Not(part) => part.key(),
+            Self::All(_) | Self::Any(_) | Self::Global => None,
         }
     }
+}
+
+/// Why a selector does not select something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SelectorMiss {
+    /// This part does not hold.
+    Term {
+        /// The part.
+        term: Selector,
+        /// The value of the label that it asks about; `None` if there is no such label.
+        value: Option<String>,
+    },
+    /// None of these hold, and all would have to.
+    All(Vec<Self>),
+    /// None of these hold, and one would do.
+    Any(Vec<Self>),
 }
 
 /// As kubectl and `kubectl describe` write selectors, as far as they can.

@@ -13,8 +13,8 @@ use serde::Serialize;
 
 pub(crate) use flow::address_and_port;
 pub use flow::{Flow, Party, PortRef, Protocol, Target, WORKLOAD_KINDS};
-pub use labels::Selector;
 pub(crate) use labels::{CALICO_NAME, Lookup};
+pub use labels::{Selector, SelectorMiss};
 pub use packet::{Encapsulation, Outer, Packet};
 pub use selector::SelectorError;
 

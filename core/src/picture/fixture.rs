@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::cluster::Cluster;
 use crate::datapath::{Cause, Gate, Hook, Machine, Outcome, Rule, Step};
-use crate::decision::{By, Decision};
+use crate::decision::{By, Decision, Reason, Seen};
 use crate::net::{Direction, Packet, Protocol, Verdict};
 use crate::text::{Cite, ObjectRef};
 use crate::{read, trace};
@@ -115,7 +115,8 @@ impl Path {
         let object = ObjectRef::new("NetworkPolicy", "", "");
         let cite = Cite { object, field: String::new(), span: None };
         let cite = (by != By::NoPolicy).then_some(cite);
-        let reason = "no rule matches".to_owned();
+        let subject = Seen { address: None, endpoint: None };
+        let reason = Reason::Unrestricted { subject, direction };
         let decision = Decision { by, cite, ..Decision::unasked(allow, reason) };
         let gate = Gate { direction, pod: pod.to_owned(), decision };
         self.steps.last_mut().unwrap().gate = Some(gate);

@@ -30,6 +30,7 @@ use crate::decision::By;
 use crate::net::{Direction, Verdict, address_and_port};
 use crate::words::Owner;
 use crate::words::names::machine_name;
+use crate::words::policy::summary;
 use story::{Beat, Mark, Sort, Story};
 
 /// Which way the steps run.
@@ -329,8 +330,12 @@ fn station(story: &Story<'_>, index: usize, beat: &Beat<'_>, placed: Placed) -> 
         owner: owner_after(story, index),
         labels,
         assumed,
-        uncertain: beat.step.uncertain.is_some(),
-        title: format!("{}: {}", machine_name(&beat.step.machine), beat.step.summary),
+        uncertain: beat.step.is_uncertain(),
+        title: format!(
+            "{}: {}",
+            machine_name(&beat.step.machine),
+            summary(story.cluster, beat.step)
+        ),
     }
 }
 
@@ -350,8 +355,8 @@ fn answer(story: &Story<'_>, steps: &Range<usize>, step: &Step, mark: Mark, at: 
         owner: Owner::Outside,
         labels: Vec::new(),
         assumed: false,
-        uncertain: step.uncertain.is_some(),
-        title: format!("Reply, {}: {}", machine_name(&step.machine), step.summary),
+        uncertain: step.is_uncertain(),
+        title: format!("Reply, {}: {}", machine_name(&step.machine), summary(story.cluster, step)),
     }
 }
 

@@ -6,6 +6,7 @@ use super::{
     Bar, Gate, Lane, Layout, Missed, Picture, Placed, Question, Reply, Segment, Station, answer,
     asked, owner_after, spread, station, title_ink,
 };
+use crate::words::policy::summary;
 
 /// The picture's width, a telephone's.
 const WIDTH: i32 = 360;
@@ -292,7 +293,8 @@ impl Plan<'_, '_> {
                 at = y;
                 let mut station = answer(self.story, steps, step, *mark, (LINE, y));
                 let mut told = vec![Label::fit(&text, Face::Title, ink, room)];
-                told.extend(wrap(&step.summary, Face::Note, Ink::Quiet, room));
+                let what = summary(self.story.cluster, step);
+                told.extend(wrap(&what, Face::Note, Ink::Quiet, room));
                 for line in told {
                     station.labels.push(line.at(TEXT, y + 4, Anchor::Start));
                     y += LEAD;

@@ -13,6 +13,7 @@ use crate::words::{Named, Owner, owner_of};
 
 /// An outcome as the picture tells it.
 pub(super) struct Story<'a> {
+    pub(super) cluster: &'a Cluster,
     /// Machines in path order.
     pub(super) lanes: Vec<Stage>,
     /// The stations.
@@ -140,8 +141,9 @@ pub(super) enum Mark {
 }
 
 impl<'a> Story<'a> {
-    pub(super) fn of(cluster: &Cluster, outcome: &'a Outcome) -> Self {
+    pub(super) fn of(cluster: &'a Cluster, outcome: &'a Outcome) -> Self {
         let mut story = Self {
+            cluster,
             lanes: vec![],
             beats: vec![],
             holds: vec![],

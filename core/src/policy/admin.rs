@@ -123,15 +123,12 @@ fn rule(
     }
 }
 
-const UNKNOWN: &str = "it has a peer of a kind that is not known here";
-const CLOSED: &str = "it has a peer of a kind that is not known here, and so fails closed: it is as if it denied all";
-
 /// A rule with a peer that says nothing that is known here, as a later version's may: the API has
 /// it fail closed. What it allows matches nothing; what it denies, or passes on, it denies to all.
 fn closed(object: &Object, direction: Direction, at: &str, peer: &str, rule: &AdminRule) -> Rule {
     let allows = matches!(rule.action.as_str(), "Allow" | "Accept");
     let cite = object.cite(peer);
-    let test = if allows { Test::Never(UNKNOWN) } else { Test::Always(CLOSED) };
+    let test = if allows { Test::Never } else { Test::Always };
     let condition = Condition { cite: cite.clone(), test };
     let peers = vec![Peer { cite, conditions: vec![condition] }];
     let (source, destination) = match direction {
@@ -171,7 +168,7 @@ fn peer(object: &Object, at: &str, peer: &AdminPeer, problems: &mut Vec<Problem>
         });
         Test::DomainNames(domains.clone())
     } else {
-        Test::Never(UNKNOWN)
+        Test::Never
     };
     let cite = object.cite(at);
     Peer { cite: cite.clone(), conditions: vec![Condition { cite, test }] }

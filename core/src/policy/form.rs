@@ -248,10 +248,10 @@ pub enum Test {
         /// The port must be the endpoint's too.
         with_port: bool,
     },
-    /// Never, for this reason.
-    Never(&'static str),
-    /// Always, for this reason.
-    Always(&'static str),
+    /// It is of a kind that is not known here, and so matches nothing.
+    Never,
+    /// It is of a kind that is not known here, in a rule that fails closed: it denies all.
+    Always,
     /// That is not in the text: its address may be one of these names'.
     DomainNames(Vec<String>),
 }
@@ -276,7 +276,7 @@ pub enum View {
 }
 
 /// A part of [`Endpoints`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clause {
     /// Where it stands.
     pub cite: Cite,
@@ -300,7 +300,7 @@ pub enum Of {
 }
 
 /// A port or a range of them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Port {
     /// Where it stands.
     pub cite: Cite,

@@ -7,11 +7,12 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::analysis::Matrix;
-use crate::datapath::{Cause, Gate, Inspect, Machine, Outcome, Rule, Step, Trace};
-use crate::decision::{Asked, Decision, Evaluation, Evidence, Says, Staged};
+use crate::cluster::Cluster;
+use crate::datapath::{Gate, Inspect, Machine, Outcome, Rule, Step, Trace};
+use crate::decision::{Asked, Decision, Evaluation, Says, Staged};
 use crate::net::{Direction, Packet, Protocol, Verdict, address_and_port};
 use crate::text::Cite;
-use crate::words::names as words;
+use crate::words::{names as words, policy};
 
 /// What `trace --format json` prints for a flow, on one line.
 #[derive(Clone, Debug, Serialize)]
@@ -64,7 +65,7 @@ pub struct CauseJson<'a> {
     /// Its line in the text, from 1.
     pub line: Option<u32>,
     /// One sentence.
-    pub message: &'a str,
+    pub message: String,
 }
 
 /// A policy evaluation.
@@ -93,7 +94,7 @@ pub struct GateJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
     /// One sentence.
-    pub reason: &'a str,
+    pub reason: String,
 }
 
 /// A NAT.
@@ -132,7 +133,7 @@ pub struct Hop<'a> {
     /// The packet after.
     pub after: PacketJson,
     /// One sentence.
-    pub summary: &'a str,
+    pub summary: String,
     /// What in the text, or which default, made it happen.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<EvidenceJson<'a>>,
@@ -147,7 +148,7 @@ pub struct Hop<'a> {
     pub gate: Option<HopGate<'a>>,
     /// Why this is not certain, where it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub uncertain: Option<&'a str>,
+    pub uncertain: Option<String>,
 }
 
 /// A packet's headers.
@@ -211,16 +212,16 @@ pub struct DecisionJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
     /// One sentence.
-    pub reason: &'a str,
+    pub reason: String,
     /// The policies that select the endpoint, as far as they were asked, in that order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub asked: Vec<AskedJson<'a>>,
     /// What staged policies would do.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub staged: Vec<StagedJson<'a>>,
+    pub staged: Vec<StagedJson>,
     /// Why it is not certain, where it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub uncertain: Option<&'a str>,
+    pub uncertain: Option<String>,
 }
 
 /// A policy that was asked, or the end of a tier.
@@ -239,7 +240,7 @@ pub struct AskedJson<'a> {
 
 /// What staged policies would do if they were enforced.
 #[derive(Clone, Debug, Serialize)]
-pub struct StagedJson<'a> {
+pub struct StagedJson {
     /// Which.
     pub policies: Vec<String>,
     /// The line of the first of them.
@@ -248,7 +249,7 @@ pub struct StagedJson<'a> {
     /// `Allow` or `Deny`.
     pub would: &'static str,
     /// One sentence.
-    pub finding: &'a str,
+    pub finding: String,
 }
 
 /// One thing that was looked at.
@@ -265,22 +266,22 @@ pub struct EvidenceJson<'a> {
     /// Did it match?
     pub matched: bool,
     /// What was found.
-    pub finding: &'a str,
+    pub finding: String,
 }
 
 /// The trace as the contract has it.
-pub fn answer(trace: &Trace) -> Answer<'_> {
+pub fn answer<'a>(cluster: &Cluster, trace: &'a Trace) -> Answer<'a> {
     Answer {
         flow: trace.flow.to_string(),
         verdict: trace.verdict,
-        outcomes: trace.outcomes.iter().map(outcome).collect(),
+        outcomes: trace.outcomes.iter().map(|it| outcome(cluster, it)).collect(),
     }
 }
 
 /// The trace as the contract has it, on one line, without the line's end.
-pub fn trace_line(trace: &Trace) -> String {
+pub fn trace_line(cluster: &Cluster, trace: &Trace) -> String {
     // Maps with keys that are no strings are all that can fail, and there are none.
-    serde_json::to_string(&answer(trace)).unwrap_or_default()
+    serde_json::to_string(&answer(cluster, trace)).unwrap_or_default()
 }
 
 /// What `evaluate --format json` prints for a flow, on one line.
@@ -300,12 +301,12 @@ pub struct EvaluationJson<'a> {
 }
 
 /// The evaluation as the contract has it, on one line, without the line's end.
-pub fn evaluation_line(evaluation: &Evaluation) -> String {
+pub fn evaluation_line(cluster: &Cluster, evaluation: &Evaluation) -> String {
     let line = EvaluationJson {
         flow: evaluation.flow.to_string(),
         allowed: evaluation.allowed,
-        ingress: decision(&evaluation.ingress),
-        egress: decision(&evaluation.egress),
+        ingress: decision(cluster, &evaluation.ingress),
+        egress: decision(cluster, &evaluation.egress),
         problem: evaluation.problem.as_deref(),
     };
     serde_json::to_string(&line).unwrap_or_default()
@@ -318,8 +319,9 @@ pub fn matrix_line(matrix: &Matrix) -> String {
 }
 
 /// The policy evaluations of a request, in order.
-pub fn gates(steps: &[Step]) -> Vec<GateJson<'_>> {
-    steps.iter().filter_map(|step| step.gate.as_ref().map(|gate| gate_of(step, gate))).collect()
+pub fn gates<'a>(cluster: &Cluster, steps: &'a [Step]) -> Vec<GateJson<'a>> {
+    let gates = steps.iter().filter_map(|step| Some((step, step.gate.as_ref()?)));
+    gates.map(|(step, gate)| gate_of(cluster, step, gate)).collect()
 }
 
 /// The NATs of a request, in order.
@@ -352,34 +354,36 @@ pub fn rewrites(steps: &[Step]) -> Vec<RewriteJson<'_>> {
     rewrites
 }
 
-fn outcome(outcome: &Outcome) -> OutcomeJson<'_> {
+fn outcome<'a>(cluster: &Cluster, outcome: &'a Outcome) -> OutcomeJson<'a> {
+    let hops = |steps: &'a [Step]| steps.iter().map(|step| hop(cluster, step)).collect();
     OutcomeJson {
         share: outcome.share,
         endpoint: outcome.endpoint.as_deref(),
         verdict: outcome.verdict,
-        cause: outcome.cause.as_ref().map(cause),
+        cause: cause(cluster, outcome),
         source_seen_by_app: outcome.source_seen_by_app,
         source_at_pod: outcome.source_at_pod,
-        gates: gates(&outcome.steps),
+        gates: gates(cluster, &outcome.steps),
         rewrites: rewrites(&outcome.steps),
-        hops: outcome.steps.iter().map(hop).collect(),
-        reply: outcome.reply.iter().map(hop).collect(),
+        hops: hops(&outcome.steps),
+        reply: hops(&outcome.reply),
     }
 }
 
-fn cause(cause: &Cause) -> CauseJson<'_> {
+fn cause<'a>(cluster: &Cluster, outcome: &'a Outcome) -> Option<CauseJson<'a>> {
+    let cause = outcome.cause.as_ref()?;
     let cite = cause.cite.as_ref();
-    CauseJson {
+    Some(CauseJson {
         kind: cause.kind,
         object: cite.map(|c| c.object.to_string()),
         field: cite.map(|c| c.field.as_str()),
         line: cite.and_then(line),
-        message: &cause.message,
-    }
+        message: policy::message(cluster, outcome)?,
+    })
 }
 
-fn gate_of<'a>(step: &'a Step, gate: &'a Gate) -> GateJson<'a> {
-    let DecisionJson { verdict, by, field, line, reason, .. } = decision(&gate.decision);
+fn gate_of<'a>(cluster: &Cluster, step: &'a Step, gate: &'a Gate) -> GateJson<'a> {
+    let DecisionJson { verdict, by, field, line, reason, .. } = decision(cluster, &gate.decision);
     let asked = step.asked();
     GateJson {
         node: words::name(&step.machine),
@@ -396,17 +400,17 @@ fn gate_of<'a>(step: &'a Step, gate: &'a Gate) -> GateJson<'a> {
     }
 }
 
-fn decision(decision: &Decision) -> DecisionJson<'_> {
+fn decision<'a>(cluster: &Cluster, decision: &'a Decision) -> DecisionJson<'a> {
     let cite = decision.cite.as_ref();
     DecisionJson {
-        verdict: words::decision(decision),
-        by: words::by(decision),
+        verdict: policy::decision(decision),
+        by: policy::by(decision),
         field: cite.map(|c| c.field.as_str()),
         line: cite.and_then(line),
-        reason: &decision.reason,
+        reason: policy::reason(cluster, decision),
         asked: decision.asked.iter().map(asked).collect(),
-        staged: decision.staged.iter().map(staged).collect(),
-        uncertain: decision.uncertain.as_deref(),
+        staged: decision.staged.iter().map(|it| staged(cluster, it)).collect(),
+        uncertain: decision.uncertain.as_ref().map(|doubt| policy::doubt(cluster, doubt)),
     }
 }
 
@@ -419,16 +423,21 @@ fn asked(asked: &Asked) -> AskedJson<'_> {
     }
 }
 
-fn staged(staged: &Staged) -> StagedJson<'_> {
+fn staged(cluster: &Cluster, staged: &Staged) -> StagedJson {
     StagedJson {
-        policies: staged.policies.iter().map(ToString::to_string).collect(),
+        policies: staged.policies.iter().map(|policy| policy.object.to_string()).collect(),
         line: line(&staged.cite),
         would: if staged.allow { "Allow" } else { "Deny" },
-        finding: &staged.finding,
+        finding: policy::staged(cluster, staged),
     }
 }
 
-fn hop(step: &Step) -> Hop<'_> {
+fn hop<'a>(cluster: &Cluster, step: &'a Step) -> Hop<'a> {
+    let looked_at = |gate: &'a Gate| {
+        let all = gate.decision.evidence.iter();
+        all.map(|it| evidence(&it.cite, it.matched, policy::finding(cluster, it))).collect()
+    };
+    let because = step.evidence.iter();
     Hop {
         machine: machine(&step.machine),
         hook: step.hook.to_string(),
@@ -436,17 +445,17 @@ fn hop(step: &Step) -> Hop<'_> {
         rule: step.rule,
         before: packet(&step.before),
         after: packet(&step.after),
-        summary: &step.summary,
-        evidence: step.evidence.iter().map(evidence).collect(),
+        summary: policy::summary(cluster, step),
+        evidence: because.map(|it| evidence(&it.cite, true, it.finding.clone())).collect(),
         rules: &step.rules,
         inspect: step.inspect.as_ref(),
         gate: step.gate.as_ref().map(|gate| HopGate {
             direction: gate.direction,
             pod: &gate.pod,
-            decision: decision(&gate.decision),
-            evidence: gate.decision.evidence.iter().map(evidence).collect(),
+            decision: decision(cluster, &gate.decision),
+            evidence: looked_at(gate),
         }),
-        uncertain: step.uncertain.as_deref(),
+        uncertain: policy::uncertain(cluster, step),
     }
 }
 
@@ -465,13 +474,13 @@ fn packet(packet: &Packet) -> PacketJson {
     }
 }
 
-fn evidence(evidence: &Evidence) -> EvidenceJson<'_> {
+fn evidence(cite: &Cite, matched: bool, finding: String) -> EvidenceJson<'_> {
     EvidenceJson {
-        object: evidence.cite.object.to_string(),
-        field: &evidence.cite.field,
-        line: line(&evidence.cite),
-        matched: evidence.matched,
-        finding: &evidence.finding,
+        object: cite.object.to_string(),
+        field: &cite.field,
+        line: line(cite),
+        matched,
+        finding,
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::text;
 use crate::cluster::Cluster;
 use crate::datapath::{Outcome, Step, Trace};
-use crate::words::names as words;
+use crate::words::{names as words, policy};
 
 /// The trace as a section: the verdict, then a table of the hops.
 pub fn path(cluster: &Cluster, trace: &Trace) -> String {
@@ -16,36 +16,37 @@ pub fn path(cluster: &Cluster, trace: &Trace) -> String {
             let share = words::share(outcome.share);
             let _ = write!(out, "\n#### {share} new connections, to `{endpoint}`\n");
         }
-        section(&mut out, outcome, &text::told(cluster, trace, outcome));
+        section(&mut out, cluster, outcome, &text::told(cluster, trace, outcome));
     }
     out
 }
 
-fn section(out: &mut String, outcome: &Outcome, told: &str) {
+fn section(out: &mut String, cluster: &Cluster, outcome: &Outcome, told: &str) {
     let _ = write!(out, "\n{}\n", escape(told));
     let cite = outcome.cause.as_ref().and_then(|cause| cause.cite.as_ref());
     if let Some(cite) = cite.filter(|cite| cite.span.is_some()) {
         let _ = write!(out, "\n{}\n", escape(&words::cite(cite)));
     }
-    table(out, "What happens", &outcome.steps);
+    table(out, cluster, "What happens", &outcome.steps);
     if !outcome.reply.is_empty() {
-        table(out, "The way back", &outcome.reply);
+        table(out, cluster, "The way back", &outcome.reply);
     }
 }
 
-fn table(out: &mut String, title: &str, steps: &[Step]) {
+fn table(out: &mut String, cluster: &Cluster, title: &str, steps: &[Step]) {
     let _ = write!(
         out,
         "\n| Machine | Hook | {title} | Source | Destination |\n| --- | --- | --- | --- | --- |\n"
     );
     for step in steps {
         let mut told = words::rule(step.rule).to_owned();
-        if !step.summary.is_empty() {
-            let _ = write!(told, ". {}", step.summary.trim_end_matches('.'));
+        let summary = policy::summary(cluster, step);
+        if !summary.is_empty() {
+            let _ = write!(told, ". {}", summary.trim_end_matches('.'));
         }
         if let Some(gate) = &step.gate {
             let decision = &gate.decision;
-            let _ = write!(told, ". {}", words::decided(decision));
+            let _ = write!(told, ". {}", policy::decided(decision));
             if let Some(span) = decision.cite.as_ref().and_then(|c| c.span) {
                 let _ = write!(told, ", line {}", span.line);
             }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::datapath::{Hook, Machine, Outcome, Rule, Step, Trace};
 use crate::words::names::{self as words, Mark};
+use crate::words::policy;
 
 /// The trace as one diagram; several outcomes stand in it one after the other.
 pub fn path(trace: &Trace) -> String {
@@ -101,7 +102,7 @@ impl Chart<'_> {
                         "{} {}: {}, sees {}",
                         if gate.decision.allow { "✓" } else { "✗" },
                         words::rule(step.rule),
-                        words::decided(&gate.decision),
+                        policy::decided(&gate.decision),
                         words::source(&step.before),
                     ),
                     None => format!("✗ {}: {}", words::rule(step.rule), step.summary),

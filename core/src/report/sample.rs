@@ -2,9 +2,14 @@
 
 use std::net::IpAddr;
 
-use crate::datapath::{Cause, CauseKind, Gate, Hook, Inspect, Machine, Outcome, Rule, Step, Trace};
-use crate::decision::{By, Decision, Evidence};
+use crate::datapath::{
+    Cause, CauseKind, Evidence, Gate, Hook, Inspect, Machine, Outcome, Rule, Step, Trace,
+};
+use crate::decision::{
+    self, By, Decision, Finding, Held, Miss, Reason, RuleRef, Seen, Traffic, Unmet,
+};
 use crate::net::{Direction, Encapsulation, Outer, Packet, Protocol, Verdict};
+use crate::policy::form::Action;
 use crate::text::{Cite, ObjectRef, Span};
 
 /// A packet that is rewritten, wrapped and then denied; where `allowed`, it arrives and one answer
@@ -48,25 +53,30 @@ pub(crate) fn trace(allowed: bool) -> Trace {
         ),
         step(&node1, Hook::Device, Some("tunl0"), Rule::Encapsulate, &masqueraded, &wrapped, ""),
         step(&node2, Hook::Device, Some("tunl0"), Rule::Decapsulate, &wrapped, &masqueraded, ""),
-        step(&node2, Hook::Forward, Some(pod), Rule::IngressGate, &masqueraded, &masqueraded, ""),
+        step(
+            &node2,
+            Hook::Forward,
+            Some(pod),
+            Rule::IngressGate,
+            &masqueraded,
+            &masqueraded,
+            "the ingress policy of pod/foo/web is asked",
+        ),
     ];
     if let [_, dnat, masquerade, .., gate] = steps.as_mut_slice() {
         dnat.rules = vec!["-A KUBE-SEP-X -j DNAT --to-destination 10.233.96.32:9097".to_owned()];
         let command = "iptables-save -t nat | grep KUBE-SEP".to_owned();
         dnat.inspect = Some(Inspect { on: "node1".to_owned(), command });
-        masquerade.evidence.push(evidence(
-            ObjectRef::new("Service", "foo", "web"),
-            "spec.externalTrafficPolicy",
-            31,
-            true,
-            "it is Cluster",
-        ));
+        masquerade.evidence.push(Evidence {
+            cite: cite(ObjectRef::new("Service", "foo", "web"), "spec.externalTrafficPolicy", 31),
+            finding: "it is Cluster".to_owned(),
+        });
         gate.gate = Some(gate_of(allowed, pod));
     }
     let cause = (!allowed).then(|| Cause {
         kind: CauseKind::PolicyDenied,
         cite: Some(cite(policy(), "spec.ingress", 12)),
-        message: "no rule of NetworkPolicy foo/test allows 10.233.90.0".to_owned(),
+        message: "the ingress policy of pod/foo/web is asked".to_owned(),
     });
     let mut reply = Vec::new();
     if allowed {
@@ -109,38 +119,43 @@ pub(crate) fn mixed() -> Trace {
 }
 
 fn gate_of(allow: bool, pod: &str) -> Gate {
-    let by = if allow { By::Policy(policy()) } else { By::Isolation(vec![policy()]) };
+    let source = Seen { address: Some(ip("10.233.90.0")), endpoint: None };
+    let traffic = Traffic { protocol: Protocol::Tcp.number(), port: Some(9097) };
+    let rule = RuleRef { cite: cite(policy(), "spec.ingress[0]", 13), action: Action::Allow };
+    let block = cite(policy(), "spec.ingress[0].from[0].ipBlock.cidr", 15);
+    let finding = if allow {
+        let holds = vec![Held::Net("10.233.90.0/32".parse().unwrap())];
+        Finding::Peer { rule, end: source.clone(), holds }
+    } else {
+        let unmet = Unmet::Nets(vec!["10.2.3.4/32".parse().unwrap()]);
+        let misses = vec![Miss { cite: block.clone(), unmet }];
+        Finding::NoPeer { rule, end: source.clone(), misses, traffic: None }
+    };
+    let direction = Direction::Ingress;
+    let (by, reason) = if allow {
+        let because = Some(Box::new(finding.clone()));
+        let (policy, action, peer) = (policy(), Action::Allow, source);
+        let by = By::Policy(policy.clone());
+        (by, Reason::Rule { policy, action, direction, peer, traffic, because })
+    } else {
+        let (policies, tier, peer) = (vec![policy()], None, source);
+        let by = By::Isolation(policies.clone());
+        (by, Reason::NoRuleAllows { policies, tier, direction, peer, traffic })
+    };
     Gate {
-        direction: Direction::Ingress,
+        direction,
         pod: pod.to_owned(),
         decision: Decision {
             by,
             cite: Some(cite(policy(), "spec.ingress", 12)),
-            evidence: vec![evidence(
-                policy(),
-                "spec.ingress[0].from[0].ipBlock.cidr",
-                15,
-                allow,
-                if allow {
-                    "10.233.90.0 is in 10.233.90.0/32"
-                } else {
-                    "10.233.90.0 is not in 10.2.3.4/32"
-                },
-            )],
-            ..Decision::unasked(
-                allow,
-                "no rule of NetworkPolicy foo/test allows 10.233.90.0".to_owned(),
-            )
+            evidence: vec![decision::Evidence { cite: block, matched: allow, finding }],
+            ..Decision::unasked(allow, reason)
         },
     }
 }
 
 fn policy() -> ObjectRef {
     ObjectRef::new("NetworkPolicy", "foo", "test")
-}
-
-fn evidence(object: ObjectRef, field: &str, line: u32, matched: bool, finding: &str) -> Evidence {
-    Evidence { cite: cite(object, field, line), matched, finding: finding.to_owned() }
 }
 
 fn cite(object: ObjectRef, field: &str, line: u32) -> Cite {

@@ -46,7 +46,8 @@ fn several_outcomes_as_mermaid() {
 
 #[test]
 fn a_delivered_path_as_json() {
-    let trace = trace(true);
-    insta::assert_snapshot!(serde_json::to_string_pretty(&json::answer(&trace)).unwrap());
-    assert!(!json::trace_line(&trace).contains('\n'));
+    let (cluster, trace) = (Cluster::default(), trace(true));
+    let answer = json::answer(&cluster, &trace);
+    insta::assert_snapshot!(serde_json::to_string_pretty(&answer).unwrap());
+    assert!(!json::trace_line(&cluster, &trace).contains('\n'));
 }

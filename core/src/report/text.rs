@@ -6,10 +6,11 @@ use std::fmt::Write as _;
 
 use crate::cluster::Cluster;
 use crate::datapath::{Gate, Machine, Outcome, Step, Trace};
-use crate::decision::{Decision, Evaluation, Evidence};
+use crate::decision::{Decision, Evaluation, Reason};
 use crate::net::{Flow, Verdict};
 use crate::text::{Cite, Origin};
 use crate::words::names::{self as words, Mark};
+use crate::words::policy;
 use crate::words::verdict::{self as sentence, Sentence, Way};
 
 /// How a report looks.
@@ -23,7 +24,7 @@ pub struct Look {
 
 /// The trace as text, ending in a line's end.
 pub fn path(cluster: &Cluster, trace: &Trace, look: Look) -> String {
-    let mut out = Out { text: String::new(), look };
+    let mut out = Out { cluster, text: String::new(), look };
     out.line(&out.paint(BOLD, &trace.flow.to_string()));
     if trace.outcomes.len() > 1 {
         let Sentence { headline, ways, .. } = sentence::verdict(cluster, trace, 0);
@@ -55,7 +56,7 @@ pub fn path(cluster: &Cluster, trace: &Trace, look: Look) -> String {
 
 /// An evaluation of the policies alone, as text ending in a line's end.
 pub fn evaluation(cluster: &Cluster, evaluation: &Evaluation, look: Look) -> String {
-    let mut out = Out { text: String::new(), look };
+    let mut out = Out { cluster, text: String::new(), look };
     let (sign, code) = if evaluation.allowed { ("✓", GREEN) } else { ("✗", RED) };
     out.line(&out.paint(code, &format!("{sign} {}", evaluation.flow)));
     if let Some(problem) = &evaluation.problem {
@@ -63,10 +64,12 @@ pub fn evaluation(cluster: &Cluster, evaluation: &Evaluation, look: Look) -> Str
         return out.text;
     }
     for (name, decision) in [("egress", &evaluation.egress), ("ingress", &evaluation.ingress)] {
-        let told = format!("{name}: {}, {}", words::decision(decision), decision.reason);
+        let reason = policy::reason(cluster, decision);
+        let told = format!("{name}: {}, {reason}", policy::decision(decision));
         out.below("", &with_place(&told, decision.cite.as_ref()), "");
         out.looked_at("", decision);
         if let Some(why) = &decision.uncertain {
+            let why = policy::doubt(cluster, why);
             out.below("", &format!("not certain: {why}"), YELLOW);
         }
     }
@@ -95,12 +98,13 @@ const SHOWN: usize = 6;
 /// Where what stands under a step begins.
 const INDENT: usize = 6;
 
-struct Out {
+struct Out<'a> {
+    cluster: &'a Cluster,
     text: String,
     look: Look,
 }
 
-impl Out {
+impl Out<'_> {
     fn line(&mut self, line: &str) {
         self.text.push_str(line.trim_end());
         self.text.push('\n');
@@ -185,15 +189,17 @@ impl Out {
         self.line(&row);
         let thread = if words::mark(step) == Mark::Stops { " " } else { "│" };
         if let Some(Gate { decision, .. }) = &step.gate {
-            let by = words::decided(decision);
+            let by = policy::decided(decision);
             self.below(thread, &with_place(&by, decision.cite.as_ref()), code);
-            self.below(thread, &decision.reason, "");
+            self.below(thread, &policy::reason(self.cluster, decision), "");
             self.looked_at(thread, decision);
         } else {
             self.below(thread, &step.summary, "");
-            self.evidence(thread, &step.evidence);
+            let all = step.evidence.iter();
+            let all = all.map(|it| with_place(&format!("+ {}", it.finding), Some(&it.cite)));
+            self.evidence(thread, &all.collect::<Vec<_>>());
         }
-        if let Some(why) = &step.uncertain {
+        if let Some(why) = policy::uncertain(self.cluster, step) {
             self.below(thread, &format!("not certain: {why}"), YELLOW);
         }
         if self.look.rules {
@@ -210,9 +216,18 @@ impl Out {
     /// What stands behind a decision.
     fn looked_at(&mut self, thread: &str, decision: &Decision) {
         // What the reason says already is not said again.
-        let rest = decision.evidence.iter().filter(|it| !decision.reason.ends_with(&it.finding));
-        self.evidence(thread, &rest.cloned().collect::<Vec<_>>());
-        let asked = words::asked(decision);
+        let said = match &decision.reason {
+            Reason::Rule { because, .. } => because.as_deref(),
+            _ => None,
+        };
+        let rest = decision.evidence.iter().filter(|it| said != Some(&it.finding));
+        let rest = rest.map(|it| {
+            let sign = if it.matched { "+" } else { "-" };
+            let finding = policy::finding(self.cluster, it);
+            with_place(&format!("{sign} {finding}"), Some(&it.cite))
+        });
+        self.evidence(thread, &rest.collect::<Vec<_>>());
+        let asked = policy::asked(decision);
         if !asked.is_empty() {
             self.below(thread, "asked in this order:", DIM);
         }
@@ -220,17 +235,15 @@ impl Out {
             self.below(thread, &format!("  {}. {asked}", number + 1), DIM);
         }
         for staged in &decision.staged {
-            let line = format!("~ {}", staged.finding);
+            let line = format!("~ {}", policy::staged(self.cluster, staged));
             self.below(thread, &with_place(&line, Some(&staged.cite)), YELLOW);
         }
     }
 
     /// The nearest first, as they come; a policy of many rules has many misses.
-    fn evidence(&mut self, thread: &str, evidence: &[Evidence]) {
-        for evidence in evidence.iter().take(SHOWN) {
-            let sign = if evidence.matched { "+" } else { "-" };
-            let line = format!("{sign} {}", evidence.finding);
-            self.below(thread, &with_place(&line, Some(&evidence.cite)), DIM);
+    fn evidence(&mut self, thread: &str, evidence: &[String]) {
+        for line in evidence.iter().take(SHOWN) {
+            self.below(thread, line, DIM);
         }
         if let more @ 1.. = evidence.len().saturating_sub(SHOWN) {
             self.below(thread, &format!("  and {more} more"), DIM);

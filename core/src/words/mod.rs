@@ -2,6 +2,7 @@
 
 pub mod names;
 mod owner;
+pub mod policy;
 pub mod verdict;
 
 pub use owner::{Named, Owner, owner_of};

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use crate::datapath::{Machine, Rule, Step};
-use crate::decision::{Asked, By, Decision, Says};
 use crate::net::{Encapsulation, Outer, Packet, Verdict, address_and_port};
 use crate::text::Cite;
 
@@ -137,58 +136,6 @@ pub(crate) fn machine_name(machine: &Machine) -> String {
         Machine::Router => "the routers".to_owned(),
         Machine::Node(name) => name.clone(),
     }
-}
-
-/// The deciding policy: `NetworkPolicy foo/test`, or `no policy`.
-pub fn by(decision: &Decision) -> String {
-    match &decision.by {
-        By::NoPolicy => "no policy".to_owned(),
-        By::Policy(object) => object.to_string(),
-        By::Isolation(objects) => {
-            objects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        }
-    }
-}
-
-/// What was decided and by whom: `Deny by NetworkPolicy foo/test`, `Allow: no policy`.
-pub fn decided(decided: &Decision) -> String {
-    let joint = if decided.by == By::NoPolicy { ":" } else { " by" };
-    format!("{}{joint} {}", decision(decided), by(decided))
-}
-
-/// Who was asked in which order, where that is worth saying: of Kubernetes' policies among
-/// themselves it does not matter. Each with its answer: `AdminNetworkPolicy a (tier kube-admin):
-/// passes on`.
-pub fn asked(decision: &Decision) -> Vec<String> {
-    let kubernetes = |asked: &Asked| match &asked.policy {
-        Some(policy) => policy.kind == "NetworkPolicy" && asked.order == Some(1000.0),
-        None => asked.tier == "default",
-    };
-    let policies = decision.asked.iter().filter(|asked| asked.policy.is_some()).count();
-    if policies < 2 || decision.asked.iter().all(kubernetes) {
-        return Vec::new();
-    }
-    let told = decision.asked.iter().map(|asked| {
-        let says = match (&asked.policy, asked.says) {
-            (_, Says::Allow) => "allows it",
-            (_, Says::Deny) => "denies it",
-            (_, Says::Pass) => "passes on",
-            (_, Says::Nothing) => "no rule matches",
-        };
-        match &asked.policy {
-            Some(policy) => format!("{policy} (tier {}): {says}", asked.tier),
-            None if asked.says == Says::Deny => {
-                format!("end of tier {}: denies what its policies do not decide", asked.tier)
-            }
-            None => format!("end of tier {}: {says}", asked.tier),
-        }
-    });
-    told.collect()
-}
-
-/// `Allow` or `Deny`.
-pub fn decision(decision: &Decision) -> &'static str {
-    if decision.allow { "Allow" } else { "Deny" }
 }
 
 /// A verdict's word.

@@ -5,10 +5,10 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use super::names::machine_name;
-use super::{Named, Owner, owner_of};
+use super::{Named, Owner, owner_of, policy};
 use crate::cluster::{Cluster, ProxyMode, TrafficPolicy};
 use crate::datapath::{CauseKind, Machine, Outcome, Rule, Step, Trace};
-use crate::decision::{By, Decision, Staged};
+use crate::decision::{By, Decision, Reason, Staged};
 use crate::net::{Direction, Verdict, address_and_port};
 use crate::text::{Cite, ObjectRef};
 
@@ -186,7 +186,8 @@ impl Words<'_> {
                 step.gate.iter().for_each(|gate| self.aside(&gate.decision));
             }
             (Some(cause), _) => {
-                self.prose(&capital(&cause.message), cause.cite.as_ref());
+                let message = policy::message(self.cluster, outcome).unwrap_or_default();
+                self.prose(&capital(&message), cause.cite.as_ref());
                 self.text(".");
                 if cause.cite.as_ref().is_some_and(|cite| cite.span.is_some())
                     && !self.pieces.iter().any(|piece| matches!(piece, Piece::Object(_)))
@@ -268,7 +269,7 @@ impl Words<'_> {
         match (&gate.decision.by, gate.direction) {
             // Some are asked, and leave it to those after them.
             (By::NoPolicy, _) if !gate.decision.asked.is_empty() => {
-                self.prose(&capital(&gate.decision.reason), None);
+                self.reason(&gate.decision);
                 self.text(". ");
             }
             (By::NoPolicy, direction) => {
@@ -307,7 +308,7 @@ impl Words<'_> {
                 self.text(". ");
             }
             (By::Isolation(_), _) => {
-                self.prose(&capital(&gate.decision.reason), None);
+                self.reason(&gate.decision);
                 self.text(". ");
             }
         }
@@ -319,10 +320,8 @@ impl Words<'_> {
         let source = step.asked().source;
         let first = outcome.steps.first().unwrap_or(step);
         let cite = gate.decision.cite.as_ref();
-        // A host endpoint that nothing opens.
-        let nobody = |policies: &[ObjectRef]| policies.iter().all(|p| p.kind == "HostEndpoint");
-        if matches!(&gate.decision.by, By::Isolation(policies) if nobody(policies)) {
-            self.prose(&capital(&gate.decision.reason), None);
+        if matches!(gate.decision.reason, Reason::Closed { .. }) {
+            self.reason(&gate.decision);
             self.text(".");
             return;
         }
@@ -381,11 +380,15 @@ impl Words<'_> {
         }
     }
 
+    fn reason(&mut self, decision: &Decision) {
+        self.prose(&capital(&policy::reason(self.cluster, decision)), None);
+    }
+
     /// What is not certain, and what staged policies would do.
     fn aside(&mut self, decision: &Decision) {
         if let Some(why) = &decision.uncertain {
             self.text(" Not certain: ");
-            self.prose(why, None);
+            self.prose(&policy::doubt(self.cluster, why), None);
             self.text(".");
         }
         // All of them together say more than each alone.
@@ -394,8 +397,7 @@ impl Words<'_> {
         let staged = together.or_else(|| decision.staged.iter().find(other)).filter(other);
         if let Some(staged) = staged {
             self.text(" ");
-            let what: Vec<_> = staged.finding.split(": ").take(2).collect();
-            self.prose(&capital(&what.join(": ")), Some(&staged.cite));
+            self.prose(&capital(&policy::staged_briefly(staged)), Some(&staged.cite));
             self.text(".");
         }
     }
@@ -404,13 +406,14 @@ impl Words<'_> {
     fn why(&mut self, decision: &Decision) {
         let by_rule = matches!(decision.by, By::Policy(_));
         let mut told = BTreeSet::new();
-        let near = decision
-            .evidence
-            .iter()
-            .filter(|evidence| evidence.matched == by_rule && told.insert(&evidence.finding));
-        for (index, miss) in near.take(3).enumerate() {
-            self.text(if index == 0 { ": " } else { "; " });
-            self.prose(&miss.finding, Some(&miss.cite));
+        let near = decision.evidence.iter().filter(|evidence| evidence.matched == by_rule);
+        for evidence in near {
+            let finding = policy::finding(self.cluster, evidence);
+            if told.len() == 3 || !told.insert(finding.clone()) {
+                continue;
+            }
+            self.text(if told.len() == 1 { ": " } else { "; " });
+            self.prose(&finding, Some(&evidence.cite));
         }
     }
 
@@ -471,7 +474,7 @@ impl Words<'_> {
     }
 
     fn because(&mut self, step: &Step) {
-        let Some(evidence) = step.evidence.iter().find(|evidence| evidence.matched) else { return };
+        let Some(evidence) = step.evidence.first() else { return };
         let cite = &evidence.cite;
         let field = cite.field.rsplit('.').next().unwrap_or_default();
         let value = match field {

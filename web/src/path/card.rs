@@ -1,18 +1,22 @@
 //! What happened at a step, why, and how to see it on a real cluster.
 
+use hopwise::cluster::Cluster;
 use hopwise::datapath::{Inspect, Step};
-use hopwise::decision::{Decision, Evidence};
+use hopwise::decision::Decision;
 use hopwise::net::Packet;
 use hopwise::text::Span;
-use hopwise::words::names as words;
+use hopwise::words::{names as words, policy};
 use wasm_bindgen_futures::spawn_local;
 use yew::prelude::*;
 
 use super::{StepAt, place};
 use crate::browser;
+use crate::engine::{Answer, Shared};
 
 #[derive(Debug, PartialEq, Properties)]
 pub(super) struct CardProps {
+    /// Where the step's objects are.
+    pub(super) asked: Shared<Answer>,
     pub(super) step: Step,
     pub(super) at: StepAt,
     /// How many steps there are, the answer's included.
@@ -25,7 +29,8 @@ pub(super) struct CardProps {
 
 #[component]
 pub(super) fn Card(props: &CardProps) -> Html {
-    let CardProps { step, at, count, answer, on_focus, on_cite } = props;
+    let CardProps { asked, step, at, count, answer, on_focus, on_cite } = props;
+    let cluster = &asked.reading.cluster;
     let turn = |to: Option<usize>, sign: &'static str, label: &'static str| {
         let to = to.filter(|to| to < count);
         html! {
@@ -56,12 +61,12 @@ pub(super) fn Card(props: &CardProps) -> Html {
                     { turn(Some(at + 1), "→", "next step") }
                 </span>
             </header>
-            <p class="card-summary">{ sentence(&step.summary) }</p>
-            if let Some(why) = &step.uncertain {
+            <p class="card-summary">{ sentence(&policy::summary(cluster, step)) }</p>
+            if let Some(why) = policy::uncertain(cluster, step) {
                 <p class="card-uncertain"><strong>{ "Not certain: " }</strong>{ why }</p>
             }
             { packets(step) }
-            { reasons(step, on_cite) }
+            { reasons(cluster, step, on_cite) }
             if !step.rules.is_empty() {
                 <h3>{ "The rule" }</h3>
                 <pre class="card-rules" tabindex="0">{ step.rules.join("\n") }</pre>
@@ -123,11 +128,12 @@ fn packets(step: &Step) -> Html {
 }
 
 /// What in the text made it happen.
-fn reasons(step: &Step, on_cite: &Callback<Span>) -> Html {
+fn reasons(cluster: &Cluster, step: &Step, on_cite: &Callback<Span>) -> Html {
     let gate = step.gate.as_ref().map(|gate| &gate.decision);
-    // A gate's evidence may be the step's as well.
-    let own = step.evidence.iter().filter(|it| gate.is_none_or(|gate| !gate.evidence.contains(it)));
-    let all: Vec<&Evidence> = gate.iter().flat_map(|gate| &gate.evidence).chain(own).collect();
+    let looked_at = gate.iter().flat_map(|decision| &decision.evidence);
+    let looked_at = looked_at.map(|it| (it.matched, policy::finding(cluster, it), &it.cite));
+    let own = step.evidence.iter().map(|it| (true, it.finding.clone(), &it.cite));
+    let all: Vec<_> = looked_at.chain(own).collect();
     if all.is_empty() && gate.is_none() {
         return html! {};
     }
@@ -139,7 +145,7 @@ fn reasons(step: &Step, on_cite: &Callback<Span>) -> Html {
                     <li class={if decision.allow { "hit" } else { "miss" }}>
                         <span class="sign" aria-hidden="true">{ if decision.allow { "✓" } else { "✕" } }</span>
                         <span>
-                            { &decision.reason }
+                            { policy::reason(cluster, decision) }
                             if let Some(cite) = &decision.cite {
                                 { " " }
                                 { place(cite, on_cite) }
@@ -147,25 +153,25 @@ fn reasons(step: &Step, on_cite: &Callback<Span>) -> Html {
                         </span>
                     </li>
                 }
-                { for all.iter().map(|it| html! {
+                { for all.into_iter().map(|(matched, finding, cite)| html! {
                     <li>
-                        <span class="sign" aria-hidden="true">{ if it.matched { "·" } else { "≠" } }</span>
+                        <span class="sign" aria-hidden="true">{ if matched { "·" } else { "≠" } }</span>
                         <span>
-                            if !it.matched { <span class="unseen">{ "no match: " }</span> }
-                            { &it.finding }{ " " }{ place(&it.cite, on_cite) }
+                            if !matched { <span class="unseen">{ "no match: " }</span> }
+                            { finding }{ " " }{ place(cite, on_cite) }
                         </span>
                     </li>
                 }) }
             </ul>
-            { for gate.map(asked) }
-            { for gate.map(|decision| staged(decision, on_cite)) }
+            { for gate.map(in_order) }
+            { for gate.map(|decision| staged(cluster, decision, on_cite)) }
         </>
     }
 }
 
 /// Who was asked, in which order.
-fn asked(decision: &Decision) -> Html {
-    let asked = words::asked(decision);
+fn in_order(decision: &Decision) -> Html {
+    let asked = policy::asked(decision);
     if asked.is_empty() {
         return html! {};
     }
@@ -178,7 +184,7 @@ fn asked(decision: &Decision) -> Html {
 }
 
 /// What staged policies would do.
-fn staged(decision: &Decision, on_cite: &Callback<Span>) -> Html {
+fn staged(cluster: &Cluster, decision: &Decision, on_cite: &Callback<Span>) -> Html {
     if decision.staged.is_empty() {
         return html! {};
     }
@@ -189,7 +195,7 @@ fn staged(decision: &Decision, on_cite: &Callback<Span>) -> Html {
                 { for decision.staged.iter().map(|staged| html! {
                     <li>
                         <span class="sign" aria-hidden="true">{ "~" }</span>
-                        <span>{ sentence(&staged.finding) }{ " " }{ place(&staged.cite, on_cite) }</span>
+                        <span>{ sentence(&policy::staged(cluster, staged)) }{ " " }{ place(&staged.cite, on_cite) }</span>
                     </li>
                 }) }
             </ul>

@@ -69,6 +69,7 @@ pub(crate) fn Path(props: &PathProps) -> Html {
             }
             if let Some(step) = step {
                 <Card
+                    asked={answer.clone()}
                     step={step.clone()}
                     at={focus}
                     count={outcome.steps.len() + outcome.reply.len()}
@@ -78,6 +79,7 @@ pub(crate) fn Path(props: &PathProps) -> Html {
                 />
             }
             <Table
+                asked={answer.clone()}
                 trace={Rc::clone(trace)}
                 outcome={at}
                 {focus}

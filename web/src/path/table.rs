@@ -5,13 +5,17 @@ use std::rc::Rc;
 use hopwise::datapath::{Outcome, Step, Trace};
 use hopwise::text::{Cite, Span};
 use hopwise::words::names::{self as words, Mark};
+use hopwise::words::policy::summary;
 use yew::prelude::*;
 
 use super::card::sentence;
 use super::{StepAt, place};
+use crate::engine::{Answer, Shared};
 
 #[derive(Debug, PartialEq, Properties)]
 pub(super) struct TableProps {
+    /// Where the trace's objects are.
+    pub(super) asked: Shared<Answer>,
     pub(super) trace: Rc<Trace>,
     pub(super) outcome: usize,
     pub(super) focus: StepAt,
@@ -61,7 +65,7 @@ fn rows(props: &TableProps, steps: &[Step], from: usize) -> Vec<Html> {
 }
 
 fn row(props: &TableProps, step: &Step, at: StepAt) -> Html {
-    let TableProps { focus, on_focus, on_cite, .. } = props;
+    let TableProps { asked, focus, on_focus, on_cite, .. } = props;
     let (class, sign) = match words::mark(step) {
         Mark::Stops => ("stops", "✕ "),
         Mark::Opens => ("opens", "✓ "),
@@ -95,7 +99,7 @@ fn row(props: &TableProps, step: &Step, at: StepAt) -> Html {
             <td>
                 <strong><span aria-hidden="true">{ sign }</span>{ words::rule(step.rule) }</strong>
                 { " " }
-                { sentence(&step.summary) }
+                { sentence(&summary(&asked.reading.cluster, step)) }
             </td>
             <td class={classes!(changed(words::source(&step.before), &source))}>
                 <code>{ source }</code>
@@ -114,7 +118,7 @@ fn row(props: &TableProps, step: &Step, at: StepAt) -> Html {
 /// The places of the text that decided, each once.
 fn reasons(step: &Step) -> Vec<&Cite> {
     let gate = step.gate.iter().filter_map(|gate| gate.decision.cite.as_ref());
-    let evidence = step.evidence.iter().filter(|it| it.matched).map(|it| &it.cite);
+    let evidence = step.evidence.iter().map(|it| &it.cite);
     let mut cites: Vec<&Cite> = Vec::new();
     for cite in gate.chain(evidence) {
         if cite.span.is_some() && cites.iter().all(|it| it.span != cite.span) {

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::{About, Look};
 use crate::assumed::beside;
 use crate::cluster::{Pod, PodId};
-use crate::decision::{By, Decision, decide, permits, selected};
+use crate::decision::{By, Ruling, decide, selected};
 use crate::net::{Direction, Packet, Protocol};
 use crate::policy::form::{
     Action, Condition, Endpoints, Peer, Port, PortNumber, Rule, Rules, Stage, Test,
@@ -85,8 +85,8 @@ impl Look<'_> {
             } else {
                 servers.to_vec()
             };
-            let may = |packet: &Packet| permits(cluster, Direction::Egress, id, packet);
             let said = |packet: &Packet| decide(cluster, Direction::Egress, id, packet);
+            let may = |packet: &Packet| said(packet).allow;
             let Some(first) = questions(pod, &places, Protocol::Udp).next() else { continue };
             let over_udp = questions(pod, &places, Protocol::Udp).find(&may);
             if over_udp.is_some() && questions(pod, &places, Protocol::Tcp).any(|q| may(&q)) {
@@ -98,13 +98,13 @@ impl Look<'_> {
             });
             // One adds TCP where UDP is allowed, unless that rule would allow both.
             let allowed = over_udp.as_ref().map(said).filter(|allowed| self.is_over_udp(allowed));
-            let decision = allowed.unwrap_or(denial);
-            let name = match decision.by {
+            let ruling = allowed.unwrap_or(denial);
+            let name = match ruling.by {
                 By::Policy(object) => Some(object),
                 By::Isolation(objects) => objects.into_iter().next(),
                 By::NoPolicy => None,
             };
-            if let (Some(name), Some(cite)) = (name, decision.cite) {
+            if let (Some(name), Some(cite)) = (name, ruling.cite) {
                 shut.push((name.to_string(), cite, over_udp.is_none()));
             }
         }
@@ -112,8 +112,8 @@ impl Look<'_> {
     }
 
     /// Whether the rule that decided is about UDP and not about TCP.
-    fn is_over_udp(&self, decision: &Decision) -> bool {
-        let (By::Policy(object), Some(cite)) = (&decision.by, &decision.cite) else {
+    fn is_over_udp(&self, ruling: &Ruling) -> bool {
+        let (By::Policy(object), Some(cite)) = (&ruling.by, &ruling.cite) else {
             return false;
         };
         let decided = |rule: &&Rule| {
@@ -231,8 +231,8 @@ impl Look<'_> {
                     }
                     Test::NotEndpoints(_)
                     | Test::NotNets(_)
-                    | Test::Never(_)
-                    | Test::Always(_)
+                    | Test::Never
+                    | Test::Always
                     | Test::DomainNames(_) => {}
                 }
             }

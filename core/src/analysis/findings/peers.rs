@@ -7,9 +7,10 @@ use ipnet::IpNet;
 use super::nobody::Role;
 use super::{About, Look, peer_of};
 use crate::cluster::{NodeId, ProxyMode, TrafficPolicy};
-use crate::decision::permits;
+use crate::decision::decide;
 use crate::net::{Direction, Packet, Protocol};
 use crate::policy::form::{Action, Condition, Endpoints, Peer, PortNumber, Rule, Stage, Test};
+use crate::words::policy::{UNKNOWN, UNKNOWN_CLOSED};
 
 impl Look<'_> {
     /// The peers of a rule.
@@ -30,7 +31,9 @@ impl Look<'_> {
                         self.nets(policy, direction, condition, &range);
                     }
                 }
-                Test::Never(reason) | Test::Always(reason) => {
+                Test::Never | Test::Always => {
+                    let always = matches!(condition.test, Test::Always);
+                    let reason = if always { UNKNOWN_CLOSED } else { UNKNOWN };
                     let title = format!("a peer of {name} can't be evaluated here");
                     self.warn("peer-not-evaluable", &condition.cite, title, reason);
                 }
@@ -93,7 +96,7 @@ impl Look<'_> {
             let own = cluster.pod(*id).into_iter().flat_map(|pod| &pod.addresses);
             let mut own = own.filter(|ip| ip.is_ipv4() == source.is_ipv4());
             let packet = own.next().and_then(|to| on(rule, *source, *to));
-            packet.is_none_or(|packet| permits(cluster, Direction::Ingress, *id, &packet))
+            packet.is_none_or(|packet| decide(cluster, Direction::Ingress, *id, &packet).allow)
         };
         let held: Vec<&IpAddr> = addresses.iter().copied().filter(|ip| range.holds(ip)).collect();
         let asked = held.iter().take(ASKED);

@@ -4,13 +4,13 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::super::evidence::Evidence;
 use super::super::step::{Cause, CauseKind, Hook, Rule};
 use super::{
     Detected, Frontend, FrontendKind, LocalMatch, Nat, Picked, Place, Refusal, ServiceProxy,
     cluster_ip_mark, detect, frontend, frontend_where, local_match, names, usable,
 };
 use crate::datapath::route::is_local_address;
-use crate::decision::Evidence;
 use crate::net::{Packet, address_and_port};
 
 pub(super) struct Iptables;

@@ -3,6 +3,7 @@
 //! nat only marks. Every service address is local, so packets go to INPUT, where IPVS takes
 //! them, rewrites them and sends them out again through OUTPUT.
 
+use super::super::evidence::Evidence;
 use super::super::step::{Cause, CauseKind, Hook, Rule};
 use super::{
     Frontend, FrontendKind, Nat, Picked, Place, Refusal, ServiceProxy, cluster_ip_mark, frontend,
@@ -10,7 +11,6 @@ use super::{
 };
 use crate::cluster::{LocalDetector, Service};
 use crate::datapath::route::is_local_address;
-use crate::decision::Evidence;
 use crate::net::{Packet, address_and_port};
 
 /// Since when is not settled to the release.

@@ -13,13 +13,13 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::evidence::Evidence;
 use super::route::{Device, is_host_address};
 use super::step::{Cause, Hook, Rule};
 use crate::cluster::{
     Cluster, Endpoint, LocalDetector, NodeId, NodePortAddresses, ProxyMode, Service, ServiceId,
     ServicePort, TrafficPolicy,
 };
-use crate::decision::Evidence;
 use crate::net::Packet;
 
 /// The proxy of the cluster's mode.

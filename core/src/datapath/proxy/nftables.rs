@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::super::evidence::Evidence;
 use super::super::step::{Cause, CauseKind, Hook, Rule};
 use super::iptables::{choose, refuse};
 use super::{
@@ -13,7 +14,6 @@ use super::{
 };
 use crate::cluster::Cluster;
 use crate::datapath::route::Device;
-use crate::decision::Evidence;
 use crate::net::{Packet, address_and_port};
 
 /// The first releases registered these chains at Calico's own priority.

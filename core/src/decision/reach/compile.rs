@@ -7,9 +7,10 @@ use std::ops::Range;
 use ipnet::IpNet;
 
 use super::super::end::{End, Known, Role, own_profiles, profiles};
-use super::super::reach::{Peer, Point};
-use super::super::rule::Traffic;
+use super::super::finding::Traffic;
+use super::super::holds::{port_holds, ports_match, test_holds};
 use super::super::set::Set;
+use super::ends::{Peer, Point};
 use crate::cluster::{Cluster, Pod};
 use crate::net::{Direction, Selector};
 use crate::policy::form::{
@@ -272,7 +273,10 @@ impl<'a> Compiler<'a> {
             cluster,
             rules: Vec::new(),
             size,
-            traffic: to.iter().map(|point| (point.protocol.number(), point.port)).collect(),
+            traffic: to
+                .iter()
+                .map(|point| Traffic { protocol: point.protocol.number(), port: point.port })
+                .collect(),
             protocols,
             namespaces: merged(&ends, |pod| &pod.namespace),
             labels: merged(&ends, |pod| &pod.labels),
@@ -370,7 +374,7 @@ impl<'a> Compiler<'a> {
         let speaks = |protocol: u8| {
             rule.protocol.is_none_or(|wanted| wanted == protocol)
                 && rule.not_protocol.is_none_or(|unwanted| unwanted != protocol)
-                && rule.source.ports_match(protocol, None, &nowhere)
+                && ports_match(&rule.source, Traffic { protocol, port: None }, &nowhere)
         };
         for (_, silent) in self.protocols.iter().filter(|(protocol, _)| !speaks(**protocol)) {
             points.remove(silent);
@@ -415,8 +419,8 @@ impl<'a> Compiler<'a> {
             Test::Service { namespace, name, with_port } => {
                 ends.intersect(self.tested(Asked::Service(namespace, name, *with_port), test));
             }
-            Test::Always(_) => {}
-            Test::Never(_) | Test::DomainNames(_) => *ends = self.none(),
+            Test::Always => {}
+            Test::Never | Test::DomainNames(_) => *ends = self.none(),
         }
     }
 
@@ -430,9 +434,10 @@ impl<'a> Compiler<'a> {
     fn tested(&mut self, asked: Asked<'a>, test: &Test) -> &Both {
         let (size, ends, traffic) = (self.size, &self.ends, &self.traffic);
         self.tests.entry(asked).or_insert_with(|| {
-            let mut found = members(size, ends, |end| test.holds(end, (0, None)));
+            let nothing = Traffic { protocol: 0, port: None };
+            let mut found = members(size, ends, |end| test_holds(test, end, nothing));
             for (class, at) in ends.iter().flat_map(|c| c.points.iter().map(move |at| (c, *at))) {
-                if traffic.get(at).is_some_and(|traffic| test.holds(&class.end, *traffic)) {
+                if traffic.get(at).is_some_and(|traffic| test_holds(test, &class.end, *traffic)) {
                     found.points.insert(at);
                 }
             }
@@ -477,8 +482,7 @@ impl<'a> Compiler<'a> {
         self.ports.entry((port.protocol, &port.number)).or_insert_with(|| {
             let mut found = Set::empty(traffic.len());
             for (class, at) in ends.iter().flat_map(|c| c.points.iter().map(move |at| (c, *at))) {
-                let holds =
-                    |(protocol, number): &Traffic| port.holds(*protocol, *number, &class.end);
+                let holds = |traffic: &Traffic| port_holds(port, *traffic, &class.end);
                 if traffic.get(at).is_some_and(holds) {
                     found.insert(at);
                 }
