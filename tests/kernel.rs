@@ -240,12 +240,7 @@ impl Seen {
 }
 
 /// Fields that a record does not have were not measured, and are not compared.
-fn compare(
-    cluster: &Cluster,
-    want: &Value,
-    trace: &Trace,
-    nodes: &BTreeSet<&str>,
-) -> Seen {
+fn compare(cluster: &Cluster, want: &Value, trace: &Trace, nodes: &BTreeSet<&str>) -> Seen {
     let mut seen = Seen::default();
     let nothing = Outcome {
         share: 1.0,

@@ -1,10 +1,16 @@
 //! What holds of all policies.
 
+use std::net::IpAddr;
+
 use proptest::prelude::*;
 
-use super::{Peer, Point, Reach, allowed, evaluate};
+use super::random::{ADDRESSES, reading, texts};
+use super::{
+    Decision, HostChain, HostPacket, Peer, Point, Reach, Ruling, allowed, decide, decide_host,
+    evaluate, explain, explain_host,
+};
 use crate::cluster::{Cluster, PodId};
-use crate::net::{Flow, Labels, Protocol, Selector};
+use crate::net::{Direction, Flow, Labels, Packet, Protocol, Selector};
 
 const WORLD: &str = "
 {apiVersion: v1, kind: Namespace, metadata: {name: one, labels: {ns: first}}}
@@ -112,8 +118,58 @@ fn policies() -> impl Strategy<Value = Vec<String>> {
     })
 }
 
+/// Packets between a pod or machine and those outside, there and back.
+fn packets(ip: IpAddr) -> impl Iterator<Item = (Direction, Packet)> {
+    let others = ADDRESSES.into_iter().map(|other| other.parse().unwrap());
+    others.flat_map(move |other| {
+        let packet = |source, destination| Packet {
+            protocol: Protocol::Tcp,
+            source,
+            source_port: None,
+            destination,
+            destination_port: Some(80),
+            outer: None,
+        };
+        [(Direction::Ingress, packet(other, ip)), (Direction::Egress, packet(ip, other))]
+    })
+}
+
+fn ruling(Decision { allow, by, cite, .. }: Decision) -> Ruling {
+    Ruling { allow, by, cite }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn reasons_change_no_answer(text in texts()) {
+        let cluster = reading(&text).cluster;
+        for (at, pod) in cluster.pods.iter().enumerate() {
+            for (direction, packet) in pod.addresses.iter().flat_map(|ip| packets(*ip)) {
+                let id = PodId(at);
+                let told = explain(&cluster, direction, id, &packet);
+                prop_assert_eq!(decide(&cluster, direction, id, &packet), ruling(told), "{}", text);
+            }
+        }
+        for host in &cluster.policies.host_endpoints {
+            for (direction, packet) in host.addresses.iter().flat_map(|ip| packets(*ip)) {
+                let headers = HostPacket {
+                    source: packet.source,
+                    destination: packet.destination,
+                    protocol: packet.protocol.number(),
+                    source_port: packet.source_port,
+                    destination_port: packet.destination_port,
+                };
+                for chain in [
+                    HostChain::Untracked, HostChain::PreDnat, HostChain::Normal, HostChain::Forward,
+                ] {
+                    let told = explain_host(&cluster, direction, host, chain, &headers);
+                    let found = decide_host(&cluster, direction, host, chain, &headers);
+                    prop_assert_eq!(found, told.map(ruling), "{:?}\n{}", chain, text);
+                }
+            }
+        }
+    }
 
     #[test]
     fn order_never_matters(documents in policies()) {
