@@ -9,7 +9,9 @@ use crate::cluster::pods::Draft;
 use crate::manifest::Object;
 use crate::net::{CALICO_NAME, ContainerPort, Labels, Protocol, Selector};
 use crate::policy::Policies;
-use crate::policy::form::{Endpoints, Of, Policy, PortNumber, Rule, Side, Stage, Test, View};
+use crate::policy::form::{
+    Endpoints, Policy, PortNumber, Requirement, Rule, Side, Stage, Test, View,
+};
 use crate::text::Origin;
 
 /// The number of a port of which only the name is known.
@@ -177,15 +179,15 @@ impl World<'_> {
         let calico = endpoints.view == View::Calico;
         let mut place = Place::Anywhere;
         let mut labels = Labels::new();
-        for clause in &endpoints.clauses {
-            match &clause.of {
+        for term in &endpoints.terms {
+            match &term.requires {
                 // There are no pods in what is outside namespaces.
-                Of::Namespaces(Selector::Global)
-                | Of::ServiceAccountNames(_)
-                | Of::ServiceAccounts(_) => return None,
-                Of::Namespace(name) => place = Place::Namespace(name.clone()),
-                Of::Namespaces(selector) => place = Place::Selected(selector),
-                Of::Labels(selector) => {
+                Requirement::Namespaces(Selector::Global)
+                | Requirement::ServiceAccountNames(_)
+                | Requirement::ServiceAccounts(_) => return None,
+                Requirement::Namespace(name) => place = Place::Namespace(name.clone()),
+                Requirement::Namespaces(selector) => place = Place::Selected(selector),
+                Requirement::Labels(selector) => {
                     if calico && !selector.is_everything() && self.is_no_pod(selector) {
                         return None;
                     }

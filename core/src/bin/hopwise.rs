@@ -192,22 +192,21 @@ fn run(command: Command, out: &mut impl Write) -> Result<u8, Stop> {
                 out.write_all(svg::sheet(&reading.cluster, &traces).as_bytes())?;
                 return Ok(status);
             }
+            let cluster = &reading.cluster;
             for (i, flow) in flows.iter().enumerate() {
-                let trace = trace(&reading.cluster, flow);
+                let trace = trace(cluster, flow);
                 if i > 0 && !matches!(format, PathFormat::Json) {
                     writeln!(out)?;
                 }
                 match format {
-                    PathFormat::Json => {
-                        writeln!(out, "{}", json::trace_line(&reading.cluster, &trace))?
-                    }
+                    PathFormat::Json => writeln!(out, "{}", json::trace_line(cluster, &trace))?,
                     PathFormat::Text | PathFormat::Svg => {
                         let look = Look { colour: colour(), rules };
-                        out.write_all(text::path(&reading.cluster, &trace, look).as_bytes())?;
+                        out.write_all(text::path(cluster, &trace, look).as_bytes())?;
                     }
                     PathFormat::Mermaid => out.write_all(mermaid::path(&trace).as_bytes())?,
                     PathFormat::Markdown => {
-                        out.write_all(markdown::path(&reading.cluster, &trace).as_bytes())?;
+                        out.write_all(markdown::path(cluster, &trace).as_bytes())?;
                     }
                 }
             }
@@ -215,17 +214,16 @@ fn run(command: Command, out: &mut impl Write) -> Result<u8, Stop> {
         }
         Command::Evaluate { files, flow, flows, format } => {
             let (_, reading, status) = open(&files)?;
+            let cluster = &reading.cluster;
             for flow in &wanted(&files, &flow, flows.as_ref(), reading)? {
-                let answer = evaluate(&reading.cluster, flow);
+                let answer = evaluate(cluster, flow);
                 match format {
                     AnswerFormat::Json => {
-                        writeln!(out, "{}", json::evaluation_line(&reading.cluster, &answer))?
+                        writeln!(out, "{}", json::evaluation_line(cluster, &answer))?;
                     }
                     AnswerFormat::Text => {
                         let look = Look { colour: colour(), rules: false };
-                        out.write_all(
-                            text::evaluation(&reading.cluster, &answer, look).as_bytes(),
-                        )?;
+                        out.write_all(text::evaluation(cluster, &answer, look).as_bytes())?;
                     }
                 }
             }
@@ -262,31 +260,34 @@ fn run(command: Command, out: &mut impl Write) -> Result<u8, Stop> {
             let denied = found.iter().any(|finding| finding.severity >= bad);
             Ok(if status == 0 && denied { DIFFERS } else { status })
         }
-        Command::Check { files } => {
-            let (sources, reading, status) = open(&files)?;
-            let checks = check(reading);
-            if checks.is_empty() {
-                let message = "error: nothing to check: no flow has an `expect`".to_owned();
-                return Err(Stop::Input(vec![message]));
-            }
-            for check in &checks {
-                let name = &check.flow.name;
-                if check.passed() {
-                    writeln!(out, "ok    {name}: {}", check.got())?;
-                } else {
-                    let place = check.flow.span.map(|span| sources.place(span));
-                    let place = place.unwrap_or_default();
-                    let (expected, got) = (check.expected(), check.got());
-                    writeln!(out, "FAIL  {name}: expected {expected}, got {got}  ({place})")?;
-                }
-            }
-            let failed = checks.iter().filter(|check| !check.passed()).count();
-            if failed > 0 {
-                writeln!(out, "{failed} of {} expectations failed", checks.len())?;
-            }
-            Ok(if status == 0 && failed > 0 { DIFFERS } else { status })
+        Command::Check { files } => expectations(&files, out),
+    }
+}
+
+/// Whether every flow with an `expect` meets it.
+fn expectations(files: &[PathBuf], out: &mut impl Write) -> Result<u8, Stop> {
+    let (sources, reading, status) = open(files)?;
+    let checks = check(reading);
+    if checks.is_empty() {
+        let message = "error: nothing to check: no flow has an `expect`".to_owned();
+        return Err(Stop::Input(vec![message]));
+    }
+    for check in &checks {
+        let name = &check.flow.name;
+        if check.passed() {
+            writeln!(out, "ok    {name}: {}", check.got())?;
+        } else {
+            let place = check.flow.span.map(|span| sources.place(span));
+            let place = place.unwrap_or_default();
+            let (expected, got) = (check.expected(), check.got());
+            writeln!(out, "FAIL  {name}: expected {expected}, got {got}  ({place})")?;
         }
     }
+    let failed = checks.iter().filter(|check| !check.passed()).count();
+    if failed > 0 {
+        writeln!(out, "{failed} of {} expectations failed", checks.len())?;
+    }
+    Ok(if status == 0 && failed > 0 { DIFFERS } else { status })
 }
 
 fn write_all(out: &mut impl Write, mut pieces: impl Iterator<Item = String>) -> io::Result<()> {

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::finding::{EndpointRef, Seen, Unmet};
 use crate::cluster::{Cluster, Pod, PodId};
 use crate::net::{CALICO_NAME, Labels, Lookup};
-use crate::policy::form::{Clause, Endpoints, HostEndpoint, NetworkSet, Of, View};
+use crate::policy::form::{Endpoints, HostEndpoint, NetworkSet, Requirement, Term, View};
 use crate::text::ObjectRef;
 
 /// One end of a packet.
@@ -17,12 +17,12 @@ pub(crate) struct End<'a> {
     /// The address, where the question has one.
     pub(crate) address: Option<IpAddr>,
     /// The endpoint that has the address for itself.
-    pub(crate) endpoint: Option<Known<'a>>,
+    pub(crate) endpoint: Option<Endpoint<'a>>,
 }
 
 /// Something that policies can select.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Known<'a> {
+pub(crate) enum Endpoint<'a> {
     Pod(&'a Pod),
     Host(&'a HostEndpoint),
     Set(&'a NetworkSet),
@@ -41,10 +41,10 @@ impl<'a> End<'a> {
     /// Whatever has `address`.
     pub(crate) fn at(cluster: &'a Cluster, address: IpAddr) -> Self {
         let pod = cluster.pod_by_address.get(&address).and_then(|id| cluster.pods.get(id.0));
-        let pod = pod.filter(|pod| has_own_network(pod)).map(Known::Pod);
+        let pod = pod.filter(|pod| has_own_network(pod)).map(Endpoint::Pod);
         let host = || {
             let mut hosts = cluster.policies.host_endpoints.iter();
-            hosts.find(|h| h.addresses.contains(&address)).map(Known::Host)
+            hosts.find(|h| h.addresses.contains(&address)).map(Endpoint::Host)
         };
         Self { cluster, address: Some(address), endpoint: pod.or_else(host) }
     }
@@ -57,7 +57,7 @@ impl<'a> End<'a> {
     /// A pod that is asked as itself, whatever its address.
     pub(crate) fn pod(cluster: &'a Cluster, id: PodId, address: Option<IpAddr>) -> Self {
         let pod = cluster.pods.get(id.0).filter(|pod| has_own_network(pod));
-        Self { cluster, address, endpoint: pod.map(Known::Pod) }
+        Self { cluster, address, endpoint: pod.map(Endpoint::Pod) }
     }
 
     /// A host endpoint that is asked as itself.
@@ -66,13 +66,13 @@ impl<'a> End<'a> {
         host: &'a HostEndpoint,
         address: Option<IpAddr>,
     ) -> Self {
-        Self { cluster, address, endpoint: Some(Known::Host(host)) }
+        Self { cluster, address, endpoint: Some(Endpoint::Host(host)) }
     }
 
     /// The pod that has the address for itself.
     pub(crate) fn as_pod(&self) -> Option<&'a Pod> {
         match self.endpoint {
-            Some(Known::Pod(pod)) => Some(pod),
+            Some(Endpoint::Pod(pod)) => Some(pod),
             _ => None,
         }
     }
@@ -80,15 +80,15 @@ impl<'a> End<'a> {
     /// The host endpoint that has the address.
     pub(crate) fn as_host(&self) -> Option<&'a HostEndpoint> {
         match self.endpoint {
-            Some(Known::Host(host)) => Some(host),
+            Some(Endpoint::Host(host)) => Some(host),
             _ => None,
         }
     }
 
     /// Everything that is known at this address.
-    fn known(&self, view: View, role: Role) -> impl Iterator<Item = Known<'a>> + use<'a> {
+    fn known(&self, view: View, role: Role) -> impl Iterator<Item = Endpoint<'a>> + use<'a> {
         let endpoint = self.endpoint.filter(|known| match known {
-            Known::Pod(_) => true,
+            Endpoint::Pod(_) => true,
             _ => view == View::Calico,
         });
         let sets = match (view, role) {
@@ -97,7 +97,7 @@ impl<'a> End<'a> {
         };
         let end = *self;
         let holds = move |set: &&NetworkSet| end.is_in(&set.nets);
-        endpoint.into_iter().chain(sets.iter().filter(holds).map(Known::Set))
+        endpoint.into_iter().chain(sets.iter().filter(holds).map(Endpoint::Set))
     }
 
     /// Is its address in one of these?
@@ -107,43 +107,44 @@ impl<'a> End<'a> {
 
     /// Is it one of these?
     pub(crate) fn is_one_of(&self, endpoints: &Endpoints, role: Role) -> bool {
-        let holds = |known| endpoints.clauses.iter().all(|c| self.holds(endpoints.view, c, known));
+        let holds = |known| endpoints.terms.iter().all(|c| self.holds(endpoints.view, c, known));
         self.known(endpoints.view, role).any(holds)
     }
 
-    /// Is it an endpoint of which a clause holds?
-    pub(crate) fn is_endpoint_with(&self, view: View, clause: &Clause) -> bool {
-        self.known(view, Role::Subject).any(|known| self.holds(view, clause, known))
+    /// Is it an endpoint of which a term holds?
+    pub(crate) fn is_endpoint_with(&self, view: View, term: &Term) -> bool {
+        self.known(view, Role::Subject).any(|known| self.holds(view, term, known))
     }
 
     /// Has it the labels that these have, wherever it is?
     pub(crate) fn labels_match(&self, endpoints: &Endpoints) -> bool {
         self.known(endpoints.view, Role::Subject).any(|known| {
-            let mut labels = endpoints.clauses.iter().filter(|c| matches!(c.of, Of::Labels(_)));
-            labels.all(|clause| self.holds(endpoints.view, clause, known))
+            let mut labels =
+                endpoints.terms.iter().filter(|c| matches!(c.requires, Requirement::Labels(_)));
+            labels.all(|term| self.holds(endpoints.view, term, known))
         })
     }
 
-    /// The clauses of `endpoints` that do not hold, each with what there is instead: of what is
+    /// The terms of `endpoints` that do not hold, each with what there is instead: of what is
     /// nearest at this address, or all at once if nothing is known there.
     pub(crate) fn misses<'e>(
         &self,
         endpoints: &'e Endpoints,
         role: Role,
-    ) -> Vec<(&'e Clause, Unmet)> {
+    ) -> Vec<(&'e Term, Unmet)> {
         let failing = |known| {
-            let clauses = endpoints.clauses.iter();
-            let failing = clauses.filter(move |c| !self.holds(endpoints.view, c, known));
+            let terms = endpoints.terms.iter();
+            let failing = terms.filter(move |c| !self.holds(endpoints.view, c, known));
             failing.collect::<Vec<_>>()
         };
         let known = self.known(endpoints.view, role).map(|known| (known, failing(known)));
         if let Some((known, failing)) = known.min_by_key(|(_, failing)| failing.len()) {
-            let miss = |clause| (clause, self.unmet(endpoints.view, clause, known));
+            let miss = |term| (term, self.unmet(endpoints.view, term, known));
             return failing.into_iter().map(miss).collect();
         }
-        let terms = endpoints.clauses.iter().map(|clause| clause.of.clone()).collect();
-        let unmet = Unmet::NoEndpoint { view: endpoints.view, terms };
-        endpoints.clauses.first().map(|clause| (clause, unmet)).into_iter().collect()
+        let requires = endpoints.terms.iter().map(|term| term.requires.clone()).collect();
+        let unmet = Unmet::NoEndpoint { view: endpoints.view, requires };
+        endpoints.terms.first().map(|term| (term, unmet)).into_iter().collect()
     }
 
     /// Is anything known here that `endpoints` may select?
@@ -151,51 +152,53 @@ impl<'a> End<'a> {
         self.known(endpoints.view, Role::Peer).next().is_some()
     }
 
-    pub(super) fn holds(&self, view: View, clause: &Clause, known: Known<'_>) -> bool {
-        match &clause.of {
-            Of::Namespace(name) => known.namespace() == Some(name),
-            Of::Namespaces(selector) => selector.holds(&self.namespace_labels(view, known)),
-            Of::Labels(selector) => {
+    pub(super) fn holds(&self, view: View, term: &Term, known: Endpoint<'_>) -> bool {
+        match &term.requires {
+            Requirement::Namespace(name) => known.namespace() == Some(name),
+            Requirement::Namespaces(selector) => {
+                selector.holds(&self.namespace_labels(view, known))
+            }
+            Requirement::Labels(selector) => {
                 selector.holds(&EndpointLabels { cluster: self.cluster, view, known })
             }
-            Of::ServiceAccountNames(names) => {
+            Requirement::ServiceAccountNames(names) => {
                 known.service_account().is_some_and(|a| names.iter().any(|n| n == a))
             }
-            Of::ServiceAccounts(selector) => selector.holds(&self.account_labels(known)),
+            Requirement::ServiceAccounts(selector) => selector.holds(&self.account_labels(known)),
         }
     }
 
-    fn unmet(&self, view: View, clause: &Clause, known: Known<'_>) -> Unmet {
-        let labels = match &clause.of {
-            Of::Namespace(_) | Of::ServiceAccountNames(_) => None,
-            Of::Namespaces(selector) => selector.miss(&self.namespace_labels(view, known)),
-            Of::Labels(selector) => {
+    fn unmet(&self, view: View, term: &Term, known: Endpoint<'_>) -> Unmet {
+        let labels = match &term.requires {
+            Requirement::Namespace(_) | Requirement::ServiceAccountNames(_) => None,
+            Requirement::Namespaces(selector) => selector.miss(&self.namespace_labels(view, known)),
+            Requirement::Labels(selector) => {
                 selector.miss(&EndpointLabels { cluster: self.cluster, view, known })
             }
-            Of::ServiceAccounts(selector) => selector.miss(&self.account_labels(known)),
+            Requirement::ServiceAccounts(selector) => selector.miss(&self.account_labels(known)),
         };
-        Unmet::Term { who: known.named(), view, term: clause.of.clone(), labels }
+        Unmet::Term { who: known.named(), view, requires: term.requires.clone(), labels }
     }
 
-    /// Which endpoint here is one of these, and by which clauses.
-    pub(crate) fn held(&self, endpoints: &Endpoints) -> Option<(EndpointRef, Vec<Clause>)> {
-        let holds = |known: &Known<'_>| {
-            endpoints.clauses.iter().all(|c| self.holds(endpoints.view, c, *known))
+    /// Which endpoint here is one of these, and by which terms.
+    pub(crate) fn held(&self, endpoints: &Endpoints) -> Option<(EndpointRef, Vec<Term>)> {
+        let holds = |known: &Endpoint<'_>| {
+            endpoints.terms.iter().all(|c| self.holds(endpoints.view, c, *known))
         };
         let known = self.known(endpoints.view, Role::Peer).find(holds)?;
-        Some((known.named(), endpoints.clauses.clone()))
+        Some((known.named(), endpoints.terms.clone()))
     }
 
     /// Names it, for those who are told about it.
     pub(crate) fn seen(&self) -> Seen {
-        Seen { address: self.address, endpoint: self.endpoint.map(Known::named) }
+        Seen { address: self.address, endpoint: self.endpoint.map(Endpoint::named) }
     }
 
     /// The numbers that this end gives to the port `name` of a protocol.
     pub(crate) fn named_ports(&self, name: &str, protocol: u8) -> impl Iterator<Item = u16> {
         let ports = match self.endpoint {
-            Some(Known::Pod(pod)) => pod.ports.as_slice(),
-            Some(Known::Host(host)) => &host.ports,
+            Some(Endpoint::Pod(pod)) => pod.ports.as_slice(),
+            Some(Endpoint::Host(host)) => &host.ports,
             _ => &[],
         };
         ports
@@ -204,14 +207,14 @@ impl<'a> End<'a> {
             .map(|p| p.port)
     }
 
-    fn namespace_labels<'k>(&self, view: View, known: Known<'k>) -> NamespaceLabels<'k>
+    fn namespace_labels<'k>(&self, view: View, known: Endpoint<'k>) -> NamespaceLabels<'k>
     where
         'a: 'k,
     {
         NamespaceLabels { cluster: self.cluster, view, namespace: known.namespace() }
     }
 
-    fn account_labels<'k>(&self, known: Known<'k>) -> AccountLabels<'k>
+    fn account_labels<'k>(&self, known: Endpoint<'k>) -> AccountLabels<'k>
     where
         'a: 'k,
     {
@@ -222,7 +225,7 @@ impl<'a> End<'a> {
     }
 }
 
-impl<'a> Known<'a> {
+impl<'a> Endpoint<'a> {
     fn named(self) -> EndpointRef {
         match self {
             Self::Pod(pod) => EndpointRef::Pod {
@@ -268,7 +271,7 @@ pub(crate) fn has_own_network(pod: &Pod) -> bool {
 pub(super) struct EndpointLabels<'a> {
     pub(super) cluster: &'a Cluster,
     pub(super) view: View,
-    pub(super) known: Known<'a>,
+    pub(super) known: Endpoint<'a>,
 }
 
 impl Lookup for EndpointLabels<'_> {
@@ -280,7 +283,7 @@ impl Lookup for EndpointLabels<'_> {
         let special = match (key, self.known) {
             ("projectcalico.org/namespace", known) => known.namespace(),
             ("projectcalico.org/serviceaccount", known) => known.service_account(),
-            ("projectcalico.org/orchestrator", Known::Pod(_)) => Some("k8s"),
+            ("projectcalico.org/orchestrator", Endpoint::Pod(_)) => Some("k8s"),
             _ => None,
         };
         special.or_else(|| own.value(key)).or_else(|| inherited(self.cluster, self.known, key))
@@ -289,13 +292,13 @@ impl Lookup for EndpointLabels<'_> {
 
 /// Labels that an endpoint has from its profiles, those of its namespace and service account
 /// among them.
-fn inherited<'a>(cluster: &'a Cluster, known: Known<'a>, key: &str) -> Option<&'a str> {
+fn inherited<'a>(cluster: &'a Cluster, known: Endpoint<'a>, key: &str) -> Option<&'a str> {
     let policies = &cluster.policies;
     let of = |name: &str| policies.profiles.get(name).and_then(|p| p.labels.value(key));
     match known {
-        Known::Set(_) => None,
-        Known::Host(host) => host.profiles.iter().find_map(|name| of(name)),
-        Known::Pod(pod) => {
+        Endpoint::Set(_) => None,
+        Endpoint::Host(host) => host.profiles.iter().find_map(|name| of(name)),
+        Endpoint::Pod(pod) => {
             let names =
                 if policies.profiles.is_empty() { Vec::new() } else { profiles(cluster, pod) };
             names.iter().find_map(|name| of(name)).or_else(|| {

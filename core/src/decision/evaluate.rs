@@ -1,6 +1,6 @@
 //! The one evaluator: tiers, policies and rules in their order, until one decides.
 
-use super::end::{End, Known, Role, profiles};
+use super::end::{End, Endpoint, Role, profiles};
 use super::finding::Finding;
 use super::holds::Question;
 use super::note::{Distance, Note};
@@ -196,15 +196,15 @@ pub(super) fn walk<'s, 'a: 's, N: Note>(
 ) -> Outcome<'s> {
     let Asking { direction, q, chain, subject, .. } = *asking;
     let stages: &[Stage] = match (subject.endpoint, direction) {
-        (Some(Known::Host(_)), _) if chain != Chain::Whole => {
+        (Some(Endpoint::Host(_)), _) if chain != Chain::Whole => {
             &[Stage::Untracked, Stage::PreDnat, Stage::Normal]
         }
-        (Some(Known::Host(_)), Direction::Ingress) => {
+        (Some(Endpoint::Host(_)), Direction::Ingress) => {
             &[Stage::Untracked, Stage::PreDnat, Stage::Normal]
         }
-        (Some(Known::Host(_)), Direction::Egress) => &[Stage::Untracked, Stage::Normal],
-        (Some(Known::Pod(_)), _) => &[Stage::Normal],
-        (Some(Known::Set(_)) | None, _) => return Outcome::Open { passed: false },
+        (Some(Endpoint::Host(_)), Direction::Egress) => &[Stage::Untracked, Stage::Normal],
+        (Some(Endpoint::Pod(_)), _) => &[Stage::Normal],
+        (Some(Endpoint::Set(_)) | None, _) => return Outcome::Open { passed: false },
     };
     // Forwarded traffic has no failsafe ports.
     if subject.as_host().is_some() && chain != Chain::Forward && is_failsafe(asking) {
@@ -267,10 +267,10 @@ fn after_tiers<'a, N: Note>(asking: &Asking<'_, 'a>, notes: &mut Vec<N>) -> Opti
     let Asking { cluster, direction, q, subject, .. } = *asking;
     let policies = &cluster.policies;
     let names = match subject.endpoint? {
-        Known::Pod(_) if policies.profiles.is_empty() => return None,
-        Known::Pod(pod) => profiles(cluster, pod),
-        Known::Host(host) => host.profiles.clone(),
-        Known::Set(_) => return None,
+        Endpoint::Pod(_) if policies.profiles.is_empty() => return None,
+        Endpoint::Pod(pod) => profiles(cluster, pod),
+        Endpoint::Host(host) => host.profiles.clone(),
+        Endpoint::Set(_) => return None,
     };
     let mut last = None;
     for name in &names {

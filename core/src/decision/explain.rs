@@ -90,7 +90,7 @@ fn uncertain(asking: &Asking<'_, '_>, allow: bool, notes: &[Found]) -> Option<Do
         let same = matches!((action, allow), (Action::Allow, true) | (Action::Deny, false));
         let Evidence { cite, finding, .. } = &note.evidence;
         (!same && action != Action::Log).then(|| Doubt::Rule {
-            finding: finding.clone(),
+            finding: Box::new(finding.clone()),
             policy: cite.object.clone(),
             action,
             unknown,

@@ -6,7 +6,7 @@ use super::{
     Unknown, Unmet,
 };
 use crate::net::{Selector, SelectorMiss};
-use crate::policy::form::{Action, Of, PortNumber, StagedAction, View};
+use crate::policy::form::{Action, PortNumber, Requirement, StagedAction, View};
 
 /// Where was looked.
 fn places(found: &Decision) -> Vec<&str> {
@@ -53,15 +53,15 @@ fn a_miss_has_the_term_and_the_value_that_it_was_held_against() {
         [&PortNumber::Range(81, 81)]
     );
 
-    let [Miss { cite, unmet: Unmet::Term { who, view, term, .. } }] = misses(own) else {
+    let [Miss { cite, unmet: Unmet::Term { who, view, requires, .. } }] = misses(own) else {
         panic!("{own:?}");
     };
     assert_eq!(cite, &own.cite);
-    assert_eq!((*view, term), (View::Kubernetes, &Of::Namespace("foo".to_owned())));
+    assert_eq!((*view, requires), (View::Kubernetes, &Requirement::Namespace("foo".to_owned())));
     let EndpointRef::Pod { object, .. } = who else { panic!("{who:?}") };
     assert_eq!(object.to_string(), "Pod bar/web");
 
-    let [Miss { unmet: Unmet::Term { term: Of::Namespaces(_), labels, .. }, .. }] =
+    let [Miss { unmet: Unmet::Term { requires: Requirement::Namespaces(_), labels, .. }, .. }] =
         misses(namespace)
     else {
         panic!("{namespace:?}");

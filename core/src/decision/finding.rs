@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::net::{Direction, Selector, SelectorMiss};
-use crate::policy::form::{Action, Clause, Of, Port, View};
+use crate::policy::form::{Action, Port, Requirement, Term, View};
 use crate::text::{Cite, ObjectRef};
 
 /// One thing that was looked at.
@@ -176,7 +176,7 @@ pub enum Held {
         /// The endpoint.
         who: EndpointRef,
         /// The terms.
-        terms: Vec<Clause>,
+        terms: Vec<Term>,
     },
     /// The address is in it.
     Net(IpNet),
@@ -217,7 +217,7 @@ pub enum Unmet {
         /// How the policy's language sees it.
         view: View,
         /// What it asks.
-        term: Of,
+        requires: Requirement,
         /// Of a selector, what of it does not hold.
         labels: Option<SelectorMiss>,
     },
@@ -226,14 +226,14 @@ pub enum Unmet {
         /// How the policy's language sees endpoints.
         view: View,
         /// All that is asked.
-        terms: Vec<Of>,
+        requires: Vec<Requirement>,
     },
     /// All these terms hold of an endpoint, and such are excluded.
     Excluded {
         /// The endpoint.
         who: EndpointRef,
         /// The terms.
-        terms: Vec<Clause>,
+        terms: Vec<Term>,
     },
     /// The address is in none of them.
     Nets(Vec<IpNet>),

@@ -180,12 +180,12 @@ fn peer_miss<'a>(peer: &'a Peer, end: &End<'_>, traffic: Traffic) -> PeerMiss<'a
         match &condition.test {
             Test::Endpoints(endpoints) => {
                 let found = end.misses(endpoints, Role::Peer);
-                partly |= end.is_known(endpoints) && found.len() < endpoints.clauses.len();
-                for (clause, unmet) in found {
+                partly |= end.is_known(endpoints) && found.len() < endpoints.terms.len();
+                for (term, unmet) in found {
                     if misses.is_empty() {
-                        cite = &clause.cite;
+                        cite = &term.cite;
                     }
-                    misses.push(Miss { cite: clause.cite.clone(), unmet });
+                    misses.push(Miss { cite: term.cite.clone(), unmet });
                 }
             }
             test => {

@@ -209,7 +209,7 @@ pub enum Doubt {
     /// A rule before the one that decided could have decided otherwise.
     Rule {
         /// Why it does not match, as far as the text tells.
-        finding: Finding,
+        finding: Box<Finding>,
         /// Whose rule it is.
         policy: ObjectRef,
         /// What it would do.

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::end::{End, Known, Role, has_own_network};
+use super::end::{End, Endpoint, Role, has_own_network};
 use crate::cluster::{Cluster, Pod, PodId};
 use crate::net::Protocol;
 use crate::policy::form::{Endpoints, Peer, PortNumber, Rule, Test};
 
 /// Whether the description fits the pod, though it may have no network of its own.
 pub fn describes(cluster: &Cluster, endpoints: &Endpoints, pod: &Pod) -> bool {
-    is_one(cluster, endpoints, Known::Pod(pod))
+    is_one(cluster, endpoints, Endpoint::Pod(pod))
 }
 
 /// The pods that are selected: those with a network of their own that have not finished.
@@ -21,16 +21,16 @@ pub fn selected(cluster: &Cluster, endpoints: &Endpoints) -> Vec<PodId> {
 /// Whether it selects anything at all: a pod, a host endpoint, a set of networks.
 pub fn selects_anything(cluster: &Cluster, endpoints: &Endpoints) -> bool {
     let policies = &cluster.policies;
-    let pods = cluster.pods.iter().filter(|pod| has_own_network(pod)).map(Known::Pod);
-    let hosts = policies.host_endpoints.iter().map(Known::Host);
-    let sets = policies.network_sets.iter().map(Known::Set);
+    let pods = cluster.pods.iter().filter(|pod| has_own_network(pod)).map(Endpoint::Pod);
+    let hosts = policies.host_endpoints.iter().map(Endpoint::Host);
+    let sets = policies.network_sets.iter().map(Endpoint::Set);
     pods.chain(hosts).chain(sets).any(|known| is_one(cluster, endpoints, known))
 }
 
 /// Whether it selects a host endpoint.
 pub fn selects_host(cluster: &Cluster, endpoints: &Endpoints) -> bool {
     let mut hosts = cluster.policies.host_endpoints.iter();
-    hosts.any(|host| is_one(cluster, endpoints, Known::Host(host)))
+    hosts.any(|host| is_one(cluster, endpoints, Endpoint::Host(host)))
 }
 
 /// The ports that rules about traffic to this pod name: those of policies that select it, and of
@@ -77,6 +77,6 @@ fn is_peer(cluster: &Cluster, peer: &Peer, pod: &Pod) -> bool {
     })
 }
 
-fn is_one(cluster: &Cluster, endpoints: &Endpoints, known: Known<'_>) -> bool {
+fn is_one(cluster: &Cluster, endpoints: &Endpoints, known: Endpoint<'_>) -> bool {
     End { cluster, address: None, endpoint: Some(known) }.is_one_of(endpoints, Role::Peer)
 }

@@ -5,8 +5,8 @@
 //! none of them denies by merely selecting a pod.
 
 use super::form::{
-    Action, Clause, Condition, Endpoints, Of, Peer, Policy, Port, PortNumber, Rule, Rules, Side,
-    Stage, Test, View,
+    Action, Condition, Endpoints, Peer, Policy, Port, PortNumber, Requirement, Rule, Rules, Side,
+    Stage, Term, Test, View,
 };
 use super::kubernetes::{cidr, labels, transport};
 use crate::manifest::Object;
@@ -54,9 +54,9 @@ pub(super) fn translate(
 
 /// What a subject without a selector selects.
 fn nobody(object: &Object) -> Endpoints {
-    let nothing = Of::Labels(Selector::Any(Vec::new()));
-    let clauses = vec![Clause { cite: object.cite("spec.subject"), of: nothing }];
-    Endpoints { view: View::Kubernetes, clauses }
+    let nothing = Requirement::Labels(Selector::Any(Vec::new()));
+    let terms = vec![Term { cite: object.cite("spec.subject"), requires: nothing }];
+    Endpoints { view: View::Kubernetes, terms }
 }
 
 fn rule(
@@ -175,11 +175,11 @@ fn peer(object: &Object, at: &str, peer: &AdminPeer, problems: &mut Vec<Problem>
 }
 
 fn endpoints(object: &Object, at: &str, peer: &AdminPeer) -> Option<Endpoints> {
-    let namespaces = |field: &str, selector| Clause {
+    let namespaces = |field: &str, selector| Term {
         cite: object.cite(&format!("{at}.{field}")),
-        of: Of::Namespaces(Selector::from(selector)),
+        requires: Requirement::Namespaces(Selector::from(selector)),
     };
-    let clauses = match (&peer.namespaces, &peer.pods) {
+    let terms = match (&peer.namespaces, &peer.pods) {
         (Some(selector), _) => vec![namespaces("namespaces", selector)],
         (None, Some(pods)) => vec![
             namespaces("pods.namespaceSelector", &pods.namespace_selector),
@@ -187,7 +187,7 @@ fn endpoints(object: &Object, at: &str, peer: &AdminPeer) -> Option<Endpoints> {
         ],
         (None, None) => return None,
     };
-    Some(Endpoints { view: View::Kubernetes, clauses })
+    Some(Endpoints { view: View::Kubernetes, terms })
 }
 
 fn port(object: &Object, at: &str, port: &AdminPort) -> Option<Port> {

@@ -9,8 +9,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::form::{
-    Action, Clause, Condition, Endpoints, HostEndpoint, NetworkSet, Of, Peer, Policy, Port,
-    PortNumber, Profile, Rule, Rules, Side, Stage, StagedAction, Test, Tier, TierDefault, View,
+    Action, Condition, Endpoints, HostEndpoint, NetworkSet, Peer, Policy, Port, PortNumber,
+    Profile, Requirement, Rule, Rules, Side, Stage, StagedAction, Term, Test, Tier, TierDefault,
+    View,
 };
 use super::kubernetes::cidr;
 use crate::manifest::Object;
@@ -25,23 +26,26 @@ pub(super) fn policy(object: &Object, policy: &CalicoPolicy) -> (String, Policy)
     let spec = &policy.spec;
     let reader = Reader { object };
     let global = object.reference.kind.contains("Global");
-    let mut clauses = Vec::new();
+    let mut terms = Vec::new();
     if !global {
         let cite = object.cite("metadata.namespace");
-        clauses.push(Clause { cite, of: Of::Namespace(object.reference.namespace.clone()) });
+        terms.push(Term {
+            cite,
+            requires: Requirement::Namespace(object.reference.namespace.clone()),
+        });
     }
     // Namespaced policies have neither this field nor the flags below.
     let namespaces = spec.namespace_selector.as_ref().filter(|_| global);
-    clauses.extend(reader.clause("spec.namespaceSelector", namespaces, Of::Namespaces));
-    clauses.extend(reader.clause(
+    terms.extend(reader.term("spec.namespaceSelector", namespaces, Requirement::Namespaces));
+    terms.extend(reader.term(
         "spec.serviceAccountSelector",
         spec.service_account_selector.as_ref(),
-        Of::ServiceAccounts,
+        Requirement::ServiceAccounts,
     ));
     let selector = Expression::given(spec.selector.as_ref()).cloned();
-    clauses.push(Clause {
+    terms.push(Term {
         cite: object.cite("spec.selector"),
-        of: Of::Labels(selector.unwrap_or_else(Selector::everything)),
+        requires: Requirement::Labels(selector.unwrap_or_else(Selector::everything)),
     });
     let typed = |name: &str| spec.types.iter().any(|t| t == name);
     let defaulted = spec.types.is_empty();
@@ -63,7 +67,7 @@ pub(super) fn policy(object: &Object, policy: &CalicoPolicy) -> (String, Policy)
             _ => Stage::Normal,
         },
         apply_on_forward: global && spec.apply_on_forward,
-        subject: Endpoints { view: View::Calico, clauses },
+        subject: Endpoints { view: View::Calico, terms },
         ingress,
         egress,
     };
@@ -220,15 +224,18 @@ impl Reader<'_> {
             let test = Test::NotNets(nets(&entity.not_nets));
             conditions.push(Condition { cite: cite("notNets"), test });
         }
-        let clauses = self.clauses(at, entity, namespace);
-        if !clauses.is_empty() {
-            let test = Test::Endpoints(Endpoints { view: View::Calico, clauses });
+        let terms = self.terms(at, entity, namespace);
+        if !terms.is_empty() {
+            let test = Test::Endpoints(Endpoints { view: View::Calico, terms });
             conditions.push(Condition { cite: cite("selector"), test });
         }
-        let not =
-            self.clause(&format!("{at}.notSelector"), entity.not_selector.as_ref(), Of::Labels);
-        if let Some(clause) = not {
-            let test = Test::NotEndpoints(Endpoints { view: View::Calico, clauses: vec![clause] });
+        let not = self.term(
+            &format!("{at}.notSelector"),
+            entity.not_selector.as_ref(),
+            Requirement::Labels,
+        );
+        if let Some(term) = not {
+            let test = Test::NotEndpoints(Endpoints { view: View::Calico, terms: vec![term] });
             conditions.push(Condition { cite: cite("notSelector"), test });
         }
         if let Some(service) = &entity.services {
@@ -243,52 +250,52 @@ impl Reader<'_> {
         conditions
     }
 
-    /// Which endpoints the positive selectors speak of; none of them, no clauses.
-    fn clauses(&self, at: &str, entity: &EntityRule, namespace: Option<&str>) -> Vec<Clause> {
-        let mut clauses = Vec::new();
+    /// Which endpoints the positive selectors speak of; none of them, no terms.
+    fn terms(&self, at: &str, entity: &EntityRule, namespace: Option<&str>) -> Vec<Term> {
+        let mut terms = Vec::new();
         if let Some(accounts) = &entity.service_accounts {
             if !accounts.names.is_empty() {
                 let cite = self.object.cite(&format!("{at}.serviceAccounts.names"));
-                let of = Of::ServiceAccountNames(accounts.names.clone());
-                clauses.push(Clause { cite, of });
+                let of = Requirement::ServiceAccountNames(accounts.names.clone());
+                terms.push(Term { cite, requires: of });
             }
-            clauses.extend(self.clause(
+            terms.extend(self.term(
                 &format!("{at}.serviceAccounts.selector"),
                 accounts.selector.as_ref(),
-                Of::ServiceAccounts,
+                Requirement::ServiceAccounts,
             ));
         }
-        clauses.extend(self.clause(
+        terms.extend(self.term(
             &format!("{at}.selector"),
             entity.selector.as_ref(),
-            Of::Labels,
+            Requirement::Labels,
         ));
-        let namespaces = self.clause(
+        let namespaces = self.term(
             &format!("{at}.namespaceSelector"),
             entity.namespace_selector.as_ref(),
-            Of::Namespaces,
+            Requirement::Namespaces,
         );
         let negative = Expression::given(entity.not_selector.as_ref()).is_some();
         match (namespaces, namespace) {
-            (Some(clause), _) => clauses.insert(0, clause),
+            (Some(term), _) => terms.insert(0, term),
             // Any selector, the negative one too, limits the rule to its own namespace.
-            (None, Some(own)) if negative || !clauses.is_empty() => {
-                let cite = clauses.first().map_or_else(|| self.object.cite(at), |c| c.cite.clone());
-                clauses.insert(0, Clause { cite, of: Of::Namespace(own.to_owned()) });
+            (None, Some(own)) if negative || !terms.is_empty() => {
+                let cite = terms.first().map_or_else(|| self.object.cite(at), |c| c.cite.clone());
+                terms.insert(0, Term { cite, requires: Requirement::Namespace(own.to_owned()) });
             }
             _ => {}
         }
-        clauses
+        terms
     }
 
-    fn clause(
+    fn term(
         &self,
         at: &str,
         field: Option<&Expression>,
-        of: fn(Selector) -> Of,
-    ) -> Option<Clause> {
+        of: fn(Selector) -> Requirement,
+    ) -> Option<Term> {
         let selector = Expression::given(field)?.clone();
-        Some(Clause { cite: self.object.cite(at), of: of(selector) })
+        Some(Term { cite: self.object.cite(at), requires: of(selector) })
     }
 
     fn ports(&self, at: &str, ports: &[IntOrString]) -> Vec<Port> {

@@ -256,13 +256,13 @@ pub enum Test {
     DomainNames(Vec<String>),
 }
 
-/// Endpoints by what is known of them: all clauses must hold for one and the same endpoint.
+/// Endpoints by what is known of them: all terms must hold for one and the same endpoint.
 #[derive(Clone, Debug)]
 pub struct Endpoints {
     /// Which endpoints there are, and which labels they carry.
     pub view: View,
     /// All must hold.
-    pub clauses: Vec<Clause>,
+    pub terms: Vec<Term>,
 }
 
 /// How a policy language sees endpoints.
@@ -277,16 +277,16 @@ pub enum View {
 
 /// A part of [`Endpoints`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Clause {
+pub struct Term {
     /// Where it stands.
     pub cite: Cite,
     /// What it asks.
-    pub of: Of,
+    pub requires: Requirement,
 }
 
-/// What a [`Clause`] asks of an endpoint.
+/// What a [`Term`] asks of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Of {
+pub enum Requirement {
     /// It is in this namespace, the policy's own.
     Namespace(String),
     /// It is in a namespace with such labels.

@@ -9,8 +9,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::form::{
-    Action, Clause, Condition, Endpoints, Of, Peer, Policy, Port, PortNumber, Rule, Rules, Side,
-    Stage, Test, View,
+    Action, Condition, Endpoints, Peer, Policy, Port, PortNumber, Requirement, Rule, Rules, Side,
+    Stage, Term, Test, View,
 };
 use crate::manifest::Object;
 use crate::manifest::kubernetes::{
@@ -67,10 +67,10 @@ pub(super) fn translate(object: &Object, policy: &NetworkPolicy) -> Policy {
         apply_on_forward: false,
         subject: Endpoints {
             view: View::Kubernetes,
-            clauses: vec![
-                Clause {
+            terms: vec![
+                Term {
                     cite: object.cite("metadata.namespace"),
-                    of: Of::Namespace(namespace.clone()),
+                    requires: Requirement::Namespace(namespace.clone()),
                 },
                 labels(object.cite("spec.podSelector"), &spec.pod_selector),
             ],
@@ -133,28 +133,28 @@ impl Place<'_> {
             }
         } else {
             let cite = |field: &str| self.object.cite(&format!("{at}.{field}"));
-            let mut clauses = vec![match &peer.namespace_selector {
-                Some(selector) => Clause {
+            let mut terms = vec![match &peer.namespace_selector {
+                Some(selector) => Term {
                     cite: cite("namespaceSelector"),
-                    of: Of::Namespaces(Selector::from(selector)),
+                    requires: Requirement::Namespaces(Selector::from(selector)),
                 },
-                None => Clause {
+                None => Term {
                     cite: cite("podSelector"),
-                    of: Of::Namespace(self.namespace.to_owned()),
+                    requires: Requirement::Namespace(self.namespace.to_owned()),
                 },
             }];
-            clauses.extend(peer.pod_selector.as_ref().map(|s| labels(cite("podSelector"), s)));
+            terms.extend(peer.pod_selector.as_ref().map(|s| labels(cite("podSelector"), s)));
             conditions.push(Condition {
                 cite: self.object.cite(at),
-                test: Test::Endpoints(Endpoints { view: View::Kubernetes, clauses }),
+                test: Test::Endpoints(Endpoints { view: View::Kubernetes, terms }),
             });
         }
         Peer { cite: self.object.cite(at), conditions }
     }
 }
 
-pub(super) fn labels(cite: Cite, selector: &LabelSelector) -> Clause {
-    Clause { cite, of: Of::Labels(Selector::from(selector)) }
+pub(super) fn labels(cite: Cite, selector: &LabelSelector) -> Term {
+    Term { cite, requires: Requirement::Labels(Selector::from(selector)) }
 }
 
 fn port(cite: Cite, port: &NetworkPolicyPort) -> Port {

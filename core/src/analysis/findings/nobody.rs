@@ -6,7 +6,7 @@ use super::Look;
 use crate::cluster::{Cluster, Pod};
 use crate::decision::{describes, selected, selects_anything, selects_host};
 use crate::net::{CALICO_NAME, Selector};
-use crate::policy::form::{Clause, Endpoints, Of, View};
+use crate::policy::form::{Endpoints, Requirement, Term, View};
 use crate::text::Origin;
 
 /// Why one asks whom a description selects.
@@ -20,8 +20,8 @@ pub(super) enum Role {
 
 /// Why nobody is selected.
 pub(super) struct Nobody {
-    /// The clause that rules out the last ones, if it is one.
-    pub(super) clause: Option<usize>,
+    /// The term that rules out the last ones, if it is one.
+    pub(super) term: Option<usize>,
     /// What is so: `no namespace has team=a`.
     pub(super) what: String,
     /// Why that matters, where it is not plain.
@@ -39,7 +39,7 @@ impl Look<'_> {
             return None;
         }
         let asking = Asking { cluster: self.cluster, view: endpoints.view, role };
-        if asking.selects(&endpoints.clauses) {
+        if asking.selects(&endpoints.terms) {
             return None;
         }
         asking.without_network(endpoints).or_else(|| asking.missing(endpoints))
@@ -53,9 +53,9 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    fn selects(&self, clauses: &[Clause]) -> bool {
-        let (cluster, clauses) = (self.cluster, clauses.to_vec());
-        let endpoints = Endpoints { view: self.view, clauses };
+    fn selects(&self, terms: &[Term]) -> bool {
+        let (cluster, terms) = (self.cluster, terms.to_vec());
+        let endpoints = Endpoints { view: self.view, terms };
         match self.role {
             Role::Peer => selects_anything(cluster, &endpoints),
             Role::Subject => {
@@ -96,22 +96,22 @@ impl Asking<'_> {
             Role::Subject => "only a HostEndpoint with a GlobalNetworkPolicy can guard it",
         };
         let instead = (!host.is_empty()).then(|| instead.to_owned());
-        Some(Nobody { clause: None, what, why: Some(why), instead })
+        Some(Nobody { term: None, what, why: Some(why), instead })
     }
 
-    /// What nobody has: the first clause that leaves none of those who fit the clauses before it.
+    /// What nobody has: the first term that leaves none of those who fit the terms before it.
     fn missing(&self, endpoints: &Endpoints) -> Option<Nobody> {
-        let clauses = &endpoints.clauses;
-        let until = |end: usize| clauses.get(..end).unwrap_or_default();
-        let index = (0..clauses.len()).find(|index| !self.selects(until(index + 1)))?;
-        let (what, instead) = self.lacking(until(index), clauses.get(index)?);
-        Some(Nobody { clause: Some(index), what, why: None, instead })
+        let terms = &endpoints.terms;
+        let until = |end: usize| terms.get(..end).unwrap_or_default();
+        let index = (0..terms.len()).find(|index| !self.selects(until(index + 1)))?;
+        let (what, instead) = self.lacking(until(index), terms.get(index)?);
+        Some(Nobody { term: Some(index), what, why: None, instead })
     }
 
-    fn lacking(&self, before: &[Clause], clause: &Clause) -> (String, Option<String>) {
-        let place = before.iter().find_map(|clause| match &clause.of {
-            Of::Namespace(name) => Some(format!(" of namespace {name}")),
-            Of::Namespaces(selector) => match simple(selector) {
+    fn lacking(&self, before: &[Term], term: &Term) -> (String, Option<String>) {
+        let place = before.iter().find_map(|term| match &term.requires {
+            Requirement::Namespace(name) => Some(format!(" of namespace {name}")),
+            Requirement::Namespaces(selector) => match simple(selector) {
                 all if all.is_everything() => None,
                 Selector::Global => Some(" without a namespace".to_owned()),
                 selector => Some(format!(" of a namespace with {selector}")),
@@ -120,12 +120,14 @@ impl Asking<'_> {
         });
         let place = place.unwrap_or_default();
         let sorts = self.sorts();
-        match &clause.of {
-            Of::Namespace(name) => (format!("no {sorts} of the text is in namespace {name}"), None),
-            Of::Namespaces(selector) => self.namespaces(&simple(selector)),
-            Of::Labels(selector) => {
+        match &term.requires {
+            Requirement::Namespace(name) => {
+                (format!("no {sorts} of the text is in namespace {name}"), None)
+            }
+            Requirement::Namespaces(selector) => self.namespaces(&simple(selector)),
+            Requirement::Labels(selector) => {
                 let with = |of: Selector| {
-                    let more = Clause { cite: clause.cite.clone(), of: Of::Labels(of) };
+                    let more = Term { cite: term.cite.clone(), requires: Requirement::Labels(of) };
                     self.selects(&before.iter().cloned().chain([more]).collect::<Vec<_>>())
                 };
                 let values = |key: &str| self.values(before, key, &with);
@@ -136,10 +138,10 @@ impl Asking<'_> {
                     &values,
                 )
             }
-            Of::ServiceAccountNames(names) => {
+            Requirement::ServiceAccountNames(names) => {
                 (format!("no pod{place} has service account {}", names.join(" or ")), None)
             }
-            Of::ServiceAccounts(selector) => match simple(selector) {
+            Requirement::ServiceAccounts(selector) => match simple(selector) {
                 none if is_nothing(&none) => (EXCLUDES_ALL.to_owned(), None),
                 selector => (format!("no pod{place} has a service account with {selector}"), None),
             },
@@ -181,16 +183,16 @@ impl Asking<'_> {
         shortfall(selector, "no namespace", &has, &values)
     }
 
-    /// The values of a label that those have who fit the clauses; `with` asks them for more.
+    /// The values of a label that those have who fit the terms; `with` asks them for more.
     fn values(
         &self,
-        before: &[Clause],
+        before: &[Term],
         key: &str,
         with: &dyn Fn(Selector) -> bool,
     ) -> BTreeSet<String> {
         let cluster = self.cluster;
         let policies = &cluster.policies;
-        let endpoints = Endpoints { view: self.view, clauses: before.to_vec() };
+        let endpoints = Endpoints { view: self.view, terms: before.to_vec() };
         let pods = selected(cluster, &endpoints).into_iter().filter_map(|id| cluster.pod(id));
         // Calico's own labels hide those that are written.
         let hidden = self.view == View::Calico && key.starts_with("projectcalico.org/");

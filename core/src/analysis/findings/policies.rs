@@ -4,7 +4,7 @@ use super::nobody::Role;
 use super::{About, Look};
 use crate::decision::{describes, selects_host};
 use crate::net::Direction;
-use crate::policy::form::{Action, Of, Rule, Stage, StagedAction};
+use crate::policy::form::{Action, Requirement, Rule, Stage, StagedAction};
 
 impl Look<'_> {
     /// Whose policy it is.
@@ -15,8 +15,8 @@ impl Look<'_> {
             return;
         }
         if let Some(missing) = self.nobody(&form.subject, Role::Subject) {
-            let clause = missing.clause.and_then(|index| form.subject.clauses.get(index));
-            let cite = clause.map_or(&form.cite, |clause| &clause.cite);
+            let term = missing.term.and_then(|index| form.subject.terms.get(index));
+            let cite = term.map_or(&form.cite, |term| &term.cite);
             let title = format!("{name} selects nothing: {}", missing.what);
             let why = missing.why.as_deref().unwrap_or(
                 "selectors are compared with pods' own labels, never with those of their Deployment or Service",
@@ -24,11 +24,9 @@ impl Look<'_> {
             self.warn("policy-selects-nothing", cite, title, why).instead = missing.instead;
         }
         // What takes everybody is not about this pod.
-        let by_labels = form
-            .subject
-            .clauses
-            .iter()
-            .any(|c| matches!(&c.of, Of::Labels(selector) if !selector.is_everything()));
+        let by_labels = form.subject.terms.iter().any(
+            |c| matches!(&c.requires, Requirement::Labels(selector) if !selector.is_everything()),
+        );
         let of_host = cluster.pods.iter().find(|pod| {
             pod.host_network && !pod.finished && describes(cluster, &form.subject, pod)
         });

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use ipnet::IpNet;
 
-use super::super::end::{End, Known, Role, own_profiles, profiles};
+use super::super::end::{End, Endpoint, Role, own_profiles, profiles};
 use super::super::finding::Traffic;
 use super::super::holds::{port_holds, ports_match, test_holds};
 use super::super::set::Set;
@@ -14,7 +14,7 @@ use super::ends::{Peer, Point};
 use crate::cluster::{Cluster, Pod};
 use crate::net::{Direction, Selector};
 use crate::policy::form::{
-    self, Action, Endpoints, NetworkSet, Of, PortNumber, Stage, Test, TierDefault, View,
+    self, Action, Endpoints, NetworkSet, PortNumber, Requirement, Stage, Test, TierDefault, View,
 };
 
 /// A rule; it matches where both its sides do.
@@ -236,13 +236,13 @@ struct Compiler<'a> {
     protocols: BTreeMap<u8, Set>,
     ends: Vec<Class<'a>>,
     pods: Both,
-    /// Pods by what a clause can ask of them: where they are, their own labels, or anything.
+    /// Pods by what a term can ask of them: where they are, their own labels, or anything.
     namespaces: Vec<Class<'a>>,
     labels: Vec<Class<'a>>,
     identities: Vec<Class<'a>>,
     /// The ends in each of the cluster's network sets.
     network_sets: Vec<Both>,
-    clauses: HashMap<(View, &'a Of), Both>,
+    terms: HashMap<(View, &'a Requirement), Both>,
     tests: HashMap<Asked<'a>, Both>,
     ports: HashMap<(Option<u8>, &'a PortNumber), Set>,
 }
@@ -286,7 +286,7 @@ impl<'a> Compiler<'a> {
             pods: members(size, &ends, |end| end.as_pod().is_some()),
             ends,
             network_sets: Vec::new(),
-            clauses: HashMap::new(),
+            terms: HashMap::new(),
             tests: HashMap::new(),
             ports: HashMap::new(),
         };
@@ -445,11 +445,11 @@ impl<'a> Compiler<'a> {
         })
     }
 
-    /// The ends that all clauses hold of.
+    /// The ends that all terms hold of.
     fn endpoints(&mut self, endpoints: &'a Endpoints, role: Role) -> Both {
         let mut found = self.pods.clone();
-        for clause in &endpoints.clauses {
-            found.intersect(self.clause(endpoints.view, clause));
+        for term in &endpoints.terms {
+            found.intersect(self.term(endpoints.view, term));
         }
         if (endpoints.view, role) == (View::Calico, Role::Peer) {
             let sets = self.cluster.policies.network_sets.iter().zip(&self.network_sets);
@@ -461,19 +461,19 @@ impl<'a> Compiler<'a> {
     }
 
     fn is_one_of(&self, set: &'a NetworkSet, endpoints: &Endpoints) -> bool {
-        let end = End { endpoint: Some(Known::Set(set)), ..End::nowhere(self.cluster) };
+        let end = End { endpoint: Some(Endpoint::Set(set)), ..End::nowhere(self.cluster) };
         end.is_one_of(endpoints, Role::Subject)
     }
 
-    /// The pods that a clause holds of.
-    fn clause(&mut self, view: View, clause: &'a form::Clause) -> &Both {
-        let classes = match (&clause.of, view) {
-            (Of::Namespace(_) | Of::Namespaces(_), _) => &self.namespaces,
-            (Of::Labels(_), View::Kubernetes) => &self.labels,
+    /// The pods that a term holds of.
+    fn term(&mut self, view: View, term: &'a form::Term) -> &Both {
+        let classes = match (&term.requires, view) {
+            (Requirement::Namespace(_) | Requirement::Namespaces(_), _) => &self.namespaces,
+            (Requirement::Labels(_), View::Kubernetes) => &self.labels,
             _ => &self.identities,
         };
-        let holds = |end: &End<'_>| end.is_endpoint_with(view, clause);
-        let found = self.clauses.entry((view, &clause.of));
+        let holds = |end: &End<'_>| end.is_endpoint_with(view, term);
+        let found = self.terms.entry((view, &term.requires));
         found.or_insert_with(|| members(self.size, classes, holds))
     }
 

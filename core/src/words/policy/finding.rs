@@ -7,7 +7,7 @@ use crate::decision::{
     EndpointRef, Finding, Held, Miss, PortOf, Seen, Traffic, TrafficMiss, Unmet,
 };
 use crate::net::{Selector, SelectorMiss};
-use crate::policy::form::{Action, Clause, Of, Port, PortNumber, View};
+use crate::policy::form::{Action, Port, PortNumber, Requirement, Term, View};
 
 /// What was found of a rule or a policy.
 pub(super) fn found(cluster: &Cluster, finding: &Finding) -> String {
@@ -84,7 +84,7 @@ enum Role {
     Peer,
 }
 
-/// What a clause is about.
+/// What a part of a sentence is about.
 enum Subject {
     /// An endpoint by its name, which need not be repeated.
     Name(String),
@@ -152,22 +152,22 @@ fn holding(end: &Seen, held: &Held) -> String {
 }
 
 /// Why an endpoint is one of those that are selected.
-fn selected_by(who: &EndpointRef, terms: &[Clause]) -> String {
+fn selected_by(who: &EndpointRef, terms: &[Term]) -> String {
     let namespace = who.namespace().unwrap_or_default();
     let account = who.service_account().unwrap_or_default();
-    let reasons = terms.iter().filter_map(|term| match &term.of {
-        Of::Namespace(name) => Some(format!("is in the policy's namespace {name}")),
-        Of::Namespaces(_) if namespace.is_empty() => Some("is in no namespace".to_owned()),
-        Of::Namespaces(all) if all.is_everything() => {
+    let reasons = terms.iter().filter_map(|term| match &term.requires {
+        Requirement::Namespace(name) => Some(format!("is in the policy's namespace {name}")),
+        Requirement::Namespaces(_) if namespace.is_empty() => Some("is in no namespace".to_owned()),
+        Requirement::Namespaces(all) if all.is_everything() => {
             Some(format!("is in a namespace ({namespace})"))
         }
-        Of::Namespaces(selector) => {
+        Requirement::Namespaces(selector) => {
             Some(format!("is in namespace {namespace}, which has {selector}"))
         }
-        Of::Labels(all) if all.is_everything() => None,
-        Of::Labels(selector) => Some(format!("has {selector}")),
-        Of::ServiceAccountNames(_) => Some(format!("has service account {account}")),
-        Of::ServiceAccounts(selector) => {
+        Requirement::Labels(all) if all.is_everything() => None,
+        Requirement::Labels(selector) => Some(format!("has {selector}")),
+        Requirement::ServiceAccountNames(_) => Some(format!("has service account {account}")),
+        Requirement::ServiceAccounts(selector) => {
             Some(format!("has service account {account} with {selector}"))
         }
     });
@@ -180,15 +180,15 @@ fn selected_by(who: &EndpointRef, terms: &[Clause]) -> String {
 /// What does not hold of an end.
 fn unmet(cluster: &Cluster, end: &Seen, role: Role, miss: &Miss) -> Part {
     match &miss.unmet {
-        Unmet::Term { who, view, term, labels } => {
-            term_unmet(called(who, end), role, *view, who, term, labels.as_ref())
+        Unmet::Term { who, view, requires, labels } => {
+            term_unmet(called(who, end), role, *view, who, requires, labels.as_ref())
         }
-        Unmet::NoEndpoint { view, terms } => {
+        Unmet::NoEndpoint { view, requires } => {
             let what = match view {
                 View::Kubernetes => "no pod",
                 View::Calico => "no pod, host endpoint or network set",
             };
-            let by_namespace = terms.iter().any(|term| matches!(term, Of::Namespaces(_)));
+            let by_namespace = requires.iter().any(|it| matches!(it, Requirement::Namespaces(_)));
             let by = match view {
                 View::Kubernetes if !by_namespace => "a podSelector",
                 View::Kubernetes => "a namespaceSelector",
@@ -227,13 +227,13 @@ fn term_unmet(
     role: Role,
     view: View,
     who: &EndpointRef,
-    term: &Of,
+    requires: &Requirement,
     labels: Option<&SelectorMiss>,
 ) -> Part {
     let miss = || labels.map_or_else(String::new, selector_miss);
     let without = |text: String| Part { name: None, text };
-    match (term, who.namespace(), who.service_account()) {
-        (Of::Namespace(wanted), namespace, _) => {
+    match (requires, who.namespace(), who.service_account()) {
+        (Requirement::Namespace(wanted), namespace, _) => {
             let place = namespace
                 .map_or_else(|| "no namespace".to_owned(), |name| format!("namespace {name}"));
             let why = match (role, view) {
@@ -247,19 +247,21 @@ fn term_unmet(
             };
             subject.says(&format!("is in {place}, not in {wanted} ({why})"))
         }
-        (Of::Namespaces(selector), None, _) => {
+        (Requirement::Namespaces(selector), None, _) => {
             let asked = if selector.is_everything() { "one" } else { "its namespace" };
             subject.says(&format!("is in no namespace, and the namespaceSelector asks for {asked}"))
         }
-        (Of::Namespaces(_), Some(name), _) => without(format!("namespace {name} {}", miss())),
-        (Of::Labels(_), _, _) => subject.says(&miss()),
-        (Of::ServiceAccountNames(_) | Of::ServiceAccounts(_), _, None) => {
+        (Requirement::Namespaces(_), Some(name), _) => {
+            without(format!("namespace {name} {}", miss()))
+        }
+        (Requirement::Labels(_), _, _) => subject.says(&miss()),
+        (Requirement::ServiceAccountNames(_) | Requirement::ServiceAccounts(_), _, None) => {
             subject.says("has no service account")
         }
-        (Of::ServiceAccountNames(names), _, Some(account)) => {
+        (Requirement::ServiceAccountNames(names), _, Some(account)) => {
             subject.says(&format!("has service account {account}, not {}", names.join(" or ")))
         }
-        (Of::ServiceAccounts(_), _, Some(account)) => {
+        (Requirement::ServiceAccounts(_), _, Some(account)) => {
             without(format!("service account {account} of {} {}", subject.text(), miss()))
         }
     }
