@@ -9,12 +9,12 @@ use super::form::{
     Action, Clause, Condition, Endpoints, Of, Peer, Policy, Port, PortNumber, Rule, Rules, Side,
     Stage, Test, View,
 };
-use super::kubernetes::{cidr, labels, transport};
+use super::kubernetes::{labels, transport};
 use super::labels::Selector;
-use crate::manifest::Object;
 use crate::manifest::policy_api::{
     AdminPeer, AdminPolicy, AdminPort, AdminProtocol, AdminRule, AdminTransport,
 };
+use crate::manifest::{Object, cidr};
 use crate::text::{Problem, Severity};
 
 /// The tier that a policy belongs to, and the policy.

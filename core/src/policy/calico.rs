@@ -13,12 +13,11 @@ use super::form::{
     Action, Clause, Condition, Endpoints, HostEndpoint, NetworkSet, Of, Peer, Policy, Port,
     PortNumber, Profile, Rule, Rules, Side, Stage, StagedAction, Test, Tier, TierDefault, View,
 };
-use super::kubernetes::cidr;
 use super::labels::Selector;
 use crate::cluster::endpoint_port;
-use crate::manifest::Object;
 use crate::manifest::calico_policy::{self, CalicoPolicy, CalicoRule, EntityRule, Expression};
 use crate::manifest::kubernetes::IntOrString;
+use crate::manifest::{Object, cidr};
 
 /// The tier that a policy belongs to, and the policy.
 pub(super) fn policy(object: &Object, policy: &CalicoPolicy) -> (String, Policy) {
