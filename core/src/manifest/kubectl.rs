@@ -91,6 +91,7 @@ fn complaint(
 }
 
 /// goyaml's words for broken YAML: they are libyaml's, and so are `serde_yaml`'s.
+#[expect(clippy::disallowed_methods, reason = "no part of the product")]
 fn yaml_error(source: &str, ours: &str) -> String {
     let named = |start: &str, end: &str| {
         ours.strip_prefix(start).and_then(|rest| rest.strip_suffix(end)).map(str::to_owned)
