@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::settings::{default, either};
+use super::settings::{default, written};
 use super::{Cluster, Node, NodeId, OutsideRoute, Service, TrafficPolicy};
 use crate::manifest::calico::{self, annotation};
 use crate::manifest::calico_policy::Expression;
@@ -82,8 +82,9 @@ impl Bgp {
         for object in objects {
             match &object.kind {
                 Kind::BgpConfiguration(found) if object.reference.name == "default" => {
-                    let mesh = found.spec.node_to_node_mesh_enabled;
-                    bgp.mesh = either(mesh, object, "spec.nodeToNodeMeshEnabled", bgp.mesh);
+                    if let Some(mesh) = found.spec.node_to_node_mesh_enabled {
+                        bgp.mesh = written(mesh, object.cite("spec.nodeToNodeMeshEnabled"));
+                    }
                     bgp.advertised = advertised(object, &found.spec);
                 }
                 Kind::BgpPeer(peer) => bgp.peers.push(resolve(object, &peer.spec, nodes)),
