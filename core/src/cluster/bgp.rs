@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::settings::{default, written};
-use super::{Cluster, Node, NodeId, OutsideRoute, Service, TrafficPolicy};
+use super::{Cluster, Node, NodeId, OutsideRoute, Service, ServiceField, TrafficPolicy};
 use crate::manifest::calico::{self, annotation};
 use crate::manifest::calico_policy::Expression;
 use crate::manifest::{Kind, Object};
@@ -228,7 +228,7 @@ pub(super) fn announce(cluster: &mut Cluster) {
                 continue;
             }
             let via = if local { ready_nodes(service, &every) } else { every.clone() };
-            let cite = service.field("status.loadBalancer.ingress");
+            let cite = service.field(ServiceField::Ingress);
             if !via.is_empty() {
                 let assumed = Some(if local { ANNOUNCED_LOCAL } else { ANNOUNCED });
                 found.entry(to).or_default().push(OutsideRoute { to, via, cite, assumed });
