@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::settings::{default, either};
-use super::{Cluster, Node, NodeId, OutsideRoute, Service, TrafficPolicy};
+use super::settings::{default, written};
+use super::{Cluster, Node, NodeId, OutsideRoute, Service, ServiceField, TrafficPolicy};
 use crate::manifest::calico::{self, annotation};
 use crate::manifest::calico_policy::Expression;
 use crate::manifest::{Kind, Object};
@@ -82,8 +82,9 @@ impl Bgp {
         for object in objects {
             match &object.kind {
                 Kind::BgpConfiguration(found) if object.reference.name == "default" => {
-                    let mesh = found.spec.node_to_node_mesh_enabled;
-                    bgp.mesh = either(mesh, object, "spec.nodeToNodeMeshEnabled", bgp.mesh);
+                    if let Some(mesh) = found.spec.node_to_node_mesh_enabled {
+                        bgp.mesh = written(mesh, object.cite("spec.nodeToNodeMeshEnabled"));
+                    }
                     bgp.advertised = advertised(object, &found.spec);
                 }
                 Kind::BgpPeer(peer) => bgp.peers.push(resolve(object, &peer.spec, nodes)),
@@ -227,7 +228,7 @@ pub(crate) fn announce(cluster: &mut Cluster) {
                 continue;
             }
             let via = if local { ready_nodes(service, &every) } else { every.clone() };
-            let cite = service.field("status.loadBalancer.ingress");
+            let cite = service.field(ServiceField::Ingress);
             if !via.is_empty() {
                 let assumed = Some(if local { ANNOUNCED_LOCAL } else { ANNOUNCED });
                 found.entry(to).or_default().push(OutsideRoute { to, via, cite, assumed });

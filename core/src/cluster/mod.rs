@@ -186,8 +186,8 @@ pub struct Service {
     pub name: String,
     /// Where it stands.
     pub cite: Cite,
-    /// Where its fields stand that have no setting of their own, by path.
-    pub fields: BTreeMap<&'static str, Cite>,
+    /// Where its fields stand that have no setting of their own.
+    pub fields: BTreeMap<ServiceField, Cite>,
     /// `spec.type`.
     pub kind: ServiceKind,
     /// `spec.clusterIPs`; empty for headless services.
@@ -218,11 +218,52 @@ pub struct Service {
 
 impl Service {
     /// Where a field stands; the object, if the text does not write it.
-    pub fn field(&self, path: &'static str) -> Cite {
+    pub fn field(&self, field: ServiceField) -> Cite {
         self.fields
-            .get(path)
+            .get(&field)
             .cloned()
-            .unwrap_or_else(|| Cite { field: path.to_owned(), ..self.cite.clone() })
+            .unwrap_or_else(|| Cite { field: field.path().to_owned(), ..self.cite.clone() })
+    }
+}
+
+/// A field of a service that verdicts cite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ServiceField {
+    /// `spec.ports`.
+    Ports,
+    /// `spec.selector`.
+    Selector,
+    /// `spec.sessionAffinity`.
+    SessionAffinity,
+    /// `spec.loadBalancerSourceRanges`.
+    SourceRanges,
+    /// `spec.healthCheckNodePort`.
+    HealthCheckNodePort,
+    /// `status.loadBalancer.ingress`.
+    Ingress,
+}
+
+impl ServiceField {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Ports,
+        Self::Selector,
+        Self::SessionAffinity,
+        Self::SourceRanges,
+        Self::HealthCheckNodePort,
+        Self::Ingress,
+    ];
+
+    /// As the API spells it.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Ports => "spec.ports",
+            Self::Selector => "spec.selector",
+            Self::SessionAffinity => "spec.sessionAffinity",
+            Self::SourceRanges => "spec.loadBalancerSourceRanges",
+            Self::HealthCheckNodePort => "spec.healthCheckNodePort",
+            Self::Ingress => "status.loadBalancer.ingress",
+        }
     }
 }
 

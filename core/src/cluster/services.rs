@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::pods::protocol;
 use super::settings::{default, written};
-use super::{IngressIp, Service, ServiceKind, ServicePort, TrafficPolicy};
+use super::{IngressIp, Service, ServiceField, ServiceKind, ServicePort, TrafficPolicy};
 use crate::manifest::kubernetes::ServiceSpec;
 use crate::manifest::{Kind, Object};
 use crate::net::Labels;
@@ -20,16 +20,6 @@ const FIRST_NODE_PORT: u16 = 30080;
 
 /// Kubernetes' default of `sessionAffinityConfig.clientIP.timeoutSeconds`.
 const AFFINITY_SECONDS: u32 = 10_800;
-
-/// Fields that verdicts cite.
-const CITED: [&str; 6] = [
-    "spec.loadBalancerSourceRanges",
-    "spec.sessionAffinity",
-    "spec.ports",
-    "spec.healthCheckNodePort",
-    "spec.selector",
-    "status.loadBalancer.ingress",
-];
 
 /// A service and what makes its endpoints.
 #[derive(Clone, Debug)]
@@ -134,7 +124,7 @@ fn read(object: &Object, service: &crate::manifest::kubernetes::Service) -> Draf
             namespace: object.reference.namespace.clone(),
             name: object.reference.name.clone(),
             cite: object.cite(""),
-            fields: CITED.iter().map(|path| (*path, object.cite(path))).collect(),
+            fields: ServiceField::ALL.map(|field| (field, object.cite(field.path()))).into(),
             kind,
             cluster_ip_origin: Origin::Written(object.cite(path)),
             cluster_ips,

@@ -4,7 +4,7 @@ use super::node::Passage;
 use super::proxy::{Frontend, Picked, Refusal};
 use super::step::{Hook, Rule};
 use super::walk::{End, Failure, Walk};
-use crate::cluster::{Endpoint, NodeId, ProxyMode};
+use crate::cluster::{Endpoint, NodeId, ProxyMode, ServiceField};
 use crate::decision::Evidence;
 use crate::net::{Packet, Verdict, address_and_port};
 
@@ -70,7 +70,7 @@ impl<'a> Walk<'a> {
         let mut found = Vec::new();
         if let Some(seconds) = frontend.service.session_affinity.filter(|_| of > 1) {
             found.push(Evidence::of(
-                frontend.service.field("spec.sessionAffinity"),
+                frontend.service.field(ServiceField::SessionAffinity),
                 &format!(
                     "ClientIP: {} sends further connections from the same address, as it sees it before any masquerade, to the same endpoint for {seconds} seconds; these are the ways of a first one",
                     self.node_name(node)

@@ -10,7 +10,9 @@ use super::proxy::{Frontend, FrontendKind, Usable, frontend_where, usable};
 use super::route::{Device, Route, is_host_address, masquerade_source, route};
 use super::step::{Cause, CauseKind, Hook, Rule};
 use super::walk::{End, Failure, Forwarded, Tracked, Walk};
-use crate::cluster::{ConnectTime, Endpoint, EndpointToHost, NodeId, PodId, ProxyMode};
+use crate::cluster::{
+    ConnectTime, Endpoint, EndpointToHost, NodeId, PodId, ProxyMode, ServiceField,
+};
 use crate::decision::Evidence;
 use crate::net::{Direction, Encapsulation, Outer, Packet, Protocol, Verdict, address_and_port};
 
@@ -500,7 +502,7 @@ impl<'a> Walk<'a> {
         if !out_of_range(packet, frontend) {
             return None;
         }
-        let cite = frontend.service.field("spec.loadBalancerSourceRanges");
+        let cite = frontend.service.field(ServiceField::SourceRanges);
         let message = format!(
             "{} is in none of the loadBalancerSourceRanges of {}, so eBPF drops it",
             packet.source, frontend.service.cite.object
@@ -539,7 +541,7 @@ impl<'a> Walk<'a> {
             (CauseKind::NoLocalEndpoints, evidence)
         } else {
             let evidence =
-                Evidence::of(frontend.service.field("spec.selector"), "no ready endpoints");
+                Evidence::of(frontend.service.field(ServiceField::Selector), "no ready endpoints");
             (CauseKind::NoEndpoints, evidence)
         };
         let how = match hook {

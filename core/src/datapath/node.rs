@@ -6,7 +6,7 @@ use super::proxy::{self, Nat, Place, ServiceProxy, Unanswered};
 use super::route::{Device, Route, is_host_address, is_local_address, route};
 use super::step::{Cause, CauseKind, Hook, Machine, Rule};
 use super::walk::{End, Failure, Walk};
-use crate::cluster::{NodeId, PodId, ProxyMode, Service};
+use crate::cluster::{NodeId, PodId, ProxyMode, Service, ServiceField};
 use crate::decision::Evidence;
 use crate::net::{Direction, Encapsulation, Packet, Verdict};
 use crate::text::Origin;
@@ -555,7 +555,7 @@ impl<'a> Walk<'a> {
             service.cite.object,
             ready.len()
         );
-        let cite = service.field("spec.healthCheckNodePort");
+        let cite = service.field(ServiceField::HealthCheckNodePort);
         let evidence = Evidence::of(cite, "balancers ask this port which nodes have endpoints");
         let who = if self.ebpf() { "Calico's eBPF dataplane" } else { "kube-proxy" };
         Some((who.to_owned(), what, Some(evidence)))

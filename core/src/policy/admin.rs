@@ -8,11 +8,11 @@ use super::form::{
     Action, Clause, Condition, Endpoints, Of, Peer, Policy, Port, PortNumber, Rule, Rules, Side,
     Stage, Test, View,
 };
-use super::kubernetes::{cidr, labels, transport};
-use crate::manifest::Object;
+use super::kubernetes::{labels, transport};
 use crate::manifest::policy_api::{
     AdminPeer, AdminPolicy, AdminPort, AdminProtocol, AdminRule, AdminTransport,
 };
+use crate::manifest::{Object, cidr};
 use crate::net::{Direction, Selector};
 use crate::text::{Problem, Severity};
 

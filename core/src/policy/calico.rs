@@ -12,12 +12,11 @@ use super::form::{
     Action, Clause, Condition, Endpoints, HostEndpoint, NetworkSet, Of, Peer, Policy, Port,
     PortNumber, Profile, Rule, Rules, Side, Stage, StagedAction, Test, Tier, TierDefault, View,
 };
-use super::kubernetes::cidr;
-use crate::manifest::Object;
 use crate::manifest::calico_policy::{
     self, CalicoPolicy, CalicoRule, EndpointPort, EntityRule, Expression,
 };
 use crate::manifest::kubernetes::IntOrString;
+use crate::manifest::{Object, cidr};
 use crate::net::{ContainerPort, Direction, Protocol, Selector};
 
 /// The tier that a policy belongs to, and the policy.

@@ -4,18 +4,14 @@
 //! select is denied everything else at the tier's end. Defaults are those of kube-apiserver
 //! (`pkg/apis/networking/v1/defaults.go`).
 
-use std::net::IpAddr;
-
-use ipnet::IpNet;
-
 use super::form::{
     Action, Clause, Condition, Endpoints, Of, Peer, Policy, Port, PortNumber, Rule, Rules, Side,
     Stage, Test, View,
 };
-use crate::manifest::Object;
 use crate::manifest::kubernetes::{
     IntOrString, LabelSelector, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort,
 };
+use crate::manifest::{Object, cidr};
 use crate::net::{Direction, Selector};
 use crate::text::Cite;
 
@@ -203,24 +199,4 @@ impl From<&LabelSelector> for Selector {
         }));
         Self::All(parts)
     }
-}
-
-/// A CIDR as kube-apiserver accepts it: leading zeros are ignored, an IPv4 address written as
-/// IPv6 is IPv4 (`netutils.ParseCIDRSloppy`).
-pub(super) fn cidr(text: &str) -> Option<IpNet> {
-    let (address, prefix) = text.split_once('/')?;
-    let prefix: u8 = prefix.parse().ok()?;
-    let address: IpAddr = if address.contains(':') {
-        address.parse().ok()?
-    } else {
-        let parts: Option<Vec<_>> =
-            address.split('.').map(|part| part.parse::<u8>().ok()).collect();
-        IpAddr::from(<[u8; 4]>::try_from(parts?).ok()?)
-    };
-    let mapped = match address {
-        IpAddr::V6(ip) => ip.to_ipv4_mapped().zip(prefix.checked_sub(96)),
-        IpAddr::V4(_) => None,
-    };
-    let (address, prefix) = mapped.map_or((address, prefix), |(ip, prefix)| (ip.into(), prefix));
-    IpNet::new(address, prefix).ok().map(|net| net.trunc())
 }

@@ -9,6 +9,7 @@ use super::{
     Detected, Frontend, FrontendKind, LocalMatch, Nat, Picked, Place, Refusal, ServiceProxy,
     cluster_ip_mark, detect, frontend, frontend_where, local_match, names, usable,
 };
+use crate::cluster::ServiceField;
 use crate::datapath::route::is_local_address;
 use crate::decision::Evidence;
 use crate::net::{Packet, address_and_port};
@@ -126,7 +127,7 @@ pub(super) fn refuse(
     let kind = frontend.kind;
     let address = address_and_port(packet.destination, packet.destination_port);
     if source_refused(place, frontend, packet) {
-        let cite = frontend.service.field("spec.loadBalancerSourceRanges");
+        let cite = frontend.service.field(ServiceField::SourceRanges);
         let message = format!(
             "{} is in none of the loadBalancerSourceRanges of {service}, so kube-proxy drops what it sends to {address}",
             packet.source
@@ -150,7 +151,7 @@ pub(super) fn refuse(
         ));
     }
     if !usable.any {
-        let cite = frontend.service.field("spec.selector");
+        let cite = frontend.service.field(ServiceField::Selector);
         let message = format!("{service} has no endpoints, so kube-proxy rejects {address}");
         return Some((
             Refusal {

@@ -8,7 +8,7 @@ use super::{
     Frontend, FrontendKind, Nat, Picked, Place, Refusal, ServiceProxy, cluster_ip_mark, frontend,
     names, usable,
 };
-use crate::cluster::{LocalDetector, Service};
+use crate::cluster::{LocalDetector, Service, ServiceField};
 use crate::datapath::route::is_local_address;
 use crate::decision::Evidence;
 use crate::net::{Packet, address_and_port};
@@ -189,7 +189,7 @@ fn refuse(place: Place<'_>, frontend: &Frontend<'_>, packet: &Packet) -> Option<
         && !ranges.is_empty()
         && !ranges.iter().any(|range| range.contains(&packet.source))
     {
-        let cite = frontend.service.field("spec.loadBalancerSourceRanges");
+        let cite = frontend.service.field(ServiceField::SourceRanges);
         let message =
             format!("{} is in none of the loadBalancerSourceRanges of {service}", packet.source);
         return Some(Refusal {
@@ -219,7 +219,7 @@ fn refuse(place: Place<'_>, frontend: &Frontend<'_>, packet: &Packet) -> Option<
             let evidence = frontend.policy_evidence("no endpoint is on this node");
             (CauseKind::NoLocalEndpoints, evidence.cite, "no endpoint on this node")
         } else {
-            (CauseKind::NoEndpoints, frontend.service.field("spec.selector"), "no endpoints")
+            (CauseKind::NoEndpoints, frontend.service.field(ServiceField::Selector), "no endpoints")
         };
         let message = format!("{service} has {why}: the virtual server {address} is empty, and ip_vs answers with an ICMP port unreachable");
         Refusal {

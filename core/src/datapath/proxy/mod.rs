@@ -16,8 +16,8 @@ use ipnet::IpNet;
 use super::route::{Device, is_host_address};
 use super::step::{Cause, Hook, Rule};
 use crate::cluster::{
-    Cluster, Endpoint, LocalDetector, NodeId, NodePortAddresses, ProxyMode, Service, ServiceId,
-    ServicePort, TrafficPolicy,
+    Cluster, Endpoint, LocalDetector, NodeId, NodePortAddresses, ProxyMode, Service, ServiceField,
+    ServiceId, ServicePort, TrafficPolicy,
 };
 use crate::decision::Evidence;
 use crate::net::Packet;
@@ -287,13 +287,13 @@ pub(super) fn unanswered(place: Place<'_>, packet: &Packet) -> Option<Unanswered
     };
     if !answers_node_ports(cluster, node, to) {
         let (why, setting, uncertain) = unanswered_address(cluster, to);
-        let own = frontend.service.field("spec.ports");
+        let own = frontend.service.field(ServiceField::Ports);
         let own = Evidence::of(own, &format!("{port} is its node port"));
         return said(why, vec![own, setting], uncertain);
     }
     let usable = usable(cluster, node, frontend.port, to.is_ipv4());
     if !usable.any {
-        let cite = frontend.service.field("spec.selector");
+        let cite = frontend.service.field(ServiceField::Selector);
         let evidence = vec![Evidence::of(cite, &format!("{service} has no endpoints"))];
         return said("which has no endpoints".to_owned(), evidence, None);
     }

@@ -11,7 +11,7 @@ use super::{
     Frontend, FrontendKind, LocalMatch, Nat, Picked, Place, Refusal, ServiceProxy, frontend,
     local_match, names,
 };
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, ServiceField};
 use crate::datapath::route::Device;
 use crate::decision::Evidence;
 use crate::net::{Packet, address_and_port};
@@ -224,7 +224,7 @@ fn no_such_port(place: Place<'_>, packet: &Packet) -> Option<Refusal> {
         service.cite.object,
         packet.destination_port.unwrap_or_default()
     );
-    let cite = service.field("spec.ports");
+    let cite = service.field(ServiceField::Ports);
     Some(Refusal {
         uncertain: None,
         rule: Rule::NoEndpoints,

@@ -230,9 +230,7 @@ fn port_text(faults: &mut Faults, path: &str, text: &str) {
         return faults.invalid_text(path, text, &detail);
     }
     // Felix is content with less than the API server.
-    let from = faults.0.len();
-    port_name(faults, path, text);
-    faults.tolerate(from);
+    faults.tolerated(|faults| port_name(faults, path, text));
 }
 
 const NO_PORT: &str = "port range invalid, port number must be between 1 and 65535";
@@ -248,10 +246,10 @@ pub(super) fn protocol(faults: &mut Faults, path: &str, found: Option<&IntOrStri
             if let Some((name, number)) = named {
                 // Felix takes it in any case, the API server does not.
                 if name != text {
-                    let from = faults.0.len();
-                    faults.invalid_text(path, text, "protocol name invalid");
-                    faults.hint(&format!("write `{name}`"));
-                    faults.tolerate(from);
+                    faults.tolerated(|faults| {
+                        faults.invalid_text(path, text, "protocol name invalid");
+                        faults.hint(&format!("write `{name}`"));
+                    });
                 }
                 return Some(*number);
             }
@@ -297,19 +295,14 @@ fn nets(faults: &mut Faults, path: &str, rule: &CalicoRule) {
             (here4, here6) = (here4 || is_v4, here6 || !is_v4);
             if !text.contains('/') || net.addr() != net.trunc().addr() {
                 let meant = net.trunc();
-                let from = faults.0.len();
-                faults.invalid_text(
-                    &path,
-                    text,
-                    &format!("Calico's API server takes only a network as {meant}, which Felix makes of it"),
+                let detail = format!(
+                    "Calico's API server takes only a network as {meant}, which Felix makes of it"
                 );
-                faults.tolerate(from);
+                faults.tolerated(|faults| faults.invalid_text(&path, text, &detail));
             } else if field.ends_with("notNets") && net.prefix_len() == 0 {
-                let from = faults.0.len();
                 let detail =
                     "catch-all CIDR in negation creates logical contradiction (matches no traffic)";
-                faults.invalid_text(&path, text, detail);
-                faults.tolerate(from);
+                faults.tolerated(|faults| faults.invalid_text(&path, text, detail));
             }
         }
         let path = format!("{path}.{field}");
