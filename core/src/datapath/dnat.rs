@@ -190,7 +190,7 @@ impl<'a> Walk<'a> {
         End::Failed(Failure {
             verdict: if rejects { Verdict::Rejected } else { Verdict::Dropped },
             cause,
-            rejected_by: rejects.then(|| (passage.node, packet.clone())),
+            rejected_by: rejects.then_some((passage.node, *packet)),
         })
     }
 }

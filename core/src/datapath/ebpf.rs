@@ -68,7 +68,7 @@ impl<'a> Walk<'a> {
         };
         self.host_unwalked(node, &packet, from);
         let entry = forwarded.map(|forwarded| forwarded.by);
-        let at = Passing { node, from: Some(from), original: packet.clone(), entry };
+        let at = Passing { node, from: Some(from), original: packet, entry };
         match self.balance_from_outside(&at, &packet) {
             Balanced::Nowhere(frontend) => self.ebpf_refuse(&at, &packet, &frontend, Hook::Device),
             Balanced::Plain => self.ebpf_route(&at, packet),
@@ -96,7 +96,7 @@ impl<'a> Walk<'a> {
 
     /// A process of the node sends a packet.
     pub(super) fn ebpf_from_host(&mut self, node: NodeId, packet: Packet) -> End {
-        let at = Passing { node, from: None, original: packet.clone(), entry: None };
+        let at = Passing { node, from: None, original: packet, entry: None };
         let hook = self.balances_at(&packet);
         let after = match self.ebpf_balance(&at, &packet, hook) {
             Ok(None) => return self.ebpf_route(&at, packet),
@@ -106,20 +106,20 @@ impl<'a> Walk<'a> {
         // The route to the endpoint gives the source.
         let found = route(self.cluster, node, after.destination);
         let source = masquerade_source(self.cluster, node, &found, after.destination);
-        let after = source.map_or_else(|| after.clone(), |ip| after.with_source(ip));
+        let after = source.map_or(after, |ip| after.with_source(ip));
         if hook == Hook::Device {
             return self.ebpf_route(&at, after);
         }
         self.remember_socket(node, &packet, &after);
-        self.ebpf_route(&Passing { original: after.clone(), ..at }, after)
+        self.ebpf_route(&Passing { original: after, ..at }, after)
     }
 
     fn ebpf_from_pod(&mut self, node: NodeId, pod: PodId, packet: &Packet) -> End {
         let from = Device::Pod(pod);
-        let at = Passing { node, from: Some(from), original: packet.clone(), entry: None };
+        let at = Passing { node, from: Some(from), original: *packet, entry: None };
         let hook = self.balances_at(packet);
         if hook == Hook::Device {
-            let packet = self.come_in(node, packet.clone(), from);
+            let packet = self.come_in(node, *packet, from);
             self.host_unwalked(node, &packet, from);
             return match self.ebpf_balance(&at, &packet, hook) {
                 Ok(after) => self.ebpf_route(&at, after.unwrap_or(packet)),
@@ -128,7 +128,7 @@ impl<'a> Walk<'a> {
         }
         // The socket call is rewritten before there is a packet.
         let sent = match self.ebpf_balance(&at, packet, hook) {
-            Ok(after) => after.unwrap_or_else(|| packet.clone()),
+            Ok(after) => after.unwrap_or(*packet),
             Err(end) => return *end,
         };
         if sent.destination == sent.source {
@@ -137,7 +137,7 @@ impl<'a> Walk<'a> {
         self.remember_socket(node, packet, &sent);
         let sent = self.come_in(node, sent, from);
         self.host_unwalked(node, &sent, from);
-        self.ebpf_route(&Passing { original: sent.clone(), ..at }, sent)
+        self.ebpf_route(&Passing { original: sent, ..at }, sent)
     }
 
     /// The socket call of a pod led to the pod itself.
@@ -180,8 +180,8 @@ impl<'a> Walk<'a> {
 
     fn remember_socket(&mut self, node: NodeId, asked: &Packet, sent: &Packet) {
         let machine = self.node_machine(node);
-        let (original, rewritten) = (asked.clone(), sent.clone());
-        self.socket = Some(Tracked { machine, original, rewritten, forwarded_by: None });
+        self.socket =
+            Some(Tracked { machine, original: *asked, rewritten: *sent, forwarded_by: None });
     }
 
     /// The socket whose call was rewritten takes the answer for one from the address that it
@@ -568,7 +568,7 @@ impl<'a> Walk<'a> {
         End::Failed(Failure {
             verdict: Verdict::Rejected,
             cause: Cause { kind, cite, message },
-            rejected_by: (hook != Hook::Socket).then(|| (node, packet.clone())),
+            rejected_by: (hook != Hook::Socket).then_some((node, *packet)),
         })
     }
 

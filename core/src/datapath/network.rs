@@ -51,7 +51,7 @@ impl Walk<'_> {
         if self.routed.contains(&packet) {
             return End::circles();
         }
-        self.routed.push(packet.clone());
+        self.routed.push(packet);
         let balancers = &self.cluster.balancers;
         let packet = if self.replying {
             self.through_balancers(packet)
@@ -382,10 +382,7 @@ impl Walk<'_> {
         }
         let machine = self.node_machine(node);
         let known = self.recall(&machine, &packet).cloned();
-        let after = match &known {
-            Some(known) => known.original.answered(),
-            None => packet.clone(),
-        };
+        let after = known.as_ref().map_or(packet, |known| known.original.answered());
         if after != packet {
             let on = self.node_name(node);
             let uncertain = self.unmeasured();

@@ -246,8 +246,8 @@ impl<'a> Walk<'a> {
             hook: at.1,
             device: None,
             rule,
-            before: before.clone(),
-            after: after.clone(),
+            before: *before,
+            after: *after,
             summary,
             evidence: Vec::new(),
             rules: Vec::new(),
@@ -274,7 +274,7 @@ impl<'a> Walk<'a> {
         rewritten: &Packet,
         forwarded_by: Option<NodeId>,
     ) {
-        let (original, rewritten) = (original.clone(), rewritten.clone());
+        let (original, rewritten) = (*original, *rewritten);
         self.tracked.push(Tracked { machine, original, rewritten, forwarded_by });
     }
 

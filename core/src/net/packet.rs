@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::flow::{Protocol, address_and_port};
 
 /// A packet's headers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Packet {
     /// The transport protocol.
     pub protocol: Protocol,
@@ -82,23 +82,19 @@ impl Packet {
 
     /// Same addresses and ports.
     pub(crate) fn same_connection(&self, other: &Self) -> bool {
-        self.source == other.source
-            && self.destination == other.destination
-            && self.source_port == other.source_port
-            && self.destination_port == other.destination_port
-            && self.protocol == other.protocol
+        self.wrapped(None) == other.wrapped(None)
     }
 
     pub(crate) fn with_source(&self, source: IpAddr) -> Self {
-        Self { source, ..self.clone() }
+        Self { source, ..*self }
     }
 
     pub(crate) fn with_destination(&self, destination: IpAddr, port: u16) -> Self {
-        Self { destination, destination_port: Some(port), ..self.clone() }
+        Self { destination, destination_port: Some(port), ..*self }
     }
 
     pub(crate) fn wrapped(&self, outer: Option<Outer>) -> Self {
-        Self { outer, ..self.clone() }
+        Self { outer, ..*self }
     }
 
     /// Destination with its port.

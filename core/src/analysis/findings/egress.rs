@@ -94,7 +94,7 @@ impl Look<'_> {
             }
             let denial = said(&Packet {
                 protocol: if over_udp.is_some() { Protocol::Tcp } else { Protocol::Udp },
-                ..over_udp.clone().unwrap_or(first)
+                ..over_udp.unwrap_or(first)
             });
             // One adds TCP where UDP is allowed, unless that rule would allow both.
             let allowed = over_udp.as_ref().map(said).filter(|allowed| self.is_over_udp(allowed));
