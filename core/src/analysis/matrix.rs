@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 
 use crate::cluster::{Client, Cluster, Pod, PodId, Service};
 use crate::decision::{Peer, Point, Reach, Set, own_profiles, polices, ports_named};
-use crate::net::{ContainerPort, Labels, Party, Protocol};
+use crate::net::{ContainerPort, Family, InFamily, Labels, Party, Protocol};
 use crate::policy::form::{Rules, Side};
 
 /// Who may reach whom.
@@ -239,7 +239,7 @@ struct Look<'a> {
     /// Which services' ports it stands behind.
     services: Option<&'a BTreeSet<(usize, Port)>>,
     /// Addresses' families.
-    families: Vec<bool>,
+    families: Vec<Family>,
 }
 
 /// The pods that policies know, in groups, by namespace and name.
@@ -279,7 +279,7 @@ fn look<'a>(
         profiles: own_profiles(cluster, pod),
         blocks: blocks.iter().enumerate().filter(within).map(|(at, _)| at).collect(),
         services: services.get(&id),
-        families: pod.addresses.iter().map(std::net::IpAddr::is_ipv4).collect(),
+        families: pod.addresses.iter().map(InFamily::family).collect(),
     }
 }
 

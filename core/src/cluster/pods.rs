@@ -182,9 +182,5 @@ fn status(draft: &mut Draft, status: &PodStatus, object: &Object) {
 
 /// `protocol`, TCP if left out.
 pub(crate) fn protocol(name: Option<&str>) -> Protocol {
-    match name {
-        Some("UDP") => Protocol::Udp,
-        Some("SCTP") => Protocol::Sctp,
-        _ => Protocol::Tcp,
-    }
+    name.and_then(Protocol::of_name).unwrap_or_default()
 }

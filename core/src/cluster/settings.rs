@@ -9,7 +9,7 @@ use super::{EncapMode, Pool};
 use crate::manifest::calico::{FelixConfiguration, FelixConfigurationSpec, ProtoPort};
 use crate::manifest::kube_proxy::KubeProxyConfiguration;
 use crate::manifest::{Kind, Object};
-use crate::net::Protocol;
+use crate::net::{Family, IpProtocol, Protocol};
 use crate::text::{Cite, Origin, Setting};
 
 /// kube-proxy's settings.
@@ -103,8 +103,11 @@ pub struct Felix {
 
 impl Felix {
     /// Whether `WireGuard` wraps what goes between nodes, for one family.
-    pub fn wireguard_of(&self, v4: bool) -> &Setting<bool> {
-        if v4 { &self.wireguard } else { &self.wireguard_v6 }
+    pub fn wireguard_of(&self, family: Family) -> &Setting<bool> {
+        match family {
+            Family::V4 => &self.wireguard,
+            Family::V6 => &self.wireguard_v6,
+        }
     }
 }
 
@@ -112,7 +115,7 @@ impl Felix {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failsafe {
     /// TCP or UDP, as the IP header has it.
-    pub protocol: u8,
+    pub protocol: IpProtocol,
     /// The destination port.
     pub port: u16,
     /// Only with this network at the other end.

@@ -6,7 +6,7 @@ use super::step::{Hook, Rule};
 use super::walk::{End, Failure, Walk};
 use crate::cluster::{Endpoint, NodeId, ProxyMode, ServiceField};
 use crate::decision::Evidence;
-use crate::net::{Packet, Verdict, address_and_port};
+use crate::net::{Family, Packet, Verdict, address_and_port};
 
 /// Why what an endpoint sends to itself is masqueraded.
 pub(super) const HAIRPIN: &str =
@@ -114,7 +114,7 @@ impl<'a> Walk<'a> {
 
     /// The command that shows the service's rules.
     pub(super) fn see_dnat(&self, packet: &Packet, rules: &[String]) -> String {
-        let v4 = packet.destination.is_ipv4();
+        let family = packet.family();
         match self.cluster.proxy.mode.value {
             ProxyMode::Ipvs => {
                 let flag = match packet.protocol {
@@ -125,7 +125,7 @@ impl<'a> Walk<'a> {
                 format!("ipvsadm -Ln {flag} {}", packet.to())
             }
             ProxyMode::Nftables => {
-                let family = if v4 { "ip" } else { "ip6" };
+                let table = if family == Family::V4 { "ip" } else { "ip6" };
                 let mut chains: Vec<&str> = rules
                     .iter()
                     .filter_map(|rule| rule.strip_prefix("chain ")?.split_whitespace().next())
@@ -133,16 +133,16 @@ impl<'a> Walk<'a> {
                 chains.dedup();
                 let lists: Vec<String> = chains
                     .iter()
-                    .map(|chain| format!("nft list chain {family} kube-proxy '{chain}'"))
+                    .map(|chain| format!("nft list chain {table} kube-proxy '{chain}'"))
                     .collect();
                 if lists.is_empty() {
-                    format!("nft list table {family} kube-proxy")
+                    format!("nft list table {table} kube-proxy")
                 } else {
                     lists.join("; ")
                 }
             }
             ProxyMode::Iptables | ProxyMode::Ebpf => {
-                let save = if v4 { "iptables-save" } else { "ip6tables-save" };
+                let save = if family == Family::V4 { "iptables-save" } else { "ip6tables-save" };
                 let mut chains: Vec<&str> = rules
                     .iter()
                     .filter_map(|rule| rule.split_whitespace().nth(1))

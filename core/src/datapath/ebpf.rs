@@ -308,7 +308,7 @@ impl<'a> Walk<'a> {
 
     /// Only ready endpoints are in the maps.
     fn ready(&self, node: NodeId, frontend: &Frontend<'a>, packet: &Packet) -> Usable<'a> {
-        let mut usable = usable(self.cluster, node, frontend.port, packet.destination.is_ipv4());
+        let mut usable = usable(self.cluster, node, frontend.port, packet.family());
         usable.cluster.retain(|endpoint| endpoint.ready);
         usable.local.retain(|endpoint| endpoint.ready);
         usable
@@ -381,8 +381,8 @@ impl<'a> Walk<'a> {
         frontend: &Frontend<'_>,
         endpoint: &Endpoint,
     ) -> End {
-        let v4 = packet.destination.is_ipv4();
-        let Some(outer) = self.outer(Encapsulation::Vxlan, node, to, v4) else {
+        let family = packet.family();
+        let Some(outer) = self.outer(Encapsulation::Vxlan, node, to, family) else {
             return self.no_route(node, packet, "the node has no address for the tunnel");
         };
         let wrapped = packet.wrapped(Some(outer));
@@ -583,12 +583,12 @@ impl<'a> Walk<'a> {
         if self.cluster.felix.dsr.value {
             return None;
         }
-        let v4 = packet.destination.is_ipv4();
-        let (source, destination) = self
-            .cluster
-            .node(node)
-            .and_then(|node| node.address(v4))
-            .zip(self.cluster.node(entry).and_then(|node| node.address(v4)))?;
+        let family = packet.family();
+        let (source, destination) =
+            self.cluster
+                .node(node)
+                .and_then(|node| node.address(family))
+                .zip(self.cluster.node(entry).and_then(|node| node.address(family)))?;
         let encapsulation = Encapsulation::Vxlan;
         let wrapped = packet.wrapped(Some(Outer { encapsulation, source, destination }));
         let summary = format!("the answer goes back through {}, in VXLAN", self.node_name(entry));
@@ -642,11 +642,7 @@ pub(super) fn policy_dump(veth: &str, direction: Direction, packet: &Packet) -> 
 /// The entry that `calico-node -bpf nat dump` prints (`felix/cmd/calico-bpf/commands/nat.go`); its
 /// id is another on every node.
 fn nat_dump(node: NodeId, packet: &Packet, endpoints: &[&Endpoint]) -> Vec<String> {
-    let protocol = match packet.protocol {
-        Protocol::Tcp => 6,
-        Protocol::Udp => 17,
-        Protocol::Sctp => 132,
-    };
+    let protocol = packet.protocol.number().0;
     let local = endpoints.iter().filter(|endpoint| endpoint.node == Some(node)).count();
     let entry = format!(
         "{} port {} proto {protocol} id N count {} local {local}",

@@ -295,7 +295,7 @@ impl Walk<'_> {
         };
         let found =
             self.fork_nodes(&nodes, Some(front.service), packet).and_then(|(node, others)| {
-                let address = self.cluster.node(node)?.address(packet.destination.is_ipv4())?;
+                let address = self.cluster.node(node)?.address(packet.family())?;
                 Some((node, others, address, node_port))
             });
         found.ok_or_else(|| {
@@ -429,7 +429,7 @@ impl Walk<'_> {
     fn unwrap_reply(&mut self, node: NodeId, packet: &Packet) -> Packet {
         let inner = packet.wrapped(None);
         if let Some(outer) = packet.outer {
-            let device = outer.encapsulation.device(packet.source.is_ipv4()).to_owned();
+            let device = outer.encapsulation.device(packet.family()).to_owned();
             let at = (self.node_machine(node), Hook::Device);
             let summary = format!("{device} takes the {} header off", outer.encapsulation.label());
             self.step(at, Rule::Decapsulate, packet, &inner, summary).by(device);

@@ -229,7 +229,7 @@ impl<'a> Walk<'a> {
 
     /// The name of a device that the packet uses.
     pub(super) fn device(&self, device: Device, packet: &Packet) -> String {
-        device.name(self.cluster, packet.source.is_ipv4())
+        device.name(self.cluster, packet.family())
     }
 
     /// Leaves a step. The returned reference is for what only some steps have.

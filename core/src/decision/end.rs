@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::cluster::{Cluster, Pod, PodId};
-use crate::net::{CALICO_NAME, Labels, Lookup};
+use crate::net::{CALICO_NAME, InFamily, IpProtocol, Labels, Lookup};
 use crate::policy::form::{Clause, Endpoints, HostEndpoint, NetworkSet, Of, View};
 
 /// One end of a packet.
@@ -256,7 +256,11 @@ impl<'a> End<'a> {
     }
 
     /// The numbers that this end gives to the port `name` of a protocol.
-    pub(crate) fn named_ports(&self, name: &str, protocol: u8) -> impl Iterator<Item = u16> {
+    pub(crate) fn named_ports(
+        &self,
+        name: &str,
+        protocol: IpProtocol,
+    ) -> impl Iterator<Item = u16> {
         let ports = match self.endpoint {
             Some(Known::Pod(pod)) => pod.ports.as_slice(),
             Some(Known::Host(host)) => &host.ports,
@@ -498,7 +502,7 @@ fn identity(cluster: &Cluster, ip: IpAddr) -> Option<String> {
                 node.name
             ));
         };
-        let device = tunnel.device(ip.is_ipv4());
+        let device = tunnel.device(ip.family());
         return Some(format!("{}'s {device} address", node.name));
     }
     if let Some(pod) = cluster.pods.iter().find(|p| p.finished && p.addresses.contains(&ip)) {

@@ -3,10 +3,9 @@
 use std::net::IpAddr;
 
 use super::end::{End, Role};
-use super::rule::{
-    Distance, Doubt, Note, Question, Traffic, address, containing, node, protocol_name,
-};
+use super::rule::{Distance, Doubt, Note, Question, Traffic, address, containing, node};
 use crate::cluster::Cluster;
+use crate::net::IpProtocol;
 use crate::policy::form::{Action, Condition, Peer, Port, PortNumber, Rule, Side, Test};
 use crate::text::Cite;
 
@@ -89,12 +88,12 @@ impl Rule {
 
     /// Why protocol and ports do not match, and where that stands.
     fn traffic_miss(&self, q: &Question<'_>) -> (&Cite, String) {
-        let name = protocol_name(q.protocol);
+        let name = q.protocol;
         if let Some(wanted) = self.ip_version.filter(|v| q.ip_version() != Some(*v)) {
             return (&self.cite, format!("the packet is not IPv{wanted}"));
         }
         if let Some(wanted) = self.protocol.filter(|p| *p != q.protocol) {
-            return (&self.cite, format!("the protocol is {name}, not {}", protocol_name(wanted)));
+            return (&self.cite, format!("the protocol is {name}, not {wanted}"));
         }
         if self.not_protocol == Some(q.protocol) {
             return (&self.cite, format!("the protocol must not be {name}"));
@@ -272,26 +271,24 @@ impl Test {
 impl Port {
     fn miss(
         &self,
-        protocol: u8,
+        protocol: IpProtocol,
         number: Option<u16>,
         end: &End<'_>,
         what: &str,
         number_name: &str,
     ) -> String {
-        let protocol_name = protocol_name(protocol);
         if let Some(wanted) = self.protocol.filter(|p| *p != protocol) {
-            let wanted_name = self::protocol_name(wanted);
             let same = Self { protocol: None, ..self.clone() };
             return if same.holds(protocol, number, end) {
-                format!("the protocol is {protocol_name}, not {wanted_name}")
+                format!("the protocol is {protocol}, not {wanted}")
             } else {
-                format!("the {what} is {protocol_name} {number_name}, not {self}")
+                format!("the {what} is {protocol} {number_name}, not {self}")
             };
         }
         match &self.number {
             PortNumber::Named(name) => match end.named_ports(name, protocol).next() {
                 Some(port) => format!("the {what} is {number_name}, and {name} of {end} is {port}"),
-                None => format!("{end} has no {protocol_name} port named {name}"),
+                None => format!("{end} has no {protocol} port named {name}"),
             },
             PortNumber::Range(first, last) if first == last => {
                 format!("the {what} is {number_name}, not {first}")

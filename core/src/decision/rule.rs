@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use super::Evidence;
 use super::end::{End, Role};
 use crate::cluster::Node;
+use crate::net::IpProtocol;
 use crate::policy::form::{Action, Peer, Port, PortNumber, Rule, Side, Test};
 use crate::text::Cite;
 
@@ -14,14 +15,13 @@ use crate::text::Cite;
 pub(crate) struct Question<'a> {
     pub(crate) source: End<'a>,
     pub(crate) destination: End<'a>,
-    /// The IP protocol's number.
-    pub(crate) protocol: u8,
+    pub(crate) protocol: IpProtocol,
     pub(crate) source_port: Option<u16>,
     pub(crate) destination_port: Option<u16>,
 }
 
-/// The protocol's number and the port at one side.
-pub(crate) type Traffic = (u8, Option<u16>);
+/// The protocol and the port at one side.
+pub(crate) type Traffic = (IpProtocol, Option<u16>);
 
 impl Question<'_> {
     pub(super) fn source_traffic(&self) -> Traffic {
@@ -149,7 +149,7 @@ impl Rule {
                     PortNumber::Range(first, last) if first == last => {
                         format!("the port is {port}")
                     }
-                    PortNumber::Any => format!("the protocol is {}", protocol_name(q.protocol)),
+                    PortNumber::Any => format!("the protocol is {}", q.protocol),
                     PortNumber::Named(name) => format!("{} is its port {name}", traffic_name(q)),
                     PortNumber::Range(..) => format!("{} is within {port}", traffic_name(q)),
                 }));
@@ -211,7 +211,12 @@ impl Side {
         self.peers.iter().find(|p| p.matches(end, traffic)).map_or(PeerMatch::None, PeerMatch::Peer)
     }
 
-    pub(crate) fn ports_match(&self, protocol: u8, number: Option<u16>, end: &End<'_>) -> bool {
+    pub(crate) fn ports_match(
+        &self,
+        protocol: IpProtocol,
+        number: Option<u16>,
+        end: &End<'_>,
+    ) -> bool {
         let holds = |p: &Port| p.holds(protocol, number, end);
         (self.ports.is_empty() || self.ports.iter().any(holds)) && !self.not_ports.iter().any(holds)
     }
@@ -304,7 +309,7 @@ pub(super) fn address(end: &End<'_>) -> String {
 }
 
 impl Port {
-    pub(crate) fn holds(&self, protocol: u8, number: Option<u16>, end: &End<'_>) -> bool {
+    pub(crate) fn holds(&self, protocol: IpProtocol, number: Option<u16>, end: &End<'_>) -> bool {
         self.protocol.is_none_or(|p| p == protocol)
             && match (&self.number, number) {
                 (PortNumber::Any, _) => true,
@@ -335,7 +340,7 @@ const UNPRIVILEGED: RangeInclusive<u16> = 1024..=u16::MAX;
 impl std::fmt::Display for Port {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.protocol {
-            Some(protocol) => write!(f, "{} ", protocol_name(protocol))?,
+            Some(protocol) => write!(f, "{protocol} ")?,
             None => f.write_str("port ")?,
         }
         match &self.number {
@@ -349,19 +354,6 @@ impl std::fmt::Display for Port {
 
 /// `TCP 9097`.
 pub(crate) fn traffic_name(q: &Question<'_>) -> String {
-    let name = protocol_name(q.protocol);
-    q.destination_port.map_or_else(|| name.clone(), |port| format!("{name} {port}"))
-}
-
-/// The name of an IP protocol, as policies write it.
-pub(crate) fn protocol_name(number: u8) -> String {
-    match number {
-        1 => "ICMP".to_owned(),
-        6 => "TCP".to_owned(),
-        17 => "UDP".to_owned(),
-        58 => "ICMPv6".to_owned(),
-        132 => "SCTP".to_owned(),
-        136 => "UDPLite".to_owned(),
-        other => format!("IP protocol {other}"),
-    }
+    let name = q.protocol;
+    q.destination_port.map_or_else(|| name.to_string(), |port| format!("{name} {port}"))
 }

@@ -1,7 +1,9 @@
 //! The words of the trade, which every other room speaks: who opens a connection to what, packets
 //! and their headers, labels and selectors over them.
 
+mod family;
 mod flow;
+mod ip_protocol;
 mod labels;
 mod packet;
 mod selector;
@@ -11,8 +13,10 @@ use std::fmt;
 
 use serde::Serialize;
 
+pub use family::{Family, InFamily};
 pub(crate) use flow::address_and_port;
 pub use flow::{Flow, Party, PortRef, Protocol, Target, WORKLOAD_KINDS};
+pub use ip_protocol::IpProtocol;
 pub use labels::Selector;
 pub(crate) use labels::{CALICO_NAME, Lookup};
 pub use packet::{Encapsulation, Outer, Packet};

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use super::family::{Family, InFamily};
 use super::flow::{Protocol, address_and_port};
 
 /// A packet's headers.
@@ -47,13 +48,13 @@ pub enum Encapsulation {
 
 impl Encapsulation {
     /// The device that wraps and unwraps packets of a family.
-    pub fn device(self, v4: bool) -> &'static str {
-        match self {
-            Self::Ipip => "tunl0",
-            Self::Vxlan if v4 => "vxlan.calico",
-            Self::Vxlan => "vxlan-v6.calico",
-            Self::Wireguard if v4 => "wireguard.cali",
-            Self::Wireguard => "wg-v6.cali",
+    pub fn device(self, family: Family) -> &'static str {
+        match (self, family) {
+            (Self::Ipip, _) => "tunl0",
+            (Self::Vxlan, Family::V4) => "vxlan.calico",
+            (Self::Vxlan, Family::V6) => "vxlan-v6.calico",
+            (Self::Wireguard, Family::V4) => "wireguard.cali",
+            (Self::Wireguard, Family::V6) => "wg-v6.cali",
         }
     }
 
@@ -68,6 +69,11 @@ impl Encapsulation {
 }
 
 impl Packet {
+    /// Its addresses' family.
+    pub(crate) fn family(&self) -> Family {
+        self.destination.family()
+    }
+
     /// The packet that answers this one.
     pub(crate) fn answered(&self) -> Self {
         Self {

@@ -12,7 +12,7 @@ use crate::manifest::kubernetes::{
     IntOrString, LabelSelector, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort,
 };
 use crate::manifest::{Object, cidr};
-use crate::net::{Direction, Selector};
+use crate::net::{Direction, IpProtocol, Protocol, Selector};
 use crate::text::Cite;
 
 /// `NetworkPolicy`.
@@ -166,14 +166,10 @@ fn port(cite: Cite, port: &NetworkPolicyPort) -> Port {
 }
 
 /// A protocol that is TCP if left out.
-pub(super) fn transport(name: Option<&str>) -> u8 {
-    match name {
-        None | Some("TCP") => 6,
-        Some("UDP") => 17,
-        Some("SCTP") => 132,
-        // Refused by validation; no packet has it.
-        Some(_) => 255,
-    }
+pub(super) fn transport(name: Option<&str>) -> IpProtocol {
+    // What else there is validation refuses.
+    name.map_or(Some(Protocol::Tcp), Protocol::of_name)
+        .map_or(IpProtocol::RESERVED, Protocol::number)
 }
 
 impl From<&LabelSelector> for Selector {

@@ -9,7 +9,7 @@ use super::{About, Look};
 use crate::assumed::beside;
 use crate::cluster::{Pod, PodId};
 use crate::decision::{By, Decision, decide, permits, selected};
-use crate::net::{Direction, Packet, Protocol};
+use crate::net::{Direction, InFamily, IpProtocol, Packet, Protocol};
 use crate::policy::form::{
     Action, Condition, Endpoints, Peer, Port, PortNumber, Rule, Rules, Stage, Test,
 };
@@ -123,7 +123,8 @@ impl Look<'_> {
         let own = self.about.iter().filter(|policy| policy.form.object == *object);
         let rules = own.filter_map(|policy| policy.form.egress.as_ref());
         let Some(rule) = rules.flat_map(|rules| &rules.rules).find(decided) else { return false };
-        let tcp = |protocol: Option<u8>| protocol.is_none_or(|it| it == Protocol::Tcp.number());
+        let tcp =
+            |protocol: Option<IpProtocol>| protocol.is_none_or(|it| it == Protocol::Tcp.number());
         let ports = &rule.destination.ports;
         !tcp(rule.protocol)
             || (!ports.is_empty()
@@ -248,7 +249,7 @@ fn questions<'a>(
     protocol: Protocol,
 ) -> impl Iterator<Item = Packet> + use<'a> {
     pod.addresses.iter().flat_map(move |source| {
-        let there = places.iter().filter(|(to, _)| to.is_ipv4() == source.is_ipv4());
+        let there = places.iter().filter(|(to, _)| to.family() == source.family());
         there.map(move |(destination, port)| Packet {
             protocol,
             source: *source,

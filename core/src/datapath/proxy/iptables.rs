@@ -53,7 +53,7 @@ pub(super) fn choose<'a>(place: Place<'a>, packet: &Packet) -> Nat<'a> {
     let mut nat = Nat::default();
     let Some(frontend) = frontend(place.cluster, place.node, packet) else { return nat };
     nat.frontend = Some(frontend);
-    let usable = usable(place.cluster, place.node, frontend.port, packet.destination.is_ipv4());
+    let usable = usable(place.cluster, place.node, frontend.port, packet.family());
     let hint = usable.hint.map(|hint| Evidence::of(frontend.service.cite.clone(), &hint));
     if source_refused(place, &frontend, packet) {
         return nat;
@@ -122,7 +122,7 @@ pub(super) fn refuse(
     frontend: &Frontend<'_>,
     packet: &Packet,
 ) -> Option<(Refusal, FrontendKind)> {
-    let usable = usable(place.cluster, place.node, frontend.port, packet.destination.is_ipv4());
+    let usable = usable(place.cluster, place.node, frontend.port, packet.family());
     let service = &frontend.service.cite.object;
     let kind = frontend.kind;
     let address = address_and_port(packet.destination, packet.destination_port);

@@ -40,7 +40,7 @@ impl ServiceProxy for Ipvs {
         else {
             return nat;
         };
-        let usable = usable(place.cluster, place.node, frontend.port, packet.destination.is_ipv4());
+        let usable = usable(place.cluster, place.node, frontend.port, packet.family());
         let exposed = !frontend.service.external_ips.is_empty()
             || !frontend.service.ingress_ips.is_empty()
             || frontend.port.node_port.is_some();
@@ -203,7 +203,7 @@ fn refuse(place: Place<'_>, frontend: &Frontend<'_>, packet: &Packet) -> Option<
             ],
         });
     }
-    let usable = usable(place.cluster, place.node, frontend.port, packet.destination.is_ipv4());
+    let usable = usable(place.cluster, place.node, frontend.port, packet.family());
     let exposed = !frontend.service.external_ips.is_empty()
         || !frontend.service.ingress_ips.is_empty()
         || frontend.port.node_port.is_some();

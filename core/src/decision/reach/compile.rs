@@ -11,7 +11,7 @@ use super::super::reach::{Peer, Point};
 use super::super::rule::Traffic;
 use super::super::set::Set;
 use crate::cluster::{Cluster, Pod};
-use crate::net::{Direction, Selector};
+use crate::net::{Direction, IpProtocol, Selector};
 use crate::policy::form::{
     self, Action, Endpoints, NetworkSet, Of, PortNumber, Stage, Test, TierDefault, View,
 };
@@ -232,7 +232,7 @@ struct Compiler<'a> {
     /// What is asked of each point.
     traffic: Vec<Traffic>,
     /// The points of each protocol.
-    protocols: BTreeMap<u8, Set>,
+    protocols: BTreeMap<IpProtocol, Set>,
     ends: Vec<Class<'a>>,
     pods: Both,
     /// Pods by what a clause can ask of them: where they are, their own labels, or anything.
@@ -243,7 +243,7 @@ struct Compiler<'a> {
     network_sets: Vec<Both>,
     clauses: HashMap<(View, &'a Of), Both>,
     tests: HashMap<Asked<'a>, Both>,
-    ports: HashMap<(Option<u8>, &'a PortNumber), Set>,
+    ports: HashMap<(Option<IpProtocol>, &'a PortNumber), Set>,
 }
 
 /// A test of an end's address.
@@ -367,7 +367,7 @@ impl<'a> Compiler<'a> {
         }
         // Askers' own ports are random: what a rule asks of them depends on the protocol alone.
         let nowhere = End::nowhere(self.cluster);
-        let speaks = |protocol: u8| {
+        let speaks = |protocol: IpProtocol| {
             rule.protocol.is_none_or(|wanted| wanted == protocol)
                 && rule.not_protocol.is_none_or(|unwanted| unwanted != protocol)
                 && rule.source.ports_match(protocol, None, &nowhere)
@@ -430,7 +430,8 @@ impl<'a> Compiler<'a> {
     fn tested(&mut self, asked: Asked<'a>, test: &Test) -> &Both {
         let (size, ends, traffic) = (self.size, &self.ends, &self.traffic);
         self.tests.entry(asked).or_insert_with(|| {
-            let mut found = members(size, ends, |end| test.holds(end, (0, None)));
+            let mut found =
+                members(size, ends, |end| test.holds(end, (IpProtocol::RESERVED, None)));
             for (class, at) in ends.iter().flat_map(|c| c.points.iter().map(move |at| (c, *at))) {
                 if traffic.get(at).is_some_and(|traffic| test.holds(&class.end, *traffic)) {
                     found.points.insert(at);

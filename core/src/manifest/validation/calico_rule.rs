@@ -8,6 +8,7 @@ use super::{network, port_name, range};
 use crate::manifest::calico_policy::{CalicoRule, EntityRule, Expression, Http, HttpPath};
 use crate::manifest::fault::{Fault, Faults, quoted};
 use crate::manifest::kubernetes::IntOrString;
+use crate::net::{IpProtocol, Protocol};
 
 /// A rule of a policy or profile.
 pub(super) fn rule(faults: &mut Faults, path: &str, rule: &CalicoRule) {
@@ -16,7 +17,7 @@ pub(super) fn rule(faults: &mut Faults, path: &str, rule: &CalicoRule) {
         self::protocol(faults, &format!("{path}.notProtocol"), rule.not_protocol.as_ref());
     if let Some(http) = &rule.http {
         self::http(faults, &format!("{path}.http"), http);
-        if protocol.is_some_and(|number| number != 6) {
+        if protocol.is_some_and(|number| number != IpProtocol::TCP) {
             let detail = "rules with HTTP match must have protocol TCP or unset";
             faults.invalid_at(path, &format!("{path}.http"), detail);
         }
@@ -31,14 +32,15 @@ pub(super) fn rule(faults: &mut Faults, path: &str, rule: &CalicoRule) {
         let detail = "ports and notPorts cannot be specified with services";
         faults.forbidden_at(path, &format!("{path}.destination.{at}"), detail);
     }
-    if rule.icmp.is_some() && !matches!(protocol, Some(1 | 58)) {
+    if rule.icmp.is_some() && !matches!(protocol, Some(IpProtocol::ICMP | IpProtocol::ICMPV6)) {
         let detail = "ICMP fields require protocol to be ICMP or ICMPv6";
         faults.invalid_at(path, &format!("{path}.icmp"), detail);
     }
     for (field, number) in [("protocol", protocol), ("notProtocol", not_protocol)] {
-        let (name, version) = match number {
-            Some(1) => ("ICMP", 4),
-            Some(58) => ("ICMPv6", 6),
+        let Some(name) = number else { continue };
+        let version = match name {
+            IpProtocol::ICMP => 4,
+            IpProtocol::ICMPV6 => 6,
             _ => continue,
         };
         if rule.ip_version.is_some_and(|found| found != version) {
@@ -171,7 +173,12 @@ fn entity(faults: &mut Faults, path: &str, entity: &EntityRule) {
 }
 
 /// `protocol`: whether the rule has one, and its number if it is right.
-fn ports(faults: &mut Faults, path: &str, ports: &[IntOrString], protocol: (bool, Option<u8>)) {
+fn ports(
+    faults: &mut Faults,
+    path: &str,
+    ports: &[IntOrString],
+    protocol: (bool, Option<IpProtocol>),
+) {
     for (index, port) in ports.iter().enumerate() {
         let path = format!("{path}[{index}]");
         match port {
@@ -236,14 +243,15 @@ fn port_text(faults: &mut Faults, path: &str, text: &str) {
 const NO_PORT: &str = "port range invalid, port number must be between 1 and 65535";
 
 /// A protocol's number, if it is right.
-pub(super) fn protocol(faults: &mut Faults, path: &str, found: Option<&IntOrString>) -> Option<u8> {
-    const NAMES: [(&str, u8); 6] =
-        [("TCP", 6), ("UDP", 17), ("ICMP", 1), ("ICMPv6", 58), ("SCTP", 132), ("UDPLite", 136)];
+pub(super) fn protocol(
+    faults: &mut Faults,
+    path: &str,
+    found: Option<&IntOrString>,
+) -> Option<IpProtocol> {
     let (number, value) = match found? {
         IntOrString::Int(number) => (u8::try_from(*number).ok(), number.to_string()),
         IntOrString::String(text) => {
-            let named = NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
-            if let Some((name, number)) = named {
+            if let Some((name, number)) = IpProtocol::of_name(text) {
                 // Felix takes it in any case, the API server does not.
                 if name != text {
                     faults.tolerated(|faults| {
@@ -251,7 +259,7 @@ pub(super) fn protocol(faults: &mut Faults, path: &str, found: Option<&IntOrStri
                         faults.hint(&format!("write `{name}`"));
                     });
                 }
-                return Some(*number);
+                return Some(number);
             }
             if !text.bytes().all(|b| b.is_ascii_digit()) {
                 faults.invalid_text(path, text, "protocol name invalid");
@@ -265,12 +273,12 @@ pub(super) fn protocol(faults: &mut Faults, path: &str, found: Option<&IntOrStri
     if number.is_none() {
         faults.invalid(path, &value, "protocol number invalid");
     }
-    number
+    number.map(IpProtocol)
 }
 
 /// Whether packets of the protocol have ports.
-pub(super) fn has_ports(protocol: u8) -> bool {
-    matches!(protocol, 6 | 17 | 132)
+pub(super) fn has_ports(protocol: IpProtocol) -> bool {
+    Protocol::of_number(protocol).is_some()
 }
 
 /// The networks of a rule: of one family, and that of the rule. What only Calico's own API server
