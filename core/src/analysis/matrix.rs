@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 
-use crate::cluster::{Client, Cluster, Pod, PodId, Service};
+use crate::cluster::{Client, Cluster, Pod, PodId, Service, Workload};
 use crate::decision::{Peer, Point, Reach, Set, own_profiles, polices, ports_named};
 use crate::net::{ContainerPort, Family, InFamily, Labels, Party, Protocol};
 use crate::policy::form::{Rules, Side};
@@ -213,7 +213,7 @@ fn group(cluster: &Cluster, ids: &[PodId]) -> Group {
     let pod = ids.first().and_then(|id| cluster.pods.get(id.0));
     let (namespace, name) = pod.map_or_else(Default::default, |pod| {
         let party = match &pod.owner {
-            Some((kind, name)) => {
+            Some(Workload { kind, name }) => {
                 Party::Workload(kind.clone(), pod.namespace.clone(), name.clone())
             }
             None => Party::Pod(pod.namespace.clone(), pod.name.clone()),
@@ -228,7 +228,7 @@ fn group(cluster: &Cluster, ids: &[PodId]) -> Group {
 struct Look<'a> {
     namespace: &'a str,
     /// Not a difference to any policy, but to a person.
-    owner: Option<&'a (String, String)>,
+    owner: Option<&'a Workload>,
     labels: &'a Labels,
     service_account: &'a str,
     ports: Vec<(&'a str, u16, Protocol)>,

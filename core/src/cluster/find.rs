@@ -60,7 +60,7 @@ impl Cluster {
     ) -> Result<PodId, String> {
         let owned = |pod: &Pod| {
             pod.namespace == namespace
-                && pod.owner.as_ref().is_some_and(|(k, n)| k == kind && n == name)
+                && pod.owner.as_ref().is_some_and(|own| own.kind == kind && own.name == name)
         };
         self.pods
             .iter()

@@ -22,6 +22,7 @@ use ipnet::IpNet;
 use crate::net::{ContainerPort, Labels, Protocol};
 use crate::text::{Cite, ObjectRef, Origin, Setting};
 
+pub use alike::NodeClass;
 pub use bgp::{Advertised, Bgp, BgpPeer};
 pub use prefixes::Prefixes;
 pub use settings::{
@@ -92,7 +93,7 @@ pub struct Cluster {
     pub endpoints_of_no_pod: HashSet<IpAddr>,
     /// For each node the class that it belongs to: what a connection meets on one node of a class
     /// it meets on every other, endpoints aside.
-    pub alike: Vec<usize>,
+    pub alike: Vec<NodeClass>,
 }
 
 /// An object or setting that the text does not contain.
@@ -143,6 +144,15 @@ pub struct Node {
     pub kube_proxy: Option<(u16, u16)>,
 }
 
+/// Whose template pods are made from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Workload {
+    /// In lower case: `deployment`.
+    pub kind: String,
+    /// `metadata.name`.
+    pub name: String,
+}
+
 /// A pod.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "they are the pod's own conditions")]
@@ -157,8 +167,8 @@ pub struct Pod {
     pub origin: Origin,
     /// Where the address comes from.
     pub address_origin: Origin,
-    /// The workload whose template it is made from: its kind in lower case, and its name.
-    pub owner: Option<(String, String)>,
+    /// The workload whose template it is made from.
+    pub owner: Option<Workload>,
     /// The node that it runs on.
     pub node: NodeId,
     /// Its addresses; the node's if it uses the host's network.

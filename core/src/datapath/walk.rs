@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::route::Device;
 use super::step::{Cause, CauseKind, Hook, Inspect, Machine, Rule, Step};
-use crate::cluster::{Balancer, Cluster, Endpoint, NodeId, PodId, Service, ServicePort};
+use crate::cluster::{Balancer, Cluster, Endpoint, NodeClass, NodeId, PodId, Service, ServicePort};
 use crate::decision::Evidence;
 use crate::net::{Packet, Verdict};
 
@@ -189,7 +189,7 @@ impl<'a> Walk<'a> {
             own.extend(pod.and_then(|pod| self.cluster.pod(*pod)).map(|pod| pod.node));
         }
         let mut ways: Vec<(NodeId, usize)> = Vec::new();
-        let mut of_class: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut of_class: BTreeMap<NodeClass, usize> = BTreeMap::new();
         for &node in nodes {
             let class = self.cluster.alike.get(node.0).filter(|_| !own.contains(&node));
             let seen = class.and_then(|class| of_class.get(class)).and_then(|at| ways.get_mut(*at));

@@ -9,7 +9,7 @@ use super::end::End;
 use super::evaluate::allows;
 use super::explain::explain;
 use super::rule::Question;
-use crate::cluster::{Cluster, NodeId, PodId, Service, ServicePort};
+use crate::cluster::{Cluster, NodeId, PodId, Service, ServicePort, Workload};
 use crate::net::{Direction, Flow, Party, PortRef, Protocol, Target};
 use crate::policy::form::HostEndpoint;
 
@@ -223,7 +223,7 @@ fn pod(cluster: &Cluster, namespace: &str, name: &str) -> Result<PodId, String> 
 }
 
 fn workload(cluster: &Cluster, kind: &str, namespace: &str, name: &str) -> Result<PodId, String> {
-    let owner = Some((kind.to_owned(), name.to_owned()));
+    let owner = Some(Workload { kind: kind.to_owned(), name: name.to_owned() });
     let found = cluster.pods.iter().position(|p| p.namespace == namespace && p.owner == owner);
     found
         .map(PodId)

@@ -51,6 +51,34 @@ pub enum Verdict {
     Mixed,
 }
 
+impl Verdict {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Delivered, Self::Dropped, Self::Rejected, Self::Unroutable, Self::Mixed];
+
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Delivered => "Delivered",
+            Self::Dropped => "Dropped",
+            Self::Rejected => "Rejected",
+            Self::Unroutable => "Unroutable",
+            Self::Mixed => "Mixed",
+        }
+    }
+
+    /// The verdict of this word.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.name() == name)
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// Which of a pod's two questions is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Direction {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::datapath::{Machine, Rule, Step};
 use crate::decision::{Asked, By, Decision, Says};
-use crate::net::{Encapsulation, Outer, Packet, Verdict, address_and_port};
+use crate::net::{Encapsulation, Outer, Packet, address_and_port};
 use crate::text::Cite;
 
 /// A step's name, in two or three words.
@@ -189,17 +189,6 @@ pub fn asked(decision: &Decision) -> Vec<String> {
 /// `Allow` or `Deny`.
 pub fn decision(decision: &Decision) -> &'static str {
     if decision.allow { "Allow" } else { "Deny" }
-}
-
-/// A verdict's word.
-pub fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Delivered => "Delivered",
-        Verdict::Dropped => "Dropped",
-        Verdict::Rejected => "Rejected",
-        Verdict::Unroutable => "Unroutable",
-        Verdict::Mixed => "Mixed",
-    }
 }
 
 /// A place in the text: `NetworkPolicy foo/test, spec.ingress, line 12`.
