@@ -1,6 +1,6 @@
 //! Which endpoints services have, and who reaches them.
 
-use hopwise::datapath::{CauseKind, Rule};
+use hopwise::datapath::{CauseKind, Rule, Trace};
 use hopwise::net::Verdict;
 use hopwise::{Flow, read, trace};
 
@@ -213,4 +213,137 @@ fn a_service_that_forbids_node_ports_gets_none() {
     // A port that the text writes is there whatever the field says.
     let text = scenario(&[forbids, balancer], &[]);
     assert_eq!(ask(&text, flow).outcomes[0].verdict, Verdict::Delivered);
+}
+
+/// A service without a selector, and the `Endpoints` that somebody wrote for it.
+fn old(subsets: &str) -> String {
+    format!(
+        "
+apiVersion: v1
+kind: Service
+metadata: {{name: db, namespace: app}}
+spec:
+  type: NodePort
+  clusterIP: 10.96.0.50
+  externalTrafficPolicy: Local
+  ports: [{{name: sql, port: 5432, nodePort: 30432}}, {{name: stats, port: 9187, nodePort: 30187}}]
+---
+apiVersion: v1
+kind: Endpoints
+metadata: {{name: db, namespace: app}}
+subsets: {subsets}"
+    )
+}
+
+fn destinations(traced: &Trace) -> Vec<String> {
+    traced.outcomes.iter().map(|outcome| step(outcome, Rule::Dnat).after.to()).collect()
+}
+
+const TO_OLD: &str = "pod/app/cli -> service/app/db:5432";
+
+#[test]
+fn old_endpoints_are_the_ready_addresses() {
+    let text = old("
+- addresses: [{ip: 10.244.1.5}, {ip: 10.50.0.9}]
+  notReadyAddresses: [{ip: 10.244.2.5}]
+  ports: [{name: sql, port: 5000}]");
+    let traced = ask(&scenario(&[], &[&text]), TO_OLD);
+    assert_eq!(endpoints(&traced), ["pod/app/web1", "10.50.0.9:5000"]);
+    assert_eq!(destinations(&traced), ["10.244.1.5:5000", "10.50.0.9:5000"]);
+
+    let unready =
+        old("[{notReadyAddresses: [{ip: 10.244.2.5}], ports: [{name: sql, port: 5000}]}]");
+    let outcome = only(ask(&scenario(&[], &[&unready]), TO_OLD));
+    assert_eq!(outcome.cause.unwrap().kind, CauseKind::NoEndpoints);
+}
+
+#[test]
+fn each_subset_of_old_endpoints_has_ports_of_its_own() {
+    let text = old("
+- addresses: [{ip: 10.244.1.5}]
+  ports: [{name: sql, port: 53, protocol: UDP}, {name: sql, port: 5000}]
+- addresses: [{ip: 10.244.2.5}]
+  ports: [{name: stats, port: 9000}, {name: sql, port: 5001, protocol: TCP}]");
+    let sql = ask(&scenario(&[], &[&text]), TO_OLD);
+    assert_eq!(destinations(&sql), ["10.244.1.5:5000", "10.244.2.5:5001"]);
+    let stats = ask(&scenario(&[], &[&text]), "pod/app/cli -> service/app/db:9187");
+    assert_eq!(destinations(&stats), ["10.244.2.5:9000"]);
+
+    let unnamed = text.replace("name: sql, port: 500", "port: 500");
+    let outcome = only(ask(&scenario(&[], &[&unnamed]), TO_OLD));
+    assert_eq!(outcome.cause.unwrap().kind, CauseKind::NoEndpoints, "a port is found by its name");
+}
+
+#[test]
+fn old_endpoints_are_where_their_node_name_or_address_says() {
+    for address in ["{ip: 10.50.0.9, nodeName: node2}", "{ip: 192.168.1.12}", "{ip: 10.244.2.5}"] {
+        let text =
+            old(&format!("[{{addresses: [{address}], ports: [{{name: sql, port: 5000}}]}}]"));
+        let text = scenario(&[], &[&text]);
+        let here = only(ask(&text, "client/near -> nodePort/node2:30432"));
+        assert!(here.endpoint.is_some(), "{address}: {:?}", here.cause);
+        let elsewhere = only(ask(&text, "client/near -> nodePort/node1:30432"));
+        assert_eq!(elsewhere.cause.unwrap().kind, CauseKind::NoLocalEndpoints, "{address}");
+    }
+}
+
+#[test]
+fn old_endpoints_count_instead_of_the_selector_and_slices_instead_of_them() {
+    let old = |namespace: &str| {
+        format!(
+            "
+apiVersion: v1
+kind: Endpoints
+metadata: {{name: web, namespace: {namespace}}}
+subsets: [{{addresses: [{{ip: 10.244.2.5}}], ports: [{{name: web, port: 8081}}]}}]"
+        )
+    };
+    let slice = "
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, namespace: app, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+endpoints: [{addresses: [10.244.1.5]}]
+ports: [{name: web, port: 8080}]";
+    for (objects, expected) in [
+        (vec![old("app")], vec!["pod/app/web2"]),
+        (vec![old("other")], vec!["pod/app/web1", "pod/app/web2"]),
+        (vec![old("app"), slice.to_owned()], vec!["pod/app/web1"]),
+    ] {
+        let objects: Vec<_> = objects.iter().map(String::as_str).collect();
+        assert_eq!(endpoints(&ask(&scenario(&[], &objects), TO_SERVICE)), expected, "{objects:?}");
+    }
+}
+
+#[test]
+fn old_endpoints_that_are_none_are_refused_or_empty() {
+    let address = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+    for (subsets, error) in [
+        ("[]", None),
+        ("null", None),
+        ("[{}, null]", None),
+        ("[{addresses: [{ip: 10.244.1.5}]}]", None),
+        ("[{ports: [{name: sql, port: 5000}]}]", None),
+        ("[{addresses: [{ip: 10.244.1.5}], ports: [{name: sql}]}]", None),
+        ("[{addresses: [{ip: 10.244.1.5, nodeName: nowhere}], ports: [{port: 5432}]}]", None),
+        ("[{addresses: [{ip: '2001:db8::1'}], ports: [{name: sql, port: 5000}]}]", None),
+        (
+            "[{addresses: [{ip: 300.1.1.1}], ports: [{name: sql, port: 5000}]}]",
+            Some(format!("subsets[0].addresses[0].ip: Invalid value: \"300.1.1.1\": {address}")),
+        ),
+        (
+            "[{notReadyAddresses: [{}], ports: [{name: sql, port: 5000}]}]",
+            Some(format!("subsets[0].notReadyAddresses[0].ip: Invalid value: \"\": {address}")),
+        ),
+        (
+            "[{addresses: [{ip: 10.244.1.5}], ports: [{name: sql, port: 70000}]}]",
+            Some("subsets[0].ports[0].port: Invalid value: 70000: must be between 1 and 65535, inclusive".to_owned()),
+        ),
+    ] {
+        let reading = read(&scenario(&[], &[&old(subsets)]));
+        let said: Vec<_> = reading.problems.iter().map(|problem| &problem.message).collect();
+        assert_eq!(said, error.iter().collect::<Vec<_>>(), "{subsets}");
+        let outcome = only(trace(&reading.cluster, &TO_OLD.parse::<Flow>().unwrap()));
+        assert_eq!(outcome.cause.unwrap().kind, CauseKind::NoEndpoints, "{subsets}");
+    }
 }

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::rc::Rc;
 
 use hopwise::datapath::Trace;
-use hopwise::net::Flow;
+use hopwise::net::{Flow, Verdict};
 use hopwise::text::{Origin, Severity, Span};
 use hopwise::{Reading, read, trace};
 
@@ -59,7 +59,7 @@ pub(crate) struct Asked {
     /// What happens to it.
     pub(crate) trace: Rc<Trace>,
     /// What the text expects of it.
-    pub(crate) expect: Option<String>,
+    pub(crate) expect: Option<Verdict>,
     /// Where it stands; `None` if Hopwise proposes it, or if it was only asked.
     pub(crate) span: Option<Span>,
 }
@@ -75,7 +75,7 @@ impl Answer {
             .map(|flow| Asked {
                 name: flow.name.clone(),
                 trace: Rc::new(trace(&reading.cluster, &flow.flow)),
-                expect: flow.expect.clone(),
+                expect: flow.expect,
                 span: flow.span,
             })
             .collect();

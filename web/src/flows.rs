@@ -69,20 +69,21 @@ pub(crate) fn Flows(props: &FlowsProps) -> Html {
     }
 }
 
-/// A verdict's sign, its class and its word. The sign and the word say what the colour says.
-pub(crate) fn look(verdict: Verdict) -> (&'static str, &'static str, &'static str) {
+/// A verdict's sign and its class. The sign says what the colour says.
+pub(crate) fn look(verdict: Verdict) -> (&'static str, &'static str) {
     match verdict {
-        Verdict::Delivered => ("✓", "good", "Delivered"),
-        Verdict::Mixed => ("◐", "warn", "Mixed"),
-        Verdict::Dropped => ("✗", "bad", "Dropped"),
-        Verdict::Rejected => ("⊘", "bad", "Rejected"),
-        Verdict::Unroutable => ("?", "bad", "Unroutable"),
+        Verdict::Delivered => ("✓", "good"),
+        Verdict::Mixed => ("◐", "warn"),
+        Verdict::Dropped => ("✗", "bad"),
+        Verdict::Rejected => ("⊘", "bad"),
+        Verdict::Unroutable => ("?", "bad"),
     }
 }
 
 fn chip(asked: &Asked, pressed: bool, unsaved: bool, onclick: Callback<MouseEvent>) -> Html {
-    let (sign, class, word) = look(asked.trace.verdict);
-    let unmet = asked.expect.as_deref().filter(|expect| *expect != word);
+    let verdict = asked.trace.verdict;
+    let (sign, class) = look(verdict);
+    let unmet = asked.expect.filter(|expect| *expect != verdict);
     html! {
         <button
             type="button"
@@ -92,7 +93,7 @@ fn chip(asked: &Asked, pressed: bool, unsaved: bool, onclick: Callback<MouseEven
             {onclick}
         >
             <span class={classes!("chip-sign", class)} aria-hidden="true">{ sign }</span>
-            <span class="unseen">{ format!("{word}: ") }</span>
+            <span class="unseen">{ format!("{verdict}: ") }</span>
             { &asked.name }
             if let Some(expect) = unmet {
                 <span class="chip-unmet">{ format!("expected {expect}") }</span>

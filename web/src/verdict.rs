@@ -33,7 +33,7 @@ pub(crate) struct VerdictBoxProps {
 pub(crate) fn VerdictBox(props: &VerdictBoxProps) -> Html {
     let VerdictBoxProps { answer, trace, outcome, on_cite, .. } = props;
     let sentence = verdict(&answer.reading.cluster, trace, *outcome);
-    let (sign, class, _) = look(sentence.verdict);
+    let (sign, class) = look(sentence.verdict);
     let cause = trace
         .outcomes
         .get(*outcome)
@@ -115,7 +115,7 @@ fn code(text: String, span: Option<Span>, on_cite: &Callback<Span>) -> Html {
 fn way(props: &VerdictBoxProps, way: &Way) -> Html {
     let VerdictBoxProps { outcome, on_outcome, .. } = props;
     let at = way.outcome;
-    let (sign, class, _) = look(way.verdict);
+    let (sign, class) = look(way.verdict);
     html! {
         <li>
             <button

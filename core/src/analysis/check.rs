@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use crate::datapath::{Outcome, Rule, Trace, trace};
+use crate::net::Verdict;
 use crate::scenario::{Reading, ScenarioFlow};
-use crate::words::names as words;
 
 /// A flow's expectation and what came of it.
 #[derive(Clone, Debug)]
@@ -27,23 +27,22 @@ impl Check<'_> {
     /// What was expected, in the words of [`got`](Self::got).
     pub fn expected(&self) -> String {
         let sources: Vec<IpAddr> = self.flow.expect_source.into_iter().collect();
-        told(self.flow.expect.as_deref().unwrap_or("any verdict"), &sources)
+        told(self.flow.expect.map_or("any verdict", Verdict::name), &sources)
     }
 
     /// What came of it: `Dropped, source 10.233.90.0`. The source is told where one is expected.
     pub fn got(&self) -> String {
         let sources: &[IpAddr] =
             if self.flow.expect_source.is_some() { &self.sources } else { &[] };
-        let verdict = words::verdict(self.trace.verdict);
+        let verdict = self.trace.verdict;
         if self.flow.expect_source.is_some() && sources.is_empty() {
             return format!("{verdict}, no packet at a pod");
         }
-        told(verdict, sources)
+        told(verdict.name(), sources)
     }
 
     fn verdict_passed(&self) -> bool {
-        let got = words::verdict(self.trace.verdict);
-        self.flow.expect.as_deref().is_none_or(|expect| expect == got)
+        self.flow.expect.is_none_or(|expect| expect == self.trace.verdict)
     }
 
     fn source_passed(&self) -> bool {

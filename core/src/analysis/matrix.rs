@@ -10,9 +10,9 @@ use ipnet::IpNet;
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 
-use crate::cluster::{Client, Cluster, Pod, PodId, Service};
+use crate::cluster::{Client, Cluster, Pod, PodId, Service, Workload};
 use crate::decision::{Peer, Point, Reach, Set, own_profiles, polices, ports_named};
-use crate::net::{ContainerPort, Labels, Party, Protocol};
+use crate::net::{ContainerPort, Family, InFamily, Labels, Party, Protocol};
 use crate::policy::form::{Rules, Side};
 
 /// Who may reach whom.
@@ -213,7 +213,7 @@ fn group(cluster: &Cluster, ids: &[PodId]) -> Group {
     let pod = ids.first().and_then(|id| cluster.pods.get(id.0));
     let (namespace, name) = pod.map_or_else(Default::default, |pod| {
         let party = match &pod.owner {
-            Some((kind, name)) => {
+            Some(Workload { kind, name }) => {
                 Party::Workload(kind.clone(), pod.namespace.clone(), name.clone())
             }
             None => Party::Pod(pod.namespace.clone(), pod.name.clone()),
@@ -228,7 +228,7 @@ fn group(cluster: &Cluster, ids: &[PodId]) -> Group {
 struct Look<'a> {
     namespace: &'a str,
     /// Not a difference to any policy, but to a person.
-    owner: Option<&'a (String, String)>,
+    owner: Option<&'a Workload>,
     labels: &'a Labels,
     service_account: &'a str,
     ports: Vec<(&'a str, u16, Protocol)>,
@@ -239,7 +239,7 @@ struct Look<'a> {
     /// Which services' ports it stands behind.
     services: Option<&'a BTreeSet<(usize, Port)>>,
     /// Addresses' families.
-    families: Vec<bool>,
+    families: Vec<Family>,
 }
 
 /// The pods that policies know, in groups, by namespace and name.
@@ -279,7 +279,7 @@ fn look<'a>(
         profiles: own_profiles(cluster, pod),
         blocks: blocks.iter().enumerate().filter(within).map(|(at, _)| at).collect(),
         services: services.get(&id),
-        families: pod.addresses.iter().map(std::net::IpAddr::is_ipv4).collect(),
+        families: pod.addresses.iter().map(InFamily::family).collect(),
     }
 }
 

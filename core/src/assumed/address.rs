@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::cluster::{Node, Pool};
+use crate::net::{Family, InFamily};
 
 /// Assumed pods take addresses from here on in their node's block; those before are the tunnel's
 /// and the usual first pods'.
@@ -39,16 +40,21 @@ impl Addresses {
 
     /// A free address for a pod on this node, from its blocks or from a new one. `None` if the
     /// pools of the family are used up.
-    pub(crate) fn pod(&mut self, node: &mut Node, pools: &[Pool], v4: bool) -> Option<IpAddr> {
+    pub(crate) fn pod(
+        &mut self,
+        node: &mut Node,
+        pools: &[Pool],
+        family: Family,
+    ) -> Option<IpAddr> {
         let free = node
             .blocks
             .iter()
-            .filter(|block| block.addr().is_ipv4() == v4)
+            .filter(|block| block.family() == family)
             .find_map(|block| self.free_in(block));
         let address = if let Some(address) = free {
             address
         } else {
-            let block = self.block(pools, v4)?;
+            let block = self.block(pools, family)?;
             node.blocks.push(block);
             self.free_in(&block)?
         };
@@ -57,18 +63,17 @@ impl Addresses {
     }
 
     /// A free block of the pools of a family.
-    pub(crate) fn block(&mut self, pools: &[Pool], v4: bool) -> Option<IpNet> {
-        let pool = pools
-            .iter()
-            .find(|pool| pool.cidr.addr().is_ipv4() == v4 && !pool.load_balancer_only)?;
+    pub(crate) fn block(&mut self, pools: &[Pool], family: Family) -> Option<IpNet> {
+        let pool =
+            pools.iter().find(|pool| pool.cidr.family() == family && !pool.load_balancer_only)?;
         let size = pool.block_size.max(pool.cidr.prefix_len());
-        let host_bits = if v4 { 32 } else { 128 } - u32::from(size);
+        let host_bits = u32::from(pool.cidr.max_prefix_len() - size);
         let count = 1_u128.checked_shl(u32::from(size - pool.cidr.prefix_len())).unwrap_or(1 << 20);
         let base = number(pool.cidr.network());
         let first = self.looked_at.get(&pool.cidr).copied().unwrap_or(0);
         for index in first..count.min(1 << 20) {
             self.looked_at.insert(pool.cidr, index + 1);
-            let network = address(base + (index << host_bits), v4)?;
+            let network = address(base + (index << host_bits), family)?;
             let block = IpNet::new(network, size).ok()?;
             if self.claim(block) {
                 return Some(block);
@@ -83,14 +88,14 @@ impl Addresses {
     }
 
     fn free_in(&self, block: &IpNet) -> Option<IpAddr> {
-        let v4 = block.addr().is_ipv4();
-        let bits = if v4 { 32 } else { 128 } - u32::from(block.prefix_len());
+        let family = block.family();
+        let bits = u32::from(block.max_prefix_len() - block.prefix_len());
         let size = 1_u128.checked_shl(bits).unwrap_or(u128::MAX).min(1 << 16);
         let base = number(block.network());
         let first = FIRST_ASSUMED.min(size / 2);
         (first..size)
             .chain(1..first)
-            .filter_map(|offset| address(base + offset, v4))
+            .filter_map(|offset| address(base + offset, family))
             .find(|found| !self.taken.contains(found))
     }
 }
@@ -106,15 +111,15 @@ pub(crate) fn block_of(address: IpAddr, pools: &[Pool]) -> Option<IpNet> {
 
 /// The `index`th address after the network's own.
 pub(crate) fn nth(net: &IpNet, index: u128) -> Option<IpAddr> {
-    address(number(net.network()).checked_add(index)?, net.addr().is_ipv4())
+    address(number(net.network()).checked_add(index)?, net.family())
         .filter(|found| net.contains(found))
 }
 
 /// The addresses before and behind a range.
 pub(crate) fn beside(net: &IpNet) -> [Option<IpAddr>; 2] {
     let (first, last) = (number(net.network()), number(net.broadcast()));
-    let v4 = net.addr().is_ipv4();
-    [first.checked_sub(1), last.checked_add(1)].map(|place| address(place?, v4))
+    let family = net.family();
+    [first.checked_sub(1), last.checked_add(1)].map(|place| address(place?, family))
 }
 
 /// The whole of a family's addresses that share `prefix` bits with `of`.
@@ -133,10 +138,9 @@ fn number(address: IpAddr) -> u128 {
     }
 }
 
-fn address(number: u128, v4: bool) -> Option<IpAddr> {
-    if v4 {
-        u32::try_from(number).ok().map(|bits| IpAddr::V4(bits.into()))
-    } else {
-        Some(IpAddr::V6(number.into()))
+fn address(number: u128, family: Family) -> Option<IpAddr> {
+    match family {
+        Family::V4 => u32::try_from(number).ok().map(|bits| IpAddr::V4(bits.into())),
+        Family::V6 => Some(IpAddr::V6(number.into())),
     }
 }

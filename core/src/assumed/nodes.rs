@@ -10,6 +10,7 @@ use super::address::{Addresses, block_of, network, nth};
 use crate::cluster::nodes::written;
 use crate::cluster::{EncapMode, Felix, Node, Pool};
 use crate::manifest::{Kind, Object};
+use crate::net::{Family, InFamily};
 use crate::text::{Origin, Setting};
 
 /// The nodes of the article that Hopwise grew from: name, address, tunnel address.
@@ -148,17 +149,17 @@ pub(crate) fn give_blocks(
         }
     }
     for (index, node) in nodes.iter_mut().enumerate() {
-        for v4 in [true, false] {
-            let has = node.blocks.iter().any(|block| block.addr().is_ipv4() == v4);
-            if has || !node.addresses.iter().any(|own| own.addr().is_ipv4() == v4) {
+        for family in Family::ALL {
+            let has = node.blocks.iter().any(|block| block.family() == family);
+            if has || !node.addresses.iter().any(|own| own.family() == family) {
                 continue;
             }
             let article = ARTICLE
                 .get(index)
-                .filter(|(name, ..)| v4 && *name == node.name)
+                .filter(|(name, ..)| family == Family::V4 && *name == node.name)
                 .and_then(|(_, _, tunnel)| block_of(IpAddr::from(*tunnel), pools))
                 .filter(|block| addresses.claim(*block));
-            if let Some(block) = article.or_else(|| addresses.block(pools, v4)) {
+            if let Some(block) = article.or_else(|| addresses.block(pools, family)) {
                 node.blocks.push(block);
             }
         }
@@ -174,13 +175,13 @@ pub(crate) fn give_tunnels(
     felix: &Felix,
     addresses: &mut Addresses,
 ) {
-    let uses = |v4: bool, pick: fn(&Pool) -> EncapMode| {
-        pools.iter().any(|p| p.cidr.addr().is_ipv4() == v4 && pick(p) != EncapMode::Never)
+    let uses = |family: Family, pick: fn(&Pool) -> EncapMode| {
+        pools.iter().any(|p| p.cidr.family() == family && pick(p) != EncapMode::Never)
     };
     for node in nodes {
         let blocks = &node.blocks;
-        let mut guess = |v4: bool| {
-            let block = blocks.iter().find(|block| block.addr().is_ipv4() == v4)?;
+        let mut guess = |family: Family| {
+            let block = blocks.iter().find(|block| block.family() == family)?;
             let value = addresses.first_free(block)?;
             addresses.take(value);
             let origin = Origin::Assumed(format!(
@@ -188,18 +189,18 @@ pub(crate) fn give_tunnels(
             ));
             Some(Setting { value, origin })
         };
-        let lacks = |known: &[Setting<IpAddr>], v4: bool| {
-            !known.iter().any(|known| known.value.is_ipv4() == v4)
+        let lacks = |known: &[Setting<IpAddr>], family: Family| {
+            !known.iter().any(|known| known.value.family() == family)
         };
-        if node.ipip.is_none() && uses(true, |pool| pool.ipip.value) {
-            node.ipip = guess(true);
+        if node.ipip.is_none() && uses(Family::V4, |pool| pool.ipip.value) {
+            node.ipip = guess(Family::V4);
         }
-        for v4 in [true, false] {
-            if lacks(&node.vxlan, v4) && uses(v4, |pool| pool.vxlan.value) {
-                node.vxlan.extend(guess(v4));
+        for family in Family::ALL {
+            if lacks(&node.vxlan, family) && uses(family, |pool| pool.vxlan.value) {
+                node.vxlan.extend(guess(family));
             }
-            if lacks(&node.wireguard, v4) && felix.wireguard_of(v4).value {
-                node.wireguard.extend(guess(v4));
+            if lacks(&node.wireguard, family) && felix.wireguard_of(family).value {
+                node.wireguard.extend(guess(family));
             }
         }
     }

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use super::address::{beside, nth};
 use crate::cluster::{Client, Cluster, Service, ServiceKind, ServicePort};
+use crate::net::{Family, InFamily};
 use crate::policy::form::{Peer, Side};
 use crate::text::{ObjectRef, Origin};
 
@@ -82,8 +83,9 @@ pub(crate) fn clients(cluster: &Cluster) -> Vec<Client> {
     }
     let asked = asked_service(cluster).map(|(service, _)| &service.cluster_ips);
     let ipv6 = asked.is_some_and(|own| !own.is_empty() && own.iter().all(IpAddr::is_ipv6));
+    let family = if ipv6 { Family::V6 } else { Family::V4 };
     let is_strange = |ip: &IpAddr| {
-        ip.is_ipv6() == ipv6
+        ip.family() == family
             && !blocks.iter().any(|(block, _)| block.cidr.contains(ip))
             && is_free(cluster, *ip)
     };

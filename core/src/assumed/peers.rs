@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::assume::{NAMESPACE_NAME, assumed, is_scaled, namespace};
-use crate::cluster::Namespace;
 use crate::cluster::endpoints::selects;
 use crate::cluster::pods::Draft;
+use crate::cluster::{Namespace, Workload};
 use crate::manifest::Object;
 use crate::net::{CALICO_NAME, ContainerPort, Labels, Protocol, Selector};
 use crate::policy::Policies;
@@ -261,7 +261,7 @@ fn add_client(
     let written: BTreeSet<_> = here()
         .filter(|draft| is_written(draft))
         .map(|draft| match &draft.pod.owner {
-            Some((kind, name)) => (kind.as_str(), name.as_str()),
+            Some(Workload { kind, name }) => (kind.as_str(), name.as_str()),
             None => ("", draft.pod.name.as_str()),
         })
         .collect();

@@ -9,6 +9,7 @@ use super::address::Addresses;
 use super::nodes;
 use crate::cluster::pods::Draft;
 use crate::cluster::{Cluster, NodeId};
+use crate::net::{Family, InFamily};
 
 /// Gives pods their nodes, nodes their blocks and tunnels, and pods their addresses.
 pub(crate) fn place(cluster: &mut Cluster, drafts: Vec<Draft>) {
@@ -56,11 +57,11 @@ pub(crate) fn place(cluster: &mut Cluster, drafts: Vec<Draft>) {
         if draft.pod.host_network {
             draft.pod.addresses = node.addresses.iter().map(IpNet::addr).collect();
         } else if draft.pod.addresses.is_empty() && !draft.pod.finished {
-            let families = [true, false]
+            let families = Family::ALL
                 .into_iter()
-                .filter(|v4| cluster.pools.iter().any(|p| p.cidr.addr().is_ipv4() == *v4));
-            for v4 in families {
-                draft.pod.addresses.extend(addresses.pod(node, &cluster.pools, v4));
+                .filter(|family| cluster.pools.iter().any(|p| p.cidr.family() == *family));
+            for family in families {
+                draft.pod.addresses.extend(addresses.pod(node, &cluster.pools, family));
             }
         }
         cluster.pods.push(draft.pod);

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use super::address::network;
 use crate::cluster::pods::Draft;
 use crate::cluster::{Cluster, EncapMode, Pool};
+use crate::net::{Family, InFamily};
 use crate::text::{Origin, Setting};
 
 /// The article's pool.
@@ -17,27 +18,27 @@ const IPV6_PODS: [u16; 8] = [0xfd00, 0x10, 0x233, 0x64, 0, 0, 0, 0];
 
 /// Pods need a pool; one that holds the addresses that they have.
 pub(crate) fn assume_pool(cluster: &mut Cluster, drafts: &[Draft], ipv6_services: bool) {
-    for v4 in [true, false] {
-        if cluster.pools.iter().any(|pool| pool.cidr.addr().is_ipv4() == v4) {
+    for family in Family::ALL {
+        if cluster.pools.iter().any(|pool| pool.cidr.family() == family) {
             continue;
         }
         let mut of_pods = drafts
             .iter()
             .filter(|draft| !draft.pod.host_network)
             .flat_map(|draft| &draft.pod.addresses)
-            .filter(|ip| ip.is_ipv4() == v4)
+            .filter(|ip| ip.family() == family)
             .peekable();
         let first = of_pods.peek().map(|ip| **ip);
-        if !v4 && first.is_none() && !ipv6_services {
+        if family == Family::V6 && first.is_none() && !ipv6_services {
             continue;
         }
         let article = network(IpAddr::from(ARTICLE_POOL), 18);
         let cidr = match first {
-            None if !v4 => network(IpAddr::from(IPV6_PODS), 64),
+            None if family == Family::V6 => network(IpAddr::from(IPV6_PODS), 64),
             None => article,
             Some(_) if of_pods.clone().all(|ip| article.contains(ip)) => article,
             Some(ip) => {
-                let longest = if v4 { 16 } else { 64 };
+                let longest = if family == Family::V4 { 16 } else { 64 };
                 let holds_all = |prefix: &u8| {
                     let range = network(ip, *prefix);
                     of_pods.clone().all(|ip| range.contains(ip))
@@ -48,7 +49,7 @@ pub(crate) fn assume_pool(cluster: &mut Cluster, drafts: &[Draft], ipv6_services
         };
         let reason = "the text has no IPPool";
         let mut pool = article_pool(cidr, reason);
-        if !v4 {
+        if family == Family::V6 {
             "default-ipv6-ippool".clone_into(&mut pool.name);
             pool.block_size = 122;
             pool.ipip.value = EncapMode::Never;

@@ -3,6 +3,7 @@
 use crate::cluster::{Assumption, Client, Cluster, EncapMode, Node, Pod, Pool};
 use crate::manifest::calico::annotation;
 use crate::manifest::{Kind, Object};
+use crate::net::{Family, InFamily};
 use crate::text::{ObjectRef, Origin};
 
 /// The list of what was assumed, each with the YAML that writes it into the text.
@@ -106,9 +107,9 @@ fn node_yaml(node: &Node) -> serde_json::Value {
             annotations.insert(key.to_owned(), value.into());
         }
     };
-    let host = |v4: bool| node.addresses.iter().find(|own| own.addr().is_ipv4() == v4);
-    annotate(annotation::IPV4_ADDRESS, host(true).map(ToString::to_string));
-    annotate(annotation::IPV6_ADDRESS, host(false).map(ToString::to_string));
+    let host = |family: Family| node.addresses.iter().find(|own| own.family() == family);
+    annotate(annotation::IPV4_ADDRESS, host(Family::V4).map(ToString::to_string));
+    annotate(annotation::IPV6_ADDRESS, host(Family::V6).map(ToString::to_string));
     annotate(annotation::IPV4_IPIP_TUNNEL, node.ipip.as_ref().map(|own| own.value.to_string()));
     for tunnel in &node.vxlan {
         let key = if tunnel.value.is_ipv4() {

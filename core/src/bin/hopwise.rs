@@ -296,6 +296,7 @@ fn write_all(out: &mut impl Write, mut pieces: impl Iterator<Item = String>) -> 
 
 /// Reads the files and says every problem; the status is 2 if one is an error. What could be read
 /// is evaluated all the same, as the API server would keep it.
+///
 /// What was read lives as long as the process: to free a large cluster piece by piece takes time.
 fn open(files: &[PathBuf]) -> Result<(Sources, &'static Reading, u8), Stop> {
     let sources = Sources::read(files).map_err(Stop::Input)?;

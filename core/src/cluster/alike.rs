@@ -26,10 +26,14 @@ struct Kind<'a> {
     alone: Option<usize>,
 }
 
-/// The class of each node; see [`Cluster::alike`].
-pub(crate) fn classes(cluster: &Cluster) -> Vec<usize> {
+/// A class of nodes; see [`Cluster::alike`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NodeClass(usize);
+
+/// The class of each node.
+pub(crate) fn classes(cluster: &Cluster) -> Vec<NodeClass> {
     if cluster.nodes.len() <= SHOWN {
-        return (0..cluster.nodes.len()).collect();
+        return (0..cluster.nodes.len()).map(NodeClass).collect();
     }
     let (nets, selectors) = spoken_of(cluster);
     let with_endpoints: BTreeSet<&str> =
@@ -55,7 +59,7 @@ pub(crate) fn classes(cluster: &Cluster) -> Vec<usize> {
                 seen: seen(node, &nets, &selectors),
                 alone: with_endpoints.contains(node.name.as_str()).then_some(index),
             };
-            let next = classes.len();
+            let next = NodeClass(classes.len());
             *classes.entry(kind).or_insert(next)
         })
         .collect()

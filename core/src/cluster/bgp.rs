@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::settings::{default, either};
-use super::{Cluster, Node, NodeId, OutsideRoute, Service, TrafficPolicy};
+use super::settings::{default, written};
+use super::{Cluster, Node, NodeId, OutsideRoute, Service, ServiceField, TrafficPolicy};
 use crate::manifest::calico::{self, annotation};
 use crate::manifest::calico_policy::Expression;
 use crate::manifest::{Kind, Object};
@@ -59,9 +59,27 @@ pub struct Advertised {
     /// Where it stands.
     pub cite: Cite,
     /// Which of a service's addresses count.
-    of: fn(&Service) -> Vec<IpAddr>,
+    addresses: ServiceAddresses,
     /// Whether the range as a whole is announced, rather than each address.
     aggregate: bool,
+}
+
+/// Some of a service's addresses.
+#[derive(Clone, Copy, Debug)]
+enum ServiceAddresses {
+    Cluster,
+    External,
+    LoadBalancer,
+}
+
+impl ServiceAddresses {
+    fn of(self, service: &Service) -> Vec<IpAddr> {
+        match self {
+            Self::Cluster => service.cluster_ips.clone(),
+            Self::External => service.external_ips.clone(),
+            Self::LoadBalancer => service.ingress_ips.iter().map(|ingress| ingress.ip).collect(),
+        }
+    }
 }
 
 impl Default for Bgp {
@@ -82,8 +100,9 @@ impl Bgp {
         for object in objects {
             match &object.kind {
                 Kind::BgpConfiguration(found) if object.reference.name == "default" => {
-                    let mesh = found.spec.node_to_node_mesh_enabled;
-                    bgp.mesh = either(mesh, object, "spec.nodeToNodeMeshEnabled", bgp.mesh);
+                    if let Some(mesh) = found.spec.node_to_node_mesh_enabled {
+                        bgp.mesh = written(mesh, object.cite("spec.nodeToNodeMeshEnabled"));
+                    }
                     bgp.advertised = advertised(object, &found.spec);
                 }
                 Kind::BgpPeer(peer) => bgp.peers.push(resolve(object, &peer.spec, nodes)),
@@ -117,24 +136,23 @@ impl Bgp {
 }
 
 fn advertised(object: &Object, spec: &calico::BgpConfigurationSpec) -> Vec<Advertised> {
-    type Of = fn(&Service) -> Vec<IpAddr>;
     let each = spec.service_load_balancer_aggregation.as_deref() == Some("Disabled");
-    let lists: [(&str, &[calico::AdvertisedBlock], Of, bool); 3] = [
-        ("serviceClusterIPs", &spec.service_cluster_ips, |s| s.cluster_ips.clone(), true),
-        ("serviceExternalIPs", &spec.service_external_ips, |s| s.external_ips.clone(), true),
+    let lists: [(&str, &[calico::AdvertisedBlock], ServiceAddresses, bool); 3] = [
+        ("serviceClusterIPs", &spec.service_cluster_ips, ServiceAddresses::Cluster, true),
+        ("serviceExternalIPs", &spec.service_external_ips, ServiceAddresses::External, true),
         (
             "serviceLoadBalancerIPs",
             &spec.service_load_balancer_ips,
-            |s| s.ingress_ips.iter().map(|ingress| ingress.ip).collect(),
+            ServiceAddresses::LoadBalancer,
             !each,
         ),
     ];
     let mut found = Vec::new();
-    for (list, blocks, of, aggregate) in lists {
+    for (list, blocks, addresses, aggregate) in lists {
         for (index, block) in blocks.iter().enumerate() {
             if let Some(range) = crate::manifest::cidr(&block.cidr) {
                 let cite = object.cite(&format!("spec.{list}[{index}].cidr"));
-                found.push(Advertised { range: range.trunc(), cite, of, aggregate });
+                found.push(Advertised { range: range.trunc(), cite, addresses, aggregate });
             }
         }
     }
@@ -209,7 +227,7 @@ pub(crate) fn announce(cluster: &mut Cluster) {
                 continue;
             }
             let inside = |ip: &IpAddr| advertised.range.contains(ip);
-            for to in (advertised.of)(service).into_iter().filter(inside).map(IpNet::from) {
+            for to in advertised.addresses.of(service).into_iter().filter(inside).map(IpNet::from) {
                 let via =
                     if local { ready_nodes(service, &advertising) } else { advertising.clone() };
                 if !via.is_empty() && !told(&to) {
@@ -227,7 +245,7 @@ pub(crate) fn announce(cluster: &mut Cluster) {
                 continue;
             }
             let via = if local { ready_nodes(service, &every) } else { every.clone() };
-            let cite = service.field("status.loadBalancer.ingress");
+            let cite = service.field(ServiceField::Ingress);
             if !via.is_empty() {
                 let assumed = Some(if local { ANNOUNCED_LOCAL } else { ANNOUNCED });
                 found.entry(to).or_default().push(OutsideRoute { to, via, cite, assumed });

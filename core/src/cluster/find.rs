@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use sha1::{Digest, Sha1};
 
 use super::{Cluster, EncapMode, Node, NodeId, Pod, PodId, Pool, Service, ServiceId, ServicePort};
-use crate::net::{Encapsulation, PortRef, Protocol};
+use crate::net::{Encapsulation, Family, InFamily, PortRef, Protocol};
 use crate::text::Setting;
 
 impl Cluster {
@@ -60,7 +60,7 @@ impl Cluster {
     ) -> Result<PodId, String> {
         let owned = |pod: &Pod| {
             pod.namespace == namespace
-                && pod.owner.as_ref().is_some_and(|(k, n)| k == kind && n == name)
+                && pod.owner.as_ref().is_some_and(|own| own.kind == kind && own.name == name)
         };
         self.pods
             .iter()
@@ -139,22 +139,22 @@ impl Service {
 
 impl Node {
     /// The card's address of a family.
-    pub fn address(&self, v4: bool) -> Option<IpAddr> {
-        self.addresses.iter().map(IpNet::addr).find(|address| address.is_ipv4() == v4)
+    pub fn address(&self, family: Family) -> Option<IpAddr> {
+        self.addresses.iter().map(IpNet::addr).find(|address| address.family() == family)
     }
 
     /// The address of the tunnel's device.
-    pub fn tunnel_address(&self, encapsulation: Encapsulation, v4: bool) -> Option<IpAddr> {
+    pub fn tunnel_address(&self, encapsulation: Encapsulation, family: Family) -> Option<IpAddr> {
         match encapsulation {
             Encapsulation::Ipip => self.ipip.as_ref().map(|own| own.value),
             Encapsulation::Vxlan => {
-                self.vxlan.iter().map(|own| own.value).find(|own| own.is_ipv4() == v4)
+                self.vxlan.iter().map(|own| own.value).find(|own| own.family() == family)
             }
             Encapsulation::Wireguard => {
-                self.wireguard.iter().map(|own| own.value).find(|own| own.is_ipv4() == v4)
+                self.wireguard.iter().map(|own| own.value).find(|own| own.family() == family)
             }
         }
-        .filter(|own| own.is_ipv4() == v4)
+        .filter(|own| own.family() == family)
     }
 
     /// The tunnel whose device has the address.
@@ -185,7 +185,7 @@ impl Node {
         let wireguard = self
             .wireguard
             .iter()
-            .filter(|own| cluster.felix.wireguard_of(own.value.is_ipv4()).value);
+            .filter(|own| cluster.felix.wireguard_of(own.value.family()).value);
         ipip.chain(vxlan).chain(wireguard).map(|own| own.value)
     }
 }

@@ -22,6 +22,7 @@ use ipnet::IpNet;
 use crate::net::{ContainerPort, Labels, Protocol};
 use crate::text::{Cite, ObjectRef, Origin, Setting};
 
+pub use alike::NodeClass;
 pub use bgp::{Advertised, Bgp, BgpPeer};
 pub use prefixes::Prefixes;
 pub use settings::{
@@ -92,7 +93,7 @@ pub struct Cluster {
     pub endpoints_of_no_pod: HashSet<IpAddr>,
     /// For each node the class that it belongs to: what a connection meets on one node of a class
     /// it meets on every other, endpoints aside.
-    pub alike: Vec<usize>,
+    pub alike: Vec<NodeClass>,
 }
 
 /// An object or setting that the text does not contain.
@@ -143,6 +144,15 @@ pub struct Node {
     pub kube_proxy: Option<(u16, u16)>,
 }
 
+/// Whose template pods are made from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Workload {
+    /// In lower case: `deployment`.
+    pub kind: String,
+    /// `metadata.name`.
+    pub name: String,
+}
+
 /// A pod.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "they are the pod's own conditions")]
@@ -157,8 +167,8 @@ pub struct Pod {
     pub origin: Origin,
     /// Where the address comes from.
     pub address_origin: Origin,
-    /// The workload whose template it is made from: its kind in lower case, and its name.
-    pub owner: Option<(String, String)>,
+    /// The workload whose template it is made from.
+    pub owner: Option<Workload>,
     /// The node that it runs on.
     pub node: NodeId,
     /// Its addresses; the node's if it uses the host's network.
@@ -186,8 +196,8 @@ pub struct Service {
     pub name: String,
     /// Where it stands.
     pub cite: Cite,
-    /// Where its fields stand that have no setting of their own, by path.
-    pub fields: BTreeMap<&'static str, Cite>,
+    /// Where its fields stand that have no setting of their own.
+    pub fields: BTreeMap<ServiceField, Cite>,
     /// `spec.type`.
     pub kind: ServiceKind,
     /// `spec.clusterIPs`; empty for headless services.
@@ -218,11 +228,52 @@ pub struct Service {
 
 impl Service {
     /// Where a field stands; the object, if the text does not write it.
-    pub fn field(&self, path: &'static str) -> Cite {
+    pub fn field(&self, field: ServiceField) -> Cite {
         self.fields
-            .get(path)
+            .get(&field)
             .cloned()
-            .unwrap_or_else(|| Cite { field: path.to_owned(), ..self.cite.clone() })
+            .unwrap_or_else(|| Cite { field: field.path().to_owned(), ..self.cite.clone() })
+    }
+}
+
+/// A field of a service that verdicts cite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ServiceField {
+    /// `spec.ports`.
+    Ports,
+    /// `spec.selector`.
+    Selector,
+    /// `spec.sessionAffinity`.
+    SessionAffinity,
+    /// `spec.loadBalancerSourceRanges`.
+    SourceRanges,
+    /// `spec.healthCheckNodePort`.
+    HealthCheckNodePort,
+    /// `status.loadBalancer.ingress`.
+    Ingress,
+}
+
+impl ServiceField {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Ports,
+        Self::Selector,
+        Self::SessionAffinity,
+        Self::SourceRanges,
+        Self::HealthCheckNodePort,
+        Self::Ingress,
+    ];
+
+    /// As the API spells it.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Ports => "spec.ports",
+            Self::Selector => "spec.selector",
+            Self::SessionAffinity => "spec.sessionAffinity",
+            Self::SourceRanges => "spec.loadBalancerSourceRanges",
+            Self::HealthCheckNodePort => "spec.healthCheckNodePort",
+            Self::Ingress => "status.loadBalancer.ingress",
+        }
     }
 }
 

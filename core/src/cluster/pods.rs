@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{NodeId, Pod};
+use super::{NodeId, Pod, Workload};
 use crate::manifest::calico_policy::WorkloadEndpointSpec;
 use crate::manifest::kubernetes::{ObjectMeta, PodSpec, PodStatus};
 use crate::manifest::{Kind, Object};
@@ -37,7 +37,8 @@ pub(crate) fn written(objects: &[Object], nodes: &[String]) -> Vec<Draft> {
             }
             Kind::Workload(workload) => {
                 let kind = workload.kind.to_lowercase();
-                let owned = Some((kind.clone(), object.reference.name.clone()));
+                let owned =
+                    Some(Workload { kind: kind.clone(), name: object.reference.name.clone() });
                 let places: Vec<Option<String>> = if kind == "daemonset" {
                     nodes.iter().cloned().map(Some).collect()
                 } else {
@@ -146,15 +147,16 @@ pub(crate) fn draft(namespace: &str, meta: &ObjectMeta, spec: &PodSpec, origin: 
 }
 
 /// A replica set of a deployment is named after it, with one more part.
-fn workload_of(kind: &str, name: &str) -> (String, String) {
-    match (kind, name.rsplit_once('-')) {
+fn workload_of(kind: &str, name: &str) -> Workload {
+    let (kind, name) = match (kind, name.rsplit_once('-')) {
         ("ReplicaSet", Some((deployment, hash)))
             if hash.len() >= 8 && hash.bytes().all(|b| b.is_ascii_alphanumeric()) =>
         {
-            ("deployment".to_owned(), deployment.to_owned())
+            ("deployment".to_owned(), deployment)
         }
-        _ => (kind.to_lowercase(), name.to_owned()),
-    }
+        _ => (kind.to_lowercase(), name),
+    };
+    Workload { kind, name: name.to_owned() }
 }
 
 fn status(draft: &mut Draft, status: &PodStatus, object: &Object) {
@@ -182,9 +184,5 @@ fn status(draft: &mut Draft, status: &PodStatus, object: &Object) {
 
 /// `protocol`, TCP if left out.
 pub(crate) fn protocol(name: Option<&str>) -> Protocol {
-    match name {
-        Some("UDP") => Protocol::Udp,
-        Some("SCTP") => Protocol::Sctp,
-        _ => Protocol::Tcp,
-    }
+    name.and_then(Protocol::of_name).unwrap_or_default()
 }

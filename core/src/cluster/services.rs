@@ -6,10 +6,10 @@ use ipnet::IpNet;
 
 use super::pods::protocol;
 use super::settings::{default, written};
-use super::{IngressIp, Service, ServiceKind, ServicePort, TrafficPolicy};
+use super::{IngressIp, Service, ServiceField, ServiceKind, ServicePort, TrafficPolicy};
 use crate::manifest::kubernetes::ServiceSpec;
 use crate::manifest::{Kind, Object};
-use crate::net::Labels;
+use crate::net::{Family, Labels};
 use crate::text::{Cite, Origin, Setting};
 
 /// Cluster IPs that are not written are taken from here: kubeadm's and Kubespray's range.
@@ -21,23 +21,13 @@ const FIRST_NODE_PORT: u16 = 30080;
 /// Kubernetes' default of `sessionAffinityConfig.clientIP.timeoutSeconds`.
 const AFFINITY_SECONDS: u32 = 10_800;
 
-/// Fields that verdicts cite.
-const CITED: [&str; 6] = [
-    "spec.loadBalancerSourceRanges",
-    "spec.sessionAffinity",
-    "spec.ports",
-    "spec.healthCheckNodePort",
-    "spec.selector",
-    "status.loadBalancer.ingress",
-];
-
 /// A service and what makes its endpoints.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
     pub(crate) service: Service,
     pub(crate) selector: Labels,
     /// The families of its cluster IPs, where it tells none.
-    ipv4: Vec<bool>,
+    families: Vec<Family>,
     pub(crate) publish_not_ready: bool,
     /// `allocateLoadBalancerNodePorts: false`.
     no_node_ports: bool,
@@ -129,12 +119,12 @@ fn read(object: &Object, service: &crate::manifest::kubernetes::Service) -> Draf
         publish_not_ready: spec.publish_not_ready_addresses == Some(true),
         no_node_ports: kind == ServiceKind::LoadBalancer
             && spec.allocate_load_balancer_node_ports == Some(false),
-        ipv4: families(spec),
+        families: families(spec),
         service: Service {
             namespace: object.reference.namespace.clone(),
             name: object.reference.name.clone(),
             cite: object.cite(""),
-            fields: CITED.iter().map(|path| (*path, object.cite(path))).collect(),
+            fields: ServiceField::ALL.map(|field| (field, object.cite(field.path()))).into(),
             kind,
             cluster_ip_origin: Origin::Written(object.cite(path)),
             cluster_ips,
@@ -172,15 +162,16 @@ fn read(object: &Object, service: &crate::manifest::kubernetes::Service) -> Draf
     }
 }
 
-/// The families that kube-apiserver gives cluster IPs of, in order; `true` is IPv4.
-fn families(spec: &ServiceSpec) -> Vec<bool> {
-    let mut found: Vec<bool> = spec.ip_families.iter().map(|family| family != "IPv6").collect();
+/// The families that kube-apiserver gives cluster IPs of, in order.
+fn families(spec: &ServiceSpec) -> Vec<Family> {
+    let family = |name: &String| if name == "IPv6" { Family::V6 } else { Family::V4 };
+    let mut found: Vec<Family> = spec.ip_families.iter().map(family).collect();
     if found.is_empty() {
-        found.push(true);
+        found.push(Family::V4);
     }
     let both = spec.ip_family_policy.as_deref() == Some("RequireDualStack");
     if let ([one], true) = (found.as_slice(), both) {
-        found.push(!one);
+        found.push(one.other());
     }
     found
 }
@@ -203,14 +194,17 @@ fn assume_addresses(drafts: &mut [Draft]) {
             continue;
         }
         if service.cluster_ips.is_empty() {
-            for v4 in &draft.ipv4 {
+            for family in &draft.families {
                 let ip = loop {
-                    let ip = if *v4 {
-                        next_ip = next_ip.wrapping_add(1);
-                        IpAddr::V4(next_ip.wrapping_sub(1).into())
-                    } else {
-                        next_ipv6 = next_ipv6.wrapping_add(1);
-                        IpAddr::V6(next_ipv6.wrapping_sub(1).into())
+                    let ip = match family {
+                        Family::V4 => {
+                            next_ip = next_ip.wrapping_add(1);
+                            IpAddr::V4(next_ip.wrapping_sub(1).into())
+                        }
+                        Family::V6 => {
+                            next_ipv6 = next_ipv6.wrapping_add(1);
+                            IpAddr::V6(next_ipv6.wrapping_sub(1).into())
+                        }
                     };
                     if ips.insert(ip) {
                         break ip;

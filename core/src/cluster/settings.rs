@@ -9,7 +9,7 @@ use super::{EncapMode, Pool};
 use crate::manifest::calico::{FelixConfiguration, FelixConfigurationSpec, ProtoPort};
 use crate::manifest::kube_proxy::KubeProxyConfiguration;
 use crate::manifest::{Kind, Object};
-use crate::net::Protocol;
+use crate::net::{Family, IpProtocol, Protocol};
 use crate::text::{Cite, Origin, Setting};
 
 /// kube-proxy's settings.
@@ -103,8 +103,11 @@ pub struct Felix {
 
 impl Felix {
     /// Whether `WireGuard` wraps what goes between nodes, for one family.
-    pub fn wireguard_of(&self, v4: bool) -> &Setting<bool> {
-        if v4 { &self.wireguard } else { &self.wireguard_v6 }
+    pub fn wireguard_of(&self, family: Family) -> &Setting<bool> {
+        match family {
+            Family::V4 => &self.wireguard,
+            Family::V6 => &self.wireguard_v6,
+        }
     }
 }
 
@@ -112,7 +115,7 @@ impl Felix {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failsafe {
     /// TCP or UDP, as the IP header has it.
-    pub protocol: u8,
+    pub protocol: IpProtocol,
     /// The destination port.
     pub port: u16,
     /// Only with this network at the other end.
@@ -185,49 +188,13 @@ pub enum ServiceLoopPrevention {
 
 impl Default for Proxy {
     fn default() -> Self {
-        Self {
-            mode: default(ProxyMode::Iptables, "kube-proxy's default"),
-            detect_local: default(LocalDetector::NoOp, "kube-proxy without clusterCIDR"),
-            masquerade_all: default(false, "kube-proxy's default"),
-            node_port_addresses: default(NodePortAddresses::All, "kube-proxy's default"),
-            localhost_node_ports: default(true, "kube-proxy's default"),
-            ipvs_scheduler: default("rr".to_owned(), "kube-proxy's default"),
-        }
+        Self::read(None)
     }
 }
 
 impl Default for Felix {
     fn default() -> Self {
-        Self {
-            append_chains: default(false, "Felix's default (Insert)"),
-            endpoint_to_host: default(
-                EndpointToHost::Accept,
-                "what Calico's manifests and operator set",
-            ),
-            service_loop_prevention: default(ServiceLoopPrevention::Drop, "Felix's default"),
-            nat_excludes_hosts: default(false, "Felix's default (IPPoolsOnly)"),
-            dsr: default(false, "Felix's default (Tunnel)"),
-            connect_time: default(ConnectTime::Tcp, "Felix's default (TCP)"),
-            node_port_ranges: default(vec![30000..=32767], "Felix's default (30000:32767)"),
-            nat_outgoing_address: None,
-            cluster_routes: default(ClusterRoutes::Disabled, "Felix's default before v3.33"),
-            wireguard: default(false, "Felix's default"),
-            wireguard_v6: default(false, "Felix's default"),
-            failsafe_inbound: default(
-                Failsafe::list(&[22, 179, 2379, 2380, 5473, 6443, 6666, 6667], &[68]),
-                "Felix's default",
-            ),
-            failsafe_outbound: default(
-                Failsafe::list(&[179, 2379, 2380, 5473, 6443, 6666, 6667], &[53, 67]),
-                "Felix's default",
-            ),
-            strict_rp_filter: Setting {
-                value: true,
-                origin: Origin::Assumed(
-                    "net.ipv4.conf.*.rp_filter is not in any object".to_owned(),
-                ),
-            },
-        }
+        Self::read(None)
     }
 }
 
@@ -241,29 +208,50 @@ pub(crate) fn default<T>(value: T, why: &str) -> Setting<T> {
     Setting { value, origin: Origin::Default(why.to_owned()) }
 }
 
-/// A value that the text writes, or its reader's default.
-pub(crate) fn either<T>(
-    found: Option<T>,
-    object: &Object,
-    path: &str,
-    otherwise: Setting<T>,
-) -> Setting<T> {
-    match found {
-        Some(value) => written(value, object.cite(path)),
-        None => otherwise,
+/// The object that writes settings, if there is one.
+#[derive(Clone, Copy)]
+struct Source<'a>(Option<&'a Object>);
+
+/// What it writes at a path.
+struct Found<T> {
+    /// `None` if it writes nothing there.
+    cite: Option<Cite>,
+    /// `None` if that is no particular value.
+    value: Option<T>,
+}
+
+impl Source<'_> {
+    fn at<T>(self, path: &str, value: Option<T>) -> Found<T> {
+        Found { cite: self.0.filter(|_| value.is_some()).map(|object| object.cite(path)), value }
+    }
+
+    /// A word that stands for a value.
+    fn word<T: Copy>(self, path: &str, word: Option<&String>, values: &[(&str, T)]) -> Found<T> {
+        let cite = self.0.filter(|_| word.is_some()).map(|object| object.cite(path));
+        let is =
+            |(known, _): &&(&str, T)| word.is_some_and(|word| word.eq_ignore_ascii_case(known));
+        Found { cite, value: values.iter().find(is).map(|(_, value)| *value) }
+    }
+}
+
+impl<T> Found<T> {
+    /// The setting, with its reader's default and why that is.
+    fn or(self, usual: T, why: &str) -> Setting<T> {
+        match self.cite {
+            Some(cite) => written(self.value.unwrap_or(usual), cite),
+            None => default(usual, why),
+        }
     }
 }
 
 /// Which mode, and all its settings. `bpfEnabled` replaces kube-proxy.
 pub(crate) fn proxy(objects: &[Object], pools: &[Pool]) -> Proxy {
-    let mut proxy = Proxy::default();
     let found = objects.iter().find_map(|object| match &object.kind {
-        Kind::KubeProxyConfiguration(config) => Some((object, config)),
+        Kind::KubeProxyConfiguration(config) => Some((object, config.as_ref())),
         _ => None,
     });
-    if let Some((object, config)) = found {
-        configure(&mut proxy, object, config);
-    } else {
+    let mut proxy = Proxy::read(found);
+    if found.is_none() {
         proxy.detect_local = Setting {
             value: LocalDetector::ClusterCidr(pools.iter().map(|pool| pool.cidr).collect()),
             origin: Origin::Assumed(
@@ -279,71 +267,79 @@ pub(crate) fn proxy(objects: &[Object], pools: &[Pool]) -> Proxy {
     proxy
 }
 
-fn configure(proxy: &mut Proxy, object: &Object, config: &KubeProxyConfiguration) {
-    let mode = config.mode.as_deref().filter(|mode| !mode.is_empty()).map(|mode| match mode {
-        "ipvs" => ProxyMode::Ipvs,
-        "nftables" => ProxyMode::Nftables,
-        _ => ProxyMode::Iptables,
-    });
-    proxy.mode = either(mode, object, "mode", proxy.mode.clone());
-    let nftables = proxy.mode.value == ProxyMode::Nftables;
-    let ranges: Vec<IpNet> = config
-        .cluster_cidr
-        .iter()
-        .flat_map(|text| text.split(','))
-        .filter_map(|range| range.trim().parse().ok())
-        .collect();
-    let detect = &config.detect_local;
-    proxy.detect_local = match config.detect_local_mode.as_deref().unwrap_or("ClusterCIDR") {
-        "NodeCIDR" => written(LocalDetector::NodeCidr, object.cite("detectLocalMode")),
-        "BridgeInterface" => {
-            let name = detect.bridge_interface.clone().unwrap_or_default();
-            written(
-                LocalDetector::BridgeInterface(name),
-                object.cite("detectLocal.bridgeInterface"),
-            )
-        }
-        "InterfaceNamePrefix" => {
-            let prefix = detect.interface_name_prefix.clone().unwrap_or_default();
-            let cite = object.cite("detectLocal.interfaceNamePrefix");
-            written(LocalDetector::InterfaceNamePrefix(prefix), cite)
-        }
-        _ if ranges.is_empty() => default(
-            LocalDetector::NoOp,
-            "without clusterCIDR kube-proxy can't tell a pod's packet from others",
-        ),
-        _ => written(LocalDetector::ClusterCidr(ranges), object.cite("clusterCIDR")),
-    };
-    let (all, path) = if nftables {
-        (config.nftables.masquerade_all, "nftables.masqueradeAll")
-    } else {
-        (config.iptables.masquerade_all, "iptables.masqueradeAll")
-    };
-    proxy.masquerade_all = either(all, object, path, proxy.masquerade_all.clone());
-    proxy.localhost_node_ports = either(
-        config.iptables.localhost_node_ports,
-        object,
-        "iptables.localhostNodePorts",
-        proxy.localhost_node_ports.clone(),
-    );
-    let scheduler = config.ipvs.scheduler.clone().filter(|name| !name.is_empty());
-    proxy.ipvs_scheduler =
-        either(scheduler, object, "ipvs.scheduler", proxy.ipvs_scheduler.clone());
-    let addresses = &config.node_port_addresses;
-    proxy.node_port_addresses = if addresses.is_empty() {
-        if nftables {
-            default(NodePortAddresses::Primary, "kube-proxy's default in nftables mode")
+impl Proxy {
+    /// What the configuration says, and kube-proxy's defaults.
+    fn read(found: Option<(&Object, &KubeProxyConfiguration)>) -> Self {
+        const DEFAULT: &str = "kube-proxy's default";
+        let none = KubeProxyConfiguration::default();
+        let (object, config) = found.unzip();
+        let (from, config) = (Source(object), config.unwrap_or(&none));
+        let filled = |word: &&String| !word.is_empty();
+        let modes = [("ipvs", ProxyMode::Ipvs), ("nftables", ProxyMode::Nftables)];
+        let mode = from
+            .word("mode", config.mode.as_ref().filter(filled), &modes)
+            .or(ProxyMode::Iptables, DEFAULT);
+        let nftables = mode.value == ProxyMode::Nftables;
+        let masquerade_all = if nftables {
+            from.at("nftables.masqueradeAll", config.nftables.masquerade_all)
         } else {
-            default(NodePortAddresses::All, "kube-proxy's default")
-        }
-    } else {
-        let value = if addresses.iter().any(|address| address == "primary") {
-            NodePortAddresses::Primary
-        } else {
-            NodePortAddresses::In(addresses.iter().filter_map(|a| a.parse().ok()).collect())
+            from.at("iptables.masqueradeAll", config.iptables.masquerade_all)
         };
-        written(value, object.cite("nodePortAddresses"))
-    };
+        let (addresses, why) = if nftables {
+            (NodePortAddresses::Primary, "kube-proxy's default in nftables mode")
+        } else {
+            (NodePortAddresses::All, DEFAULT)
+        };
+        Self {
+            mode,
+            detect_local: detect_local(from, config).or(
+                LocalDetector::NoOp,
+                "without clusterCIDR kube-proxy can't tell a pod's packet from others",
+            ),
+            masquerade_all: masquerade_all.or(false, DEFAULT),
+            node_port_addresses: from
+                .at("nodePortAddresses", NodePortAddresses::read(&config.node_port_addresses))
+                .or(addresses, why),
+            localhost_node_ports: from
+                .at("iptables.localhostNodePorts", config.iptables.localhost_node_ports)
+                .or(true, DEFAULT),
+            ipvs_scheduler: from
+                .at("ipvs.scheduler", config.ipvs.scheduler.as_ref().filter(filled).cloned())
+                .or("rr".to_owned(), DEFAULT),
+        }
+    }
+}
+
+fn detect_local(from: Source<'_>, config: &KubeProxyConfiguration) -> Found<LocalDetector> {
+    let detect = &config.detect_local;
+    match config.detect_local_mode.as_deref() {
+        Some("NodeCIDR") => from.at("detectLocalMode", Some(LocalDetector::NodeCidr)),
+        Some("BridgeInterface") => {
+            let name = detect.bridge_interface.clone().unwrap_or_default();
+            from.at("detectLocal.bridgeInterface", Some(LocalDetector::BridgeInterface(name)))
+        }
+        Some("InterfaceNamePrefix") => {
+            let prefix = detect.interface_name_prefix.clone().unwrap_or_default();
+            let detector = LocalDetector::InterfaceNamePrefix(prefix);
+            from.at("detectLocal.interfaceNamePrefix", Some(detector))
+        }
+        _ => {
+            let ranges = config.cluster_cidr.as_deref().unwrap_or_default().split(',');
+            let ranges: Vec<_> = ranges.filter_map(|range| range.trim().parse().ok()).collect();
+            let detector = (!ranges.is_empty()).then_some(LocalDetector::ClusterCidr(ranges));
+            from.at("clusterCIDR", detector)
+        }
+    }
+}
+
+impl NodePortAddresses {
+    fn read(found: &[String]) -> Option<Self> {
+        if found.iter().any(|address| address == "primary") {
+            return Some(Self::Primary);
+        }
+        let ranges = || found.iter().filter_map(|range| range.parse().ok()).collect();
+        (!found.is_empty()).then(|| Self::In(ranges()))
+    }
 }
 
 /// The cluster's own Felix configuration; those of single nodes are not looked at.
@@ -358,86 +354,7 @@ fn felix_object(objects: &[Object]) -> Option<(&Object, &FelixConfiguration)> {
 
 /// Felix' settings.
 pub(crate) fn felix(objects: &[Object]) -> Felix {
-    let mut felix = Felix::default();
-    if let Some((object, found)) = felix_object(objects) {
-        let spec = &found.spec;
-        felix.append_chains = either(
-            spec.chain_insert_mode.as_deref().map(|mode| mode.eq_ignore_ascii_case("append")),
-            object,
-            "spec.chainInsertMode",
-            felix.append_chains,
-        );
-        let action = spec.default_endpoint_to_host_action.as_deref().map(|action| {
-            match action.to_ascii_lowercase().as_str() {
-                "drop" => EndpointToHost::Drop,
-                "return" => EndpointToHost::Return,
-                _ => EndpointToHost::Accept,
-            }
-        });
-        felix.endpoint_to_host =
-            either(action, object, "spec.defaultEndpointToHostAction", felix.endpoint_to_host);
-        let prevention = spec.service_loop_prevention.as_deref().map(|mode| {
-            match mode.to_ascii_lowercase().as_str() {
-                "reject" => ServiceLoopPrevention::Reject,
-                "disabled" => ServiceLoopPrevention::Disabled,
-                _ => ServiceLoopPrevention::Drop,
-            }
-        });
-        felix.service_loop_prevention =
-            either(prevention, object, "spec.serviceLoopPrevention", felix.service_loop_prevention);
-        felix.nat_excludes_hosts = either(
-            spec.nat_outgoing_exclusions.as_deref().map(|mode| mode == "IPPoolsAndHostIPs"),
-            object,
-            "spec.natOutgoingExclusions",
-            felix.nat_excludes_hosts,
-        );
-        felix.dsr = either(
-            spec.bpf_external_service_mode.as_deref().map(|mode| mode.eq_ignore_ascii_case("DSR")),
-            object,
-            "spec.bpfExternalServiceMode",
-            felix.dsr,
-        );
-        if let Some(setting) = connect_time(object, spec) {
-            felix.connect_time = setting;
-        }
-        let ranges: Vec<_> = spec.kube_node_port_ranges.iter().filter_map(port_range).collect();
-        if !ranges.is_empty() {
-            felix.node_port_ranges = written(ranges, object.cite("spec.kubeNodePortRanges"));
-        }
-        felix.nat_outgoing_address = spec
-            .nat_outgoing_address
-            .as_deref()
-            .and_then(crate::manifest::ip)
-            .map(|address| written(address, object.cite("spec.natOutgoingAddress")));
-        let routes = spec.program_cluster_routes.as_deref().map(|routes| match routes {
-            "Enabled" => ClusterRoutes::Enabled,
-            "EnabledIPIPOnly" => ClusterRoutes::Ipip,
-            _ => ClusterRoutes::Disabled,
-        });
-        felix.cluster_routes =
-            either(routes, object, "spec.programClusterRoutes", felix.cluster_routes);
-        let failsafe = |ports: &Vec<ProtoPort>| ports.iter().filter_map(Failsafe::read).collect();
-        felix.failsafe_inbound = either(
-            spec.failsafe_inbound_host_ports.as_ref().map(failsafe),
-            object,
-            "spec.failsafeInboundHostPorts",
-            felix.failsafe_inbound,
-        );
-        felix.failsafe_outbound = either(
-            spec.failsafe_outbound_host_ports.as_ref().map(failsafe),
-            object,
-            "spec.failsafeOutboundHostPorts",
-            felix.failsafe_outbound,
-        );
-        felix.wireguard =
-            either(spec.wireguard_enabled, object, "spec.wireguardEnabled", felix.wireguard);
-        felix.wireguard_v6 = either(
-            spec.wireguard_enabled_v6,
-            object,
-            "spec.wireguardEnabledV6",
-            felix.wireguard_v6,
-        );
-    }
+    let mut felix = Felix::read(felix_object(objects));
     let strict = objects.iter().find_map(|object| match &object.kind {
         Kind::Scenario(scenario) => {
             let mode = scenario.spec.hosts.rp_filter.as_deref()?;
@@ -451,21 +368,96 @@ pub(crate) fn felix(objects: &[Object]) -> Felix {
     felix
 }
 
+impl Felix {
+    /// What the configuration says, and Felix' defaults.
+    fn read(found: Option<(&Object, &FelixConfiguration)>) -> Self {
+        const DEFAULT: &str = "Felix's default";
+        let none = FelixConfiguration::default();
+        let (object, felix) = found.unzip();
+        let (from, spec) = (Source(object), &felix.unwrap_or(&none).spec);
+        let actions = [("Drop", EndpointToHost::Drop), ("Return", EndpointToHost::Return)];
+        let preventions = [
+            ("Reject", ServiceLoopPrevention::Reject),
+            ("Disabled", ServiceLoopPrevention::Disabled),
+        ];
+        let routes =
+            [("Enabled", ClusterRoutes::Enabled), ("EnabledIPIPOnly", ClusterRoutes::Ipip)];
+        let ranges: Vec<_> = spec.kube_node_port_ranges.iter().filter_map(port_range).collect();
+        let address = spec.nat_outgoing_address.as_deref().and_then(crate::manifest::ip);
+        let failsafe = |ports: &Vec<ProtoPort>| ports.iter().filter_map(Failsafe::read).collect();
+        let inbound = spec.failsafe_inbound_host_ports.as_ref().map(failsafe);
+        let outbound = spec.failsafe_outbound_host_ports.as_ref().map(failsafe);
+        Self {
+            append_chains: from
+                .word("spec.chainInsertMode", spec.chain_insert_mode.as_ref(), &[("Append", true)])
+                .or(false, "Felix's default (Insert)"),
+            endpoint_to_host: from
+                .word(
+                    "spec.defaultEndpointToHostAction",
+                    spec.default_endpoint_to_host_action.as_ref(),
+                    &actions,
+                )
+                .or(EndpointToHost::Accept, "what Calico's manifests and operator set"),
+            service_loop_prevention: from
+                .word(
+                    "spec.serviceLoopPrevention",
+                    spec.service_loop_prevention.as_ref(),
+                    &preventions,
+                )
+                .or(ServiceLoopPrevention::Drop, DEFAULT),
+            nat_excludes_hosts: from
+                .word(
+                    "spec.natOutgoingExclusions",
+                    spec.nat_outgoing_exclusions.as_ref(),
+                    &[("IPPoolsAndHostIPs", true)],
+                )
+                .or(false, "Felix's default (IPPoolsOnly)"),
+            dsr: from
+                .word(
+                    "spec.bpfExternalServiceMode",
+                    spec.bpf_external_service_mode.as_ref(),
+                    &[("DSR", true)],
+                )
+                .or(false, "Felix's default (Tunnel)"),
+            connect_time: connect_time(from, spec).or(ConnectTime::Tcp, "Felix's default (TCP)"),
+            node_port_ranges: from
+                .at("spec.kubeNodePortRanges", Some(ranges).filter(|found| !found.is_empty()))
+                .or(vec![30000..=32767], "Felix's default (30000:32767)"),
+            nat_outgoing_address: object
+                .zip(address)
+                .map(|(object, address)| written(address, object.cite("spec.natOutgoingAddress"))),
+            cluster_routes: from
+                .word("spec.programClusterRoutes", spec.program_cluster_routes.as_ref(), &routes)
+                .or(ClusterRoutes::Disabled, "Felix's default before v3.33"),
+            wireguard: from.at("spec.wireguardEnabled", spec.wireguard_enabled).or(false, DEFAULT),
+            wireguard_v6: from
+                .at("spec.wireguardEnabledV6", spec.wireguard_enabled_v6)
+                .or(false, DEFAULT),
+            failsafe_inbound: from
+                .at("spec.failsafeInboundHostPorts", inbound)
+                .or(Failsafe::list(&[22, 179, 2379, 2380, 5473, 6443, 6666, 6667], &[68]), DEFAULT),
+            failsafe_outbound: from
+                .at("spec.failsafeOutboundHostPorts", outbound)
+                .or(Failsafe::list(&[179, 2379, 2380, 5473, 6443, 6666, 6667], &[53, 67]), DEFAULT),
+            strict_rp_filter: Setting {
+                value: true,
+                origin: Origin::Assumed(
+                    "net.ipv4.conf.*.rp_filter is not in any object".to_owned(),
+                ),
+            },
+        }
+    }
+}
+
 /// `bpfConnectTimeLoadBalancing`, or its older form, which counts where it is there.
-fn connect_time(object: &Object, spec: &FelixConfigurationSpec) -> Option<Setting<ConnectTime>> {
-    let (value, suffix) = match (
-        spec.bpf_connect_time_load_balancing.as_deref(),
-        spec.bpf_connect_time_load_balancing_enabled,
-    ) {
-        (_, Some(true)) => (ConnectTime::Enabled, "Enabled"),
-        (_, Some(false)) => (ConnectTime::Disabled, "Enabled"),
-        (Some("Enabled"), None) => (ConnectTime::Enabled, ""),
-        (Some("Disabled"), None) => (ConnectTime::Disabled, ""),
-        (Some(_), None) => (ConnectTime::Tcp, ""),
-        (None, None) => return None,
-    };
-    let path = format!("spec.bpfConnectTimeLoadBalancing{suffix}");
-    Some(written(value, object.cite(&path)))
+fn connect_time(from: Source<'_>, spec: &FelixConfigurationSpec) -> Found<ConnectTime> {
+    if let Some(all) = spec.bpf_connect_time_load_balancing_enabled {
+        let value = if all { ConnectTime::Enabled } else { ConnectTime::Disabled };
+        return from.at("spec.bpfConnectTimeLoadBalancingEnabled", Some(value));
+    }
+    let word = spec.bpf_connect_time_load_balancing.as_ref();
+    let values = [("Enabled", ConnectTime::Enabled), ("Disabled", ConnectTime::Disabled)];
+    from.word("spec.bpfConnectTimeLoadBalancing", word, &values)
 }
 
 /// `30000:32767`, or one port.
@@ -477,19 +469,13 @@ fn port_range(text: &crate::manifest::kubernetes::IntOrString) -> Option<RangeIn
 
 /// The address pools that the text has.
 pub(crate) fn pools(objects: &[Object]) -> Vec<Pool> {
-    let mode = |found: Option<&str>, object: &Object, path: &str| {
-        let found = found.map(|mode| match mode {
-            "Always" => EncapMode::Always,
-            "CrossSubnet" => EncapMode::CrossSubnet,
-            _ => EncapMode::Never,
-        });
-        either(found, object, path, default(EncapMode::Never, "IPPool's default"))
-    };
+    const DEFAULT: &str = "IPPool's default";
+    let modes = [("Always", EncapMode::Always), ("CrossSubnet", EncapMode::CrossSubnet)];
     objects
         .iter()
         .filter_map(|object| {
             let Kind::IpPool(pool) = &object.kind else { return None };
-            let spec = &pool.spec;
+            let (from, spec) = (Source(Some(object)), &pool.spec);
             let cidr: IpNet = spec.cidr.parse().ok()?;
             let block_size = if cidr.addr().is_ipv4() { 26 } else { 122 };
             let size = spec.block_size.and_then(|size| u8::try_from(size).ok());
@@ -497,14 +483,13 @@ pub(crate) fn pools(objects: &[Object]) -> Vec<Pool> {
                 name: object.reference.name.clone(),
                 cidr: cidr.trunc(),
                 block_size: size.unwrap_or(block_size),
-                ipip: mode(spec.ipip_mode.as_deref(), object, "spec.ipipMode"),
-                vxlan: mode(spec.vxlan_mode.as_deref(), object, "spec.vxlanMode"),
-                nat_outgoing: either(
-                    spec.nat_outgoing,
-                    object,
-                    "spec.natOutgoing",
-                    default(false, "IPPool's default"),
-                ),
+                ipip: from
+                    .word("spec.ipipMode", spec.ipip_mode.as_ref(), &modes)
+                    .or(EncapMode::Never, DEFAULT),
+                vxlan: from
+                    .word("spec.vxlanMode", spec.vxlan_mode.as_ref(), &modes)
+                    .or(EncapMode::Never, DEFAULT),
+                nat_outgoing: from.at("spec.natOutgoing", spec.nat_outgoing).or(false, DEFAULT),
                 load_balancer_only: !spec.allowed_uses.is_empty()
                     && spec.allowed_uses.iter().all(|used| used == "LoadBalancer"),
                 origin: Origin::Written(object.cite("")),

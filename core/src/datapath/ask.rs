@@ -102,8 +102,7 @@ fn walk_once<'a>(walk: &mut Walk<'a>, question: &Question<'a>) -> Outcome {
     walk.front = question.front;
     walk.endpoint.clone_from(&question.named);
     walk.outside.clone_from(&question.outside);
-    let packet = question.packet.clone();
-    let end = send(walk, question, packet);
+    let end = send(walk, question, question.packet);
     let steps = walk.turn();
     let (verdict, cause, reply) = match &end {
         End::Failed(failure) => refused(walk, question, failure),

@@ -5,8 +5,8 @@ use super::node::Passage;
 use super::proxy::{Frontend, Picked, Refusal};
 use super::step::{Hook, Rule};
 use super::walk::{End, Failure, Walk};
-use crate::cluster::{Endpoint, NodeId, ProxyMode};
-use crate::net::{Packet, Verdict, address_and_port};
+use crate::cluster::{Endpoint, NodeId, ProxyMode, ServiceField};
+use crate::net::{Family, Packet, Verdict, address_and_port};
 
 /// Why what an endpoint sends to itself is masqueraded.
 pub(super) const HAIRPIN: &str =
@@ -70,7 +70,7 @@ impl<'a> Walk<'a> {
         let mut found = Vec::new();
         if let Some(seconds) = frontend.service.session_affinity.filter(|_| of > 1) {
             found.push(Evidence::of(
-                frontend.service.field("spec.sessionAffinity"),
+                frontend.service.field(ServiceField::SessionAffinity),
                 &format!(
                     "ClientIP: {} sends further connections from the same address, as it sees it before any masquerade, to the same endpoint for {seconds} seconds; these are the ways of a first one",
                     self.node_name(node)
@@ -114,7 +114,7 @@ impl<'a> Walk<'a> {
 
     /// The command that shows the service's rules.
     pub(super) fn see_dnat(&self, packet: &Packet, rules: &[String]) -> String {
-        let v4 = packet.destination.is_ipv4();
+        let family = packet.family();
         match self.cluster.proxy.mode.value {
             ProxyMode::Ipvs => {
                 let flag = match packet.protocol {
@@ -125,7 +125,7 @@ impl<'a> Walk<'a> {
                 format!("ipvsadm -Ln {flag} {}", packet.to())
             }
             ProxyMode::Nftables => {
-                let family = if v4 { "ip" } else { "ip6" };
+                let table = if family == Family::V4 { "ip" } else { "ip6" };
                 let mut chains: Vec<&str> = rules
                     .iter()
                     .filter_map(|rule| rule.strip_prefix("chain ")?.split_whitespace().next())
@@ -133,16 +133,16 @@ impl<'a> Walk<'a> {
                 chains.dedup();
                 let lists: Vec<String> = chains
                     .iter()
-                    .map(|chain| format!("nft list chain {family} kube-proxy '{chain}'"))
+                    .map(|chain| format!("nft list chain {table} kube-proxy '{chain}'"))
                     .collect();
                 if lists.is_empty() {
-                    format!("nft list table {family} kube-proxy")
+                    format!("nft list table {table} kube-proxy")
                 } else {
                     lists.join("; ")
                 }
             }
             ProxyMode::Iptables | ProxyMode::Ebpf => {
-                let save = if v4 { "iptables-save" } else { "ip6tables-save" };
+                let save = if family == Family::V4 { "iptables-save" } else { "ip6tables-save" };
                 let mut chains: Vec<&str> = rules
                     .iter()
                     .filter_map(|rule| rule.split_whitespace().nth(1))
@@ -190,7 +190,7 @@ impl<'a> Walk<'a> {
         End::Failed(Failure {
             verdict: if rejects { Verdict::Rejected } else { Verdict::Dropped },
             cause,
-            rejected_by: rejects.then(|| (passage.node, packet.clone())),
+            rejected_by: rejects.then_some((passage.node, *packet)),
         })
     }
 }

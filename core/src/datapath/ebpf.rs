@@ -11,7 +11,9 @@ use super::proxy::{Frontend, FrontendKind, Usable, frontend_where, usable};
 use super::route::{Device, Route, is_host_address, masquerade_source, route};
 use super::step::{Cause, CauseKind, Hook, Rule};
 use super::walk::{End, Failure, Forwarded, Tracked, Walk};
-use crate::cluster::{ConnectTime, Endpoint, EndpointToHost, NodeId, PodId, ProxyMode};
+use crate::cluster::{
+    ConnectTime, Endpoint, EndpointToHost, NodeId, PodId, ProxyMode, ServiceField,
+};
 use crate::net::{Direction, Encapsulation, Outer, Packet, Protocol, Verdict, address_and_port};
 
 /// Why nothing here is certain.
@@ -66,7 +68,7 @@ impl<'a> Walk<'a> {
         };
         self.host_unwalked(node, &packet, from);
         let entry = forwarded.map(|forwarded| forwarded.by);
-        let at = Passing { node, from: Some(from), original: packet.clone(), entry };
+        let at = Passing { node, from: Some(from), original: packet, entry };
         match self.balance_from_outside(&at, &packet) {
             Balanced::Nowhere(frontend) => self.ebpf_refuse(&at, &packet, &frontend, Hook::Device),
             Balanced::Plain => self.ebpf_route(&at, packet),
@@ -94,7 +96,7 @@ impl<'a> Walk<'a> {
 
     /// A process of the node sends a packet.
     pub(super) fn ebpf_from_host(&mut self, node: NodeId, packet: Packet) -> End {
-        let at = Passing { node, from: None, original: packet.clone(), entry: None };
+        let at = Passing { node, from: None, original: packet, entry: None };
         let hook = self.balances_at(&packet);
         let after = match self.ebpf_balance(&at, &packet, hook) {
             Ok(None) => return self.ebpf_route(&at, packet),
@@ -104,20 +106,20 @@ impl<'a> Walk<'a> {
         // The route to the endpoint gives the source.
         let found = route(self.cluster, node, after.destination);
         let source = masquerade_source(self.cluster, node, &found, after.destination);
-        let after = source.map_or_else(|| after.clone(), |ip| after.with_source(ip));
+        let after = source.map_or(after, |ip| after.with_source(ip));
         if hook == Hook::Device {
             return self.ebpf_route(&at, after);
         }
         self.remember_socket(node, &packet, &after);
-        self.ebpf_route(&Passing { original: after.clone(), ..at }, after)
+        self.ebpf_route(&Passing { original: after, ..at }, after)
     }
 
     fn ebpf_from_pod(&mut self, node: NodeId, pod: PodId, packet: &Packet) -> End {
         let from = Device::Pod(pod);
-        let at = Passing { node, from: Some(from), original: packet.clone(), entry: None };
+        let at = Passing { node, from: Some(from), original: *packet, entry: None };
         let hook = self.balances_at(packet);
         if hook == Hook::Device {
-            let packet = self.come_in(node, packet.clone(), from);
+            let packet = self.come_in(node, *packet, from);
             self.host_unwalked(node, &packet, from);
             return match self.ebpf_balance(&at, &packet, hook) {
                 Ok(after) => self.ebpf_route(&at, after.unwrap_or(packet)),
@@ -126,7 +128,7 @@ impl<'a> Walk<'a> {
         }
         // The socket call is rewritten before there is a packet.
         let sent = match self.ebpf_balance(&at, packet, hook) {
-            Ok(after) => after.unwrap_or_else(|| packet.clone()),
+            Ok(after) => after.unwrap_or(*packet),
             Err(end) => return *end,
         };
         if sent.destination == sent.source {
@@ -135,7 +137,7 @@ impl<'a> Walk<'a> {
         self.remember_socket(node, packet, &sent);
         let sent = self.come_in(node, sent, from);
         self.host_unwalked(node, &sent, from);
-        self.ebpf_route(&Passing { original: sent.clone(), ..at }, sent)
+        self.ebpf_route(&Passing { original: sent, ..at }, sent)
     }
 
     /// The socket call of a pod led to the pod itself.
@@ -178,8 +180,8 @@ impl<'a> Walk<'a> {
 
     fn remember_socket(&mut self, node: NodeId, asked: &Packet, sent: &Packet) {
         let machine = self.node_machine(node);
-        let (original, rewritten) = (asked.clone(), sent.clone());
-        self.socket = Some(Tracked { machine, original, rewritten, forwarded_by: None });
+        self.socket =
+            Some(Tracked { machine, original: *asked, rewritten: *sent, forwarded_by: None });
     }
 
     /// The socket whose call was rewritten takes the answer for one from the address that it
@@ -306,7 +308,7 @@ impl<'a> Walk<'a> {
 
     /// Only ready endpoints are in the maps.
     fn ready(&self, node: NodeId, frontend: &Frontend<'a>, packet: &Packet) -> Usable<'a> {
-        let mut usable = usable(self.cluster, node, frontend.port, packet.destination.is_ipv4());
+        let mut usable = usable(self.cluster, node, frontend.port, packet.family());
         usable.cluster.retain(|endpoint| endpoint.ready);
         usable.local.retain(|endpoint| endpoint.ready);
         usable
@@ -379,8 +381,8 @@ impl<'a> Walk<'a> {
         frontend: &Frontend<'_>,
         endpoint: &Endpoint,
     ) -> End {
-        let v4 = packet.destination.is_ipv4();
-        let Some(outer) = self.outer(Encapsulation::Vxlan, node, to, v4) else {
+        let family = packet.family();
+        let Some(outer) = self.outer(Encapsulation::Vxlan, node, to, family) else {
             return self.no_route(node, packet, "the node has no address for the tunnel");
         };
         let wrapped = packet.wrapped(Some(outer));
@@ -500,7 +502,7 @@ impl<'a> Walk<'a> {
         if !out_of_range(packet, frontend) {
             return None;
         }
-        let cite = frontend.service.field("spec.loadBalancerSourceRanges");
+        let cite = frontend.service.field(ServiceField::SourceRanges);
         let message = format!(
             "{} is in none of the loadBalancerSourceRanges of {}, so eBPF drops it",
             packet.source, frontend.service.cite.object
@@ -539,7 +541,7 @@ impl<'a> Walk<'a> {
             (CauseKind::NoLocalEndpoints, evidence)
         } else {
             let evidence =
-                Evidence::of(frontend.service.field("spec.selector"), "no ready endpoints");
+                Evidence::of(frontend.service.field(ServiceField::Selector), "no ready endpoints");
             (CauseKind::NoEndpoints, evidence)
         };
         let how = match hook {
@@ -566,7 +568,7 @@ impl<'a> Walk<'a> {
         End::Failed(Failure {
             verdict: Verdict::Rejected,
             cause: Cause { kind, cite, message },
-            rejected_by: (hook != Hook::Socket).then(|| (node, packet.clone())),
+            rejected_by: (hook != Hook::Socket).then_some((node, *packet)),
         })
     }
 
@@ -581,12 +583,12 @@ impl<'a> Walk<'a> {
         if self.cluster.felix.dsr.value {
             return None;
         }
-        let v4 = packet.destination.is_ipv4();
-        let (source, destination) = self
-            .cluster
-            .node(node)
-            .and_then(|node| node.address(v4))
-            .zip(self.cluster.node(entry).and_then(|node| node.address(v4)))?;
+        let family = packet.family();
+        let (source, destination) =
+            self.cluster
+                .node(node)
+                .and_then(|node| node.address(family))
+                .zip(self.cluster.node(entry).and_then(|node| node.address(family)))?;
         let encapsulation = Encapsulation::Vxlan;
         let wrapped = packet.wrapped(Some(Outer { encapsulation, source, destination }));
         let summary = format!("the answer goes back through {}, in VXLAN", self.node_name(entry));
@@ -640,11 +642,7 @@ pub(super) fn policy_dump(veth: &str, direction: Direction, packet: &Packet) -> 
 /// The entry that `calico-node -bpf nat dump` prints (`felix/cmd/calico-bpf/commands/nat.go`); its
 /// id is another on every node.
 fn nat_dump(node: NodeId, packet: &Packet, endpoints: &[&Endpoint]) -> Vec<String> {
-    let protocol = match packet.protocol {
-        Protocol::Tcp => 6,
-        Protocol::Udp => 17,
-        Protocol::Sctp => 132,
-    };
+    let protocol = packet.protocol.number().0;
     let local = endpoints.iter().filter(|endpoint| endpoint.node == Some(node)).count();
     let entry = format!(
         "{} port {} proto {protocol} id N count {} local {local}",

@@ -8,7 +8,7 @@ use super::step::{Cause, CauseKind, Gate, Hook, Rule};
 use super::walk::{End, Walk};
 use crate::cluster::NodeId;
 use crate::decision::{By, HostChain, HostPacket, explain_host};
-use crate::net::{Direction, Encapsulation, Packet, Verdict};
+use crate::net::{Direction, Encapsulation, Family, InFamily, IpProtocol, Packet, Verdict};
 use crate::policy::form::HostEndpoint;
 
 /// How Felix calls the chains of an endpoint for all interfaces.
@@ -37,7 +37,12 @@ impl<'a> Walk<'a> {
     /// The host endpoint that a device belongs to: by its name, by its addresses, or the one for
     /// all interfaces, which takes in pods' (`endpoint_mgr.go resolveHostEndpoints`). A network card
     /// has any name that is no tunnel's and no pod's; loopback is left alone.
-    fn host_endpoint(&self, node: NodeId, device: Device, v4: bool) -> Option<&'a HostEndpoint> {
+    fn host_endpoint(
+        &self,
+        node: NodeId,
+        device: Device,
+        family: Family,
+    ) -> Option<&'a HostEndpoint> {
         let all = &self.cluster.policies.host_endpoints;
         if all.is_empty() || device == Device::Loopback {
             return None;
@@ -51,14 +56,14 @@ impl<'a> Walk<'a> {
             Some(name) => match device {
                 Device::Ethernet => !virtual_names.iter().any(|prefix| name.starts_with(prefix)),
                 Device::Pod(_) => false,
-                _ => name == device.name(self.cluster, v4),
+                _ => name == device.name(self.cluster, family),
             },
             None => match device {
                 Device::Ethernet => {
                     here.addresses.iter().any(|own| host.addresses.contains(&own.addr()))
                 }
                 Device::Tunnel(encapsulation) => here
-                    .tunnel_address(encapsulation, v4)
+                    .tunnel_address(encapsulation, family)
                     .is_some_and(|own| host.addresses.contains(&own)),
                 _ => false,
             },
@@ -69,8 +74,8 @@ impl<'a> Walk<'a> {
     /// raw and mangle PREROUTING of a tunnel's packet, which the network card sees.
     pub(super) fn host_outer(&mut self, node: NodeId, packet: &Packet) -> Result<(), Box<End>> {
         let Some(outer) = outer_headers(packet) else { return Ok(()) };
-        let v4 = outer.source.is_ipv4();
-        let Some(host) = self.host_endpoint(node, Device::Ethernet, v4) else { return Ok(()) };
+        let family = outer.source.family();
+        let Some(host) = self.host_endpoint(node, Device::Ethernet, family) else { return Ok(()) };
         let at = At { node, hook: Hook::Prerouting, device: Device::Ethernet, host };
         let untracked =
             self.ask_host(&at, Direction::Ingress, HostChain::Untracked, packet, outer)?;
@@ -87,7 +92,7 @@ impl<'a> Walk<'a> {
         packet: &Packet,
         from: Device,
     ) -> Result<Accepted, Box<End>> {
-        let Some(host) = self.host_endpoint(node, from, packet.source.is_ipv4()) else {
+        let Some(host) = self.host_endpoint(node, from, packet.family()) else {
             return Ok(Accepted::default());
         };
         let at = At { node, hook: Hook::Prerouting, device: from, host };
@@ -116,7 +121,7 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         let node = passage.node;
-        let Some(host) = self.host_endpoint(node, device, packet.source.is_ipv4()) else {
+        let Some(host) = self.host_endpoint(node, device, packet.family()) else {
             return Ok(());
         };
         let at = At { node, hook: Hook::Forward, device, host };
@@ -132,9 +137,9 @@ impl<'a> Walk<'a> {
         if passage.accepted.at_all {
             return Ok(true);
         }
-        let (node, v4) = (passage.node, packet.source.is_ipv4());
+        let (node, family) = (passage.node, packet.family());
         let Some(device) = passage.from else { return Ok(false) };
-        let Some(host) = self.host_endpoint(node, device, v4) else { return Ok(false) };
+        let Some(host) = self.host_endpoint(node, device, family) else { return Ok(false) };
         let at = At { node, hook: Hook::Input, device, host };
         self.ask_host(&at, Direction::Ingress, HostChain::Normal, packet, headers(packet))?;
         Ok(true)
@@ -147,7 +152,7 @@ impl<'a> Walk<'a> {
         packet: &Packet,
     ) -> Result<bool, Box<End>> {
         let device = route(self.cluster, node, packet.destination).device();
-        let Some(host) = self.host_endpoint(node, device, packet.source.is_ipv4()) else {
+        let Some(host) = self.host_endpoint(node, device, packet.family()) else {
             return Ok(false);
         };
         let at = At { node, hook: Hook::Output, device, host };
@@ -172,7 +177,7 @@ impl<'a> Walk<'a> {
         if matches!(device, Device::Pod(_)) {
             return Ok(());
         }
-        let Some(host) = self.host_endpoint(node, device, packet.source.is_ipv4()) else {
+        let Some(host) = self.host_endpoint(node, device, packet.family()) else {
             return Ok(());
         };
         let at = At { node, hook, device, host };
@@ -197,7 +202,7 @@ impl<'a> Walk<'a> {
             let device = route(self.cluster, node, packet.destination).device();
             (Hook::Output, Direction::Egress, device)
         };
-        let host = self.host_endpoint(node, device, packet.source.is_ipv4());
+        let host = self.host_endpoint(node, device, packet.family());
         let host = host.filter(|_| !matches!(device, Device::Pod(_)));
         if let Some(host) = host {
             let at = At { node, hook, device, host };
@@ -216,7 +221,7 @@ impl<'a> Walk<'a> {
 
     /// The eBPF dataplane has these policies too, at its own hooks.
     pub(super) fn host_unwalked(&mut self, node: NodeId, packet: &Packet, device: Device) {
-        let Some(host) = self.host_endpoint(node, device, packet.source.is_ipv4()) else { return };
+        let Some(host) = self.host_endpoint(node, device, packet.family()) else { return };
         let message = format!(
             "the policies of host endpoint {} are not asked here: where the eBPF dataplane asks them is not known for certain",
             host.object.name
@@ -270,10 +275,9 @@ impl<'a> Walk<'a> {
             End::caused(Verdict::Dropped, cause)
         });
         let (table, dispatch, own) = self.host_chains(at, direction, chain, packet);
-        let v4 = headers.source.is_ipv4();
         let device = self.device(at.device, packet);
         let on = self.node_name(at.node);
-        let tool = if v4 { "iptables" } else { "ip6tables" };
+        let tool = if packet.family() == Family::V4 { "iptables" } else { "ip6tables" };
         let see = if own.len() <= LONGEST_CHAIN { &own } else { dispatch };
         let see = format!("{tool} -t {table} -vnL {see}");
         let flag = if direction == Direction::Ingress { "-i" } else { "-o" };
@@ -340,12 +344,11 @@ fn headers(packet: &Packet) -> HostPacket {
 
 /// What the network card sees of a packet in a tunnel.
 fn outer_headers(packet: &Packet) -> Option<HostPacket> {
-    const UDP: u8 = 17;
     let outer = packet.outer?;
     let (protocol, port) = match outer.encapsulation {
-        Encapsulation::Ipip => (4, None),
-        Encapsulation::Vxlan => (UDP, Some(4789)),
-        Encapsulation::Wireguard => (UDP, Some(51820)),
+        Encapsulation::Ipip => (IpProtocol::IPIP, None),
+        Encapsulation::Vxlan => (IpProtocol::UDP, Some(4789)),
+        Encapsulation::Wireguard => (IpProtocol::UDP, Some(51820)),
     };
     Some(HostPacket {
         source: outer.source,

@@ -301,7 +301,7 @@ proptest! {
         for outcome in ask(&world.cluster(""), &flow).outcomes {
             if outcome.verdict == Verdict::Delivered {
                 let first = outcome.steps.first().map(|step| step.before.answered());
-                let last = outcome.reply.last().map(|step| step.after.clone());
+                let last = outcome.reply.last().map(|step| step.after);
                 prop_assert_eq!(last, first);
             } else {
                 prop_assert!(outcome.cause.is_some());
@@ -313,7 +313,7 @@ proptest! {
     fn who_tells_whom_the_routes_never_changes_a_verdict(world in worlds(), flow in flows()) {
         let told = |cluster: &Cluster| {
             let traced = ask(cluster, &flow);
-            let seen: Vec<_> = steps(&traced).map(|step| (step.rule, step.before.clone())).collect();
+            let seen: Vec<_> = steps(&traced).map(|step| (step.rule, step.before)).collect();
             (traced.verdict, seen)
         };
         prop_assert_eq!(told(&world.cluster("")), told(&reflected(&world)));

@@ -9,7 +9,7 @@ use super::step::{CauseKind, Hook, Rule};
 use super::told::{Told, told, untold};
 use super::walk::{End, Walk};
 use crate::cluster::{EncapMode, NodeId, PodId};
-use crate::net::{Encapsulation, Outer, Packet, Verdict};
+use crate::net::{Encapsulation, Family, InFamily, Outer, Packet, Verdict};
 use crate::text::ObjectRef;
 
 /// Spec and source leave open which address the routing table of `WireGuard` gives.
@@ -53,10 +53,10 @@ impl Walk<'_> {
         encapsulation: Encapsulation,
         from: NodeId,
         to: NodeId,
-        v4: bool,
+        family: Family,
     ) -> Option<Outer> {
-        let source = self.cluster.node(from)?.address(v4)?;
-        let destination = self.cluster.node(to)?.address(v4)?;
+        let source = self.cluster.node(from)?.address(family)?;
+        let destination = self.cluster.node(to)?.address(family)?;
         Some(Outer { encapsulation, source, destination })
     }
 
@@ -70,13 +70,13 @@ impl Walk<'_> {
         block: IpNet,
     ) -> End {
         let (machine, on) = (self.node_machine(node), self.node_name(node));
-        let v4 = packet.destination.is_ipv4();
-        let Some(outer) = self.outer(encapsulation, node, to, v4) else {
+        let family = packet.family();
+        let Some(outer) = self.outer(encapsulation, node, to, family) else {
             return self.no_route(node, packet, "the node has no address for the tunnel");
         };
         let Outer { source, destination, .. } = outer;
         let wrapped = packet.wrapped(Some(outer));
-        let device = encapsulation.device(packet.source.is_ipv4());
+        let device = encapsulation.device(packet.family());
         let peer = self.node_name(to);
         let told = told(self.cluster, node, to, Some(encapsulation));
         let how = told.as_ref().map_or_else(String::new, |t| t.phrase(self.cluster, to));
@@ -93,7 +93,7 @@ impl Walk<'_> {
             let gateway = self
                 .cluster
                 .node(to)
-                .and_then(|node| node.tunnel_address(encapsulation, v4))
+                .and_then(|node| node.tunnel_address(encapsulation, family))
                 .map_or_else(String::new, |ip| format!(" via {ip}"));
             format!("{block}{gateway} dev {device} proto 80 onlink")
         };
@@ -120,8 +120,8 @@ impl Walk<'_> {
         let (machine, on) = (self.node_machine(node), self.node_name(node));
         let told = told(self.cluster, node, to, None);
         let how = told.as_ref().map_or_else(String::new, |t| t.phrase(self.cluster, to));
-        let beyond = !same_subnet(self.cluster, node, to, packet.destination.is_ipv4());
-        let hop = self.cluster.node(to).and_then(|node| node.address(packet.destination.is_ipv4()));
+        let beyond = !same_subnet(self.cluster, node, to, packet.family());
+        let hop = self.cluster.node(to).and_then(|node| node.address(packet.family()));
         let hop = hop.map_or_else(String::new, |hop| hop.to_string());
         if beyond && told == Some(Told::Felix) {
             let why = format!(
@@ -229,9 +229,12 @@ impl Walk<'_> {
         encapsulation: Encapsulation,
     ) -> Option<Evidence> {
         if encapsulation == Encapsulation::Wireguard {
-            let v4 = to.is_ipv4();
-            let field = if v4 { "spec.wireguardEnabled" } else { "spec.wireguardEnabledV6" };
-            let setting = self.cluster.felix.wireguard_of(v4);
+            let family = to.family();
+            let field = match family {
+                Family::V4 => "spec.wireguardEnabled",
+                Family::V6 => "spec.wireguardEnabledV6",
+            };
+            let setting = self.cluster.felix.wireguard_of(family);
             return Some(Evidence::of_felix(
                 setting,
                 field,

@@ -51,7 +51,7 @@ impl Walk<'_> {
         if self.routed.contains(&packet) {
             return End::circles();
         }
-        self.routed.push(packet.clone());
+        self.routed.push(packet);
         let balancers = &self.cluster.balancers;
         let packet = if self.replying {
             self.through_balancers(packet)
@@ -295,7 +295,7 @@ impl Walk<'_> {
         };
         let found =
             self.fork_nodes(&nodes, Some(front.service), packet).and_then(|(node, others)| {
-                let address = self.cluster.node(node)?.address(packet.destination.is_ipv4())?;
+                let address = self.cluster.node(node)?.address(packet.family())?;
                 Some((node, others, address, node_port))
             });
         found.ok_or_else(|| {
@@ -382,10 +382,7 @@ impl Walk<'_> {
         }
         let machine = self.node_machine(node);
         let known = self.recall(&machine, &packet).cloned();
-        let after = match &known {
-            Some(known) => known.original.answered(),
-            None => packet.clone(),
-        };
+        let after = known.as_ref().map_or(packet, |known| known.original.answered());
         if after != packet {
             let on = self.node_name(node);
             let uncertain = self.unmeasured();
@@ -432,7 +429,7 @@ impl Walk<'_> {
     fn unwrap_reply(&mut self, node: NodeId, packet: &Packet) -> Packet {
         let inner = packet.wrapped(None);
         if let Some(outer) = packet.outer {
-            let device = outer.encapsulation.device(packet.source.is_ipv4()).to_owned();
+            let device = outer.encapsulation.device(packet.family()).to_owned();
             let at = (self.node_machine(node), Hook::Device);
             let summary = format!("{device} takes the {} header off", outer.encapsulation.label());
             self.step(at, Rule::Decapsulate, packet, &inner, summary).by(device);

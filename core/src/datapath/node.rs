@@ -7,7 +7,7 @@ use super::proxy::{self, Nat, Place, ServiceProxy, Unanswered};
 use super::route::{Device, Route, is_host_address, is_local_address, route};
 use super::step::{Cause, CauseKind, Hook, Machine, Rule};
 use super::walk::{End, Failure, Walk};
-use crate::cluster::{NodeId, PodId, ProxyMode, Service};
+use crate::cluster::{NodeId, PodId, ProxyMode, Service, ServiceField};
 use crate::net::{Direction, Encapsulation, Packet, Verdict};
 use crate::text::Origin;
 
@@ -57,8 +57,9 @@ impl<'a> Walk<'a> {
             Err(end) => return *end,
         };
         let place = Place { cluster: self.cluster, node, from: Some(from) };
-        let (original, nat) = (packet.clone(), Nat::default());
-        let mut passage = Passage { node, from: Some(from), original, mark: None, nat, accepted };
+        let nat = Nat::default();
+        let mut passage =
+            Passage { node, from: Some(from), original: packet, mark: None, nat, accepted };
         // Its rules are for new connections, which conntrack must know.
         if !accepted.untracked
             && let Some(refusal) = self.proxy().prerouting(place, &packet)
@@ -103,8 +104,7 @@ impl<'a> Walk<'a> {
         let accepted = Accepted { at_all: untracked, untracked };
         let place = Place { cluster: self.cluster, node, from: None };
         let nat = if untracked { Nat::default() } else { self.proxy().nat(place, &packet) };
-        let original = packet.clone();
-        let mut passage = Passage { node, from: None, original, mark: None, nat, accepted };
+        let mut passage = Passage { node, from: None, original: packet, mark: None, nat, accepted };
         passage.mark = passage.nat.mark.take();
         let taken = !passage.nat.endpoints.is_empty();
         let packet = self.dnat(&mut passage, Hook::Output, packet);
@@ -555,7 +555,7 @@ impl<'a> Walk<'a> {
             service.cite.object,
             ready.len()
         );
-        let cite = service.field("spec.healthCheckNodePort");
+        let cite = service.field(ServiceField::HealthCheckNodePort);
         let evidence = Evidence::of(cite, "balancers ask this port which nodes have endpoints");
         let who = if self.ebpf() { "Calico's eBPF dataplane" } else { "kube-proxy" };
         Some((who.to_owned(), what, Some(evidence)))

@@ -10,7 +10,7 @@ use super::route::{Device, Route, is_local_address, masquerade_source};
 use super::step::{Hook, Rule};
 use super::walk::{End, Walk};
 use crate::cluster::{NodeId, Pool, ProxyMode};
-use crate::net::{Encapsulation, Packet};
+use crate::net::{Encapsulation, InFamily, Packet};
 use crate::text::{ObjectRef, Origin};
 
 /// IPv4's choice is measured, IPv6's is `ipv6_dev_get_saddr`'s.
@@ -56,7 +56,7 @@ impl<'a> Walk<'a> {
         };
         let fixed = self.cluster.felix.nat_outgoing_address.as_ref();
         let fixed = fixed.filter(|address| {
-            rule == Rule::NatOutgoing && address.value.is_ipv4() == packet.source.is_ipv4()
+            rule == Rule::NatOutgoing && address.value.family() == packet.source.family()
         });
         let source = match fixed {
             Some(address) => Some(address.value),
@@ -73,7 +73,7 @@ impl<'a> Walk<'a> {
                 ("natOutgoingAddress".to_owned(), "Felix is told to use that address")
             }
             Device::Tunnel(encapsulation) => (
-                format!("{on}'s {}", encapsulation.device(packet.source.is_ipv4())),
+                format!("{on}'s {}", encapsulation.device(packet.family())),
                 "it leaves by the tunnel",
             ),
             Device::Pod(_) => {
@@ -183,13 +183,13 @@ impl<'a> Walk<'a> {
         let Device::Tunnel(encapsulation) = found.device() else { return None };
         let own = cluster
             .node(passage.node)
-            .and_then(|node| node.tunnel_address(encapsulation, packet.source.is_ipv4()));
+            .and_then(|node| node.tunnel_address(encapsulation, packet.family()));
         let wrong =
             is_local_address(cluster, passage.node, packet.source) && own != Some(packet.source);
         wrong.then(|| SourceRule {
             rule: Rule::TunnelSource,
             evidence: Vec::new(),
-            line: format!("-A cali-POSTROUTING -o {} -m addrtype ! --src-type LOCAL --limit-iface-out -m addrtype --src-type LOCAL -j MASQUERADE --random-fully", encapsulation.device(packet.source.is_ipv4())),
+            line: format!("-A cali-POSTROUTING -o {} -m addrtype ! --src-type LOCAL --limit-iface-out -m addrtype --src-type LOCAL -j MASQUERADE --random-fully", encapsulation.device(packet.family())),
             why: "Calico gives what the node itself sends into the tunnel the tunnel's address",
             see: tables(packet, "iptables -t nat -vnL cali-POSTROUTING"),
         })

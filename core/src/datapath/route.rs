@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::told::told;
 use crate::cluster::{Cluster, EncapMode, NodeId, PodId, ProxyMode};
-use crate::net::Encapsulation;
+use crate::net::{Encapsulation, Family, InFamily};
 
 /// A device of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,11 +23,11 @@ pub(super) enum Device {
 
 impl Device {
     /// The device's name in steps; a pod's veth is named after the pod.
-    pub(super) fn name(self, cluster: &Cluster, v4: bool) -> String {
+    pub(super) fn name(self, cluster: &Cluster, family: Family) -> String {
         match self {
             Self::Loopback => "lo".to_owned(),
             Self::Ethernet => "eth0".to_owned(),
-            Self::Tunnel(encapsulation) => encapsulation.device(v4).to_owned(),
+            Self::Tunnel(encapsulation) => encapsulation.device(family).to_owned(),
             Self::Pod(pod) => cluster.pod_name(pod),
         }
     }
@@ -121,19 +121,19 @@ pub(super) fn encapsulation(
     owner: NodeId,
 ) -> Option<Encapsulation> {
     let pool = cluster.pool_of(to)?;
-    let v4 = to.is_ipv4();
+    let family = to.family();
     let keyed = |id: NodeId| {
         cluster
             .node(id)
-            .is_some_and(|node| node.tunnel_address(Encapsulation::Wireguard, v4).is_some())
+            .is_some_and(|node| node.tunnel_address(Encapsulation::Wireguard, family).is_some())
     };
-    if cluster.felix.wireguard_of(v4).value && keyed(from) && keyed(owner) {
+    if cluster.felix.wireguard_of(family).value && keyed(from) && keyed(owner) {
         return Some(Encapsulation::Wireguard);
     }
     let applies = |mode: EncapMode| match mode {
         EncapMode::Never => false,
         EncapMode::Always => true,
-        EncapMode::CrossSubnet => !same_subnet(cluster, from, owner, to.is_ipv4()),
+        EncapMode::CrossSubnet => !same_subnet(cluster, from, owner, to.family()),
     };
     if applies(pool.ipip.value) && to.is_ipv4() {
         Some(Encapsulation::Ipip)
@@ -145,8 +145,8 @@ pub(super) fn encapsulation(
 }
 
 /// Whether two nodes reach each other without a router.
-pub(super) fn same_subnet(cluster: &Cluster, a: NodeId, b: NodeId, v4: bool) -> bool {
-    match (cluster.node(a), cluster.node(b).and_then(|node| node.address(v4))) {
+pub(super) fn same_subnet(cluster: &Cluster, a: NodeId, b: NodeId, family: Family) -> bool {
+    match (cluster.node(a), cluster.node(b).and_then(|node| node.address(family))) {
         (Some(a), Some(b)) => a.addresses.iter().any(|subnet| subnet.contains(&b)),
         _ => false,
     }
@@ -188,12 +188,12 @@ pub(super) fn masquerade_source(
     to: IpAddr,
 ) -> Option<IpAddr> {
     let here = cluster.node(node)?;
-    let v4 = to.is_ipv4();
+    let family = to.family();
     let next_hop = match route {
         Route::Tunnel(encapsulation, ..) => {
-            return here.tunnel_address(*encapsulation, v4).or_else(|| here.address(v4));
+            return here.tunnel_address(*encapsulation, family).or_else(|| here.address(family));
         }
-        Route::Node(owner, _) => cluster.node(*owner).and_then(|owner| owner.address(v4)),
+        Route::Node(owner, _) => cluster.node(*owner).and_then(|owner| owner.address(family)),
         Route::OnLink => Some(to),
         Route::Local | Route::Pod(_) | Route::Blackhole(_) | Route::Untold(..) | Route::Gateway => {
             None
@@ -203,5 +203,5 @@ pub(super) fn masquerade_source(
         .iter()
         .find(|own| next_hop.is_some_and(|hop| own.contains(&hop)))
         .map(IpNet::addr)
-        .or_else(|| here.address(v4))
+        .or_else(|| here.address(family))
 }

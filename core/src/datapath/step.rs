@@ -271,7 +271,7 @@ impl Step {
                 destination_port: None,
                 outer: None,
             },
-            None => self.before.clone(),
+            None => self.before,
         }
     }
 }

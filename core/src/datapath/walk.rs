@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::evidence::Evidence;
 use super::route::Device;
 use super::step::{Cause, CauseKind, Hook, Inspect, Machine, Rule, Step};
-use crate::cluster::{Balancer, Cluster, Endpoint, NodeId, PodId, Service, ServicePort};
+use crate::cluster::{Balancer, Cluster, Endpoint, NodeClass, NodeId, PodId, Service, ServicePort};
 use crate::net::{Packet, Verdict};
 
 /// More machines than any path has: what comes this far goes in circles.
@@ -189,7 +189,7 @@ impl<'a> Walk<'a> {
             own.extend(pod.and_then(|pod| self.cluster.pod(*pod)).map(|pod| pod.node));
         }
         let mut ways: Vec<(NodeId, usize)> = Vec::new();
-        let mut of_class: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut of_class: BTreeMap<NodeClass, usize> = BTreeMap::new();
         for &node in nodes {
             let class = self.cluster.alike.get(node.0).filter(|_| !own.contains(&node));
             let seen = class.and_then(|class| of_class.get(class)).and_then(|at| ways.get_mut(*at));
@@ -229,7 +229,7 @@ impl<'a> Walk<'a> {
 
     /// The name of a device that the packet uses.
     pub(super) fn device(&self, device: Device, packet: &Packet) -> String {
-        device.name(self.cluster, packet.source.is_ipv4())
+        device.name(self.cluster, packet.family())
     }
 
     /// Leaves a step. The returned reference is for what only some steps have.
@@ -246,8 +246,8 @@ impl<'a> Walk<'a> {
             hook: at.1,
             device: None,
             rule,
-            before: before.clone(),
-            after: after.clone(),
+            before: *before,
+            after: *after,
             summary,
             evidence: Vec::new(),
             rules: Vec::new(),
@@ -274,7 +274,7 @@ impl<'a> Walk<'a> {
         rewritten: &Packet,
         forwarded_by: Option<NodeId>,
     ) {
-        let (original, rewritten) = (original.clone(), rewritten.clone());
+        let (original, rewritten) = (*original, *rewritten);
         self.tracked.push(Tracked { machine, original, rewritten, forwarded_by });
     }
 

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::finding::{EndpointRef, Seen, Unmet};
 use crate::cluster::{Cluster, Pod, PodId};
-use crate::net::{CALICO_NAME, Labels, Lookup};
+use crate::net::{CALICO_NAME, IpProtocol, Labels, Lookup};
 use crate::policy::form::{Endpoints, HostEndpoint, NetworkSet, Requirement, Term, View};
 use crate::text::ObjectRef;
 
@@ -195,7 +195,11 @@ impl<'a> End<'a> {
     }
 
     /// The numbers that this end gives to the port `name` of a protocol.
-    pub(crate) fn named_ports(&self, name: &str, protocol: u8) -> impl Iterator<Item = u16> {
+    pub(crate) fn named_ports(
+        &self,
+        name: &str,
+        protocol: IpProtocol,
+    ) -> impl Iterator<Item = u16> {
         let ports = match self.endpoint {
             Some(Endpoint::Pod(pod)) => pod.ports.as_slice(),
             Some(Endpoint::Host(host)) => &host.ports,

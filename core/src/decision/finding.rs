@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::net::{Direction, Selector, SelectorMiss};
+use crate::net::{Direction, IpProtocol, Selector, SelectorMiss};
 use crate::policy::form::{Action, Port, Requirement, Term, View};
 use crate::text::{Cite, ObjectRef};
 
@@ -162,8 +162,8 @@ impl EndpointRef {
 /// A protocol and a port of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Traffic {
-    /// The IP protocol's number.
-    pub protocol: u8,
+    /// The IP protocol.
+    pub protocol: IpProtocol,
     /// The port; `None` for a client's random one, and for protocols without ports.
     pub port: Option<u16>,
 }
@@ -271,12 +271,12 @@ pub enum TrafficMiss {
     /// It is of another protocol.
     Protocol {
         /// The packet's.
-        found: u8,
+        found: IpProtocol,
         /// The rule's.
-        wanted: u8,
+        wanted: IpProtocol,
     },
     /// It must not be of this protocol.
-    NotProtocol(u8),
+    NotProtocol(IpProtocol),
     /// The port is none of those that the rule names.
     Port {
         /// Which port.

@@ -7,8 +7,8 @@ use super::evaluate::allows;
 use super::explain::explain_question;
 use super::holds::Question;
 use super::{Decision, Doubt, Reason};
-use crate::cluster::{Cluster, NodeId, PodId, Service, ServicePort};
-use crate::net::{Direction, Flow, Party, PortRef, Protocol, Target};
+use crate::cluster::{Cluster, NodeId, PodId, Service, ServicePort, Workload};
+use crate::net::{Direction, Family, Flow, Party, PortRef, Protocol, Target};
 use crate::policy::form::HostEndpoint;
 
 /// What the policies say of a flow.
@@ -63,8 +63,8 @@ fn by_family(q: &Question<'_>, decision: Decision, other: Option<Decision>) -> D
     let Some(other) = other.filter(|other| other.allow != decision.allow) else {
         return decision;
     };
-    let version = q.ip_version().unwrap_or_default();
-    let doubt = Doubt::Family { version, allow: other.allow, reason: Box::new(other.reason) };
+    let family = if q.ip_version() == Some(4) { Family::V4 } else { Family::V6 };
+    let doubt = Doubt::Family { family, allow: other.allow, reason: Box::new(other.reason) };
     Decision { uncertain: decision.uncertain.or(Some(doubt)), ..decision }
 }
 
@@ -218,7 +218,7 @@ fn pod(cluster: &Cluster, namespace: &str, name: &str) -> Result<PodId, String> 
 }
 
 fn workload(cluster: &Cluster, kind: &str, namespace: &str, name: &str) -> Result<PodId, String> {
-    let owner = Some((kind.to_owned(), name.to_owned()));
+    let owner = Some(Workload { kind: kind.to_owned(), name: name.to_owned() });
     let found = cluster.pods.iter().position(|p| p.namespace == namespace && p.owner == owner);
     found
         .map(PodId)

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use super::end::{End, Role};
 use super::finding::Traffic;
 use crate::cluster::Node;
+use crate::net::IpProtocol;
 use crate::policy::form::{Peer, Port, PortNumber, Rule, Side, Test};
 
 /// A packet, as a rule sees it.
@@ -13,8 +14,7 @@ use crate::policy::form::{Peer, Port, PortNumber, Rule, Side, Test};
 pub(crate) struct Question<'a> {
     pub(crate) source: End<'a>,
     pub(crate) destination: End<'a>,
-    /// The IP protocol's number.
-    pub(crate) protocol: u8,
+    pub(crate) protocol: IpProtocol,
     pub(crate) source_port: Option<u16>,
     pub(crate) destination_port: Option<u16>,
 }

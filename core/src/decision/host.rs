@@ -9,7 +9,7 @@ use super::explain::explain_chain;
 use super::holds::Question;
 use super::{Decision, Ruling};
 use crate::cluster::Cluster;
-use crate::net::Direction;
+use crate::net::{Direction, IpProtocol};
 use crate::policy::form::{HostEndpoint, Stage};
 
 /// A chain of a host endpoint.
@@ -32,8 +32,8 @@ pub struct HostPacket {
     pub source: IpAddr,
     /// Destination address.
     pub destination: IpAddr,
-    /// IP protocol number.
-    pub protocol: u8,
+    /// IP protocol.
+    pub protocol: IpProtocol,
     /// Source port.
     pub source_port: Option<u16>,
     /// Destination port.

@@ -41,7 +41,7 @@ pub use select::{describes, ports_named, selected, selects_anything, selects_hos
 use serde::Serialize;
 pub(crate) use set::Set;
 
-use crate::net::Direction;
+use crate::net::{Direction, Family};
 use crate::policy::form::{Action, StagedAction, View};
 use crate::text::{Cite, ObjectRef};
 
@@ -221,8 +221,8 @@ pub enum Doubt {
     },
     /// Both ends have both families, and over the other one it is decided otherwise.
     Family {
-        /// The IP version that was asked about.
-        version: u8,
+        /// The family that was asked about.
+        family: Family,
         /// What is decided over the other.
         allow: bool,
         /// Why.

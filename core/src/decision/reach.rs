@@ -17,7 +17,7 @@ use super::evaluate::allows;
 use super::holds::Question;
 use super::set::{Set, intersect_transposed};
 use crate::cluster::{Cluster, Pod, PodId};
-use crate::net::Direction;
+use crate::net::{Direction, Family, InFamily};
 use crate::policy::form::{Action, TierDefault};
 
 /// Who may reach what, by the policies alone.
@@ -73,10 +73,10 @@ pub fn polices(pod: &Pod) -> bool {
     has_own_network(pod)
 }
 
-/// An end that uses its first address of a family (whether it is IPv4), or its first one.
-fn end(cluster: &Cluster, peer: Peer, family: Option<bool>) -> End<'_> {
+/// An end that uses its first address of a family, or its first one.
+fn end(cluster: &Cluster, peer: Peer, family: Option<Family>) -> End<'_> {
     let own = addresses(cluster, &peer);
-    let address = own.iter().find(|ip| family.is_none_or(|v4| v4 == ip.is_ipv4()));
+    let address = own.iter().find(|ip| family.is_none_or(|family| family == ip.family()));
     let address = address.or(own.first()).copied();
     match peer {
         Peer::Pod(id) => End::pod(cluster, id, address),
@@ -96,23 +96,23 @@ type Asked = Vec<(Vec<usize>, Set)>;
 
 /// Who asks whom over IPv4 and who over IPv6: the first of the asker's families that both have.
 /// `None` where they have none in common.
-fn by_family(cluster: &Cluster, from: &[Peer], to: &[Point]) -> BTreeMap<Option<bool>, Asked> {
+fn by_family(cluster: &Cluster, from: &[Peer], to: &[Point]) -> BTreeMap<Option<Family>, Asked> {
     let families = |peer: &Peer| {
-        let mut families: Vec<bool> =
-            addresses(cluster, peer).iter().map(IpAddr::is_ipv4).collect();
+        let mut families: Vec<Family> =
+            addresses(cluster, peer).iter().map(InFamily::family).collect();
         families.dedup();
         families
     };
-    let mut askers: BTreeMap<Vec<bool>, Vec<usize>> = BTreeMap::new();
+    let mut askers: BTreeMap<Vec<Family>, Vec<usize>> = BTreeMap::new();
     for (i, peer) in from.iter().enumerate() {
         askers.entry(families(peer)).or_default().push(i);
     }
-    let mut points: BTreeMap<Vec<bool>, Set> = BTreeMap::new();
+    let mut points: BTreeMap<Vec<Family>, Set> = BTreeMap::new();
     for (i, point) in to.iter().enumerate() {
         let of = families(&Peer::Pod(point.pod));
         points.entry(of).or_insert_with(|| Set::empty(to.len())).insert(i);
     }
-    let mut asked: BTreeMap<Option<bool>, Asked> = BTreeMap::new();
+    let mut asked: BTreeMap<Option<Family>, Asked> = BTreeMap::new();
     for (own, askers) in &askers {
         for (theirs, points) in &points {
             let common = own.iter().copied().find(|family| theirs.contains(family));
@@ -128,8 +128,8 @@ fn one_by_one(cluster: &Cluster, from: Peer, to: &[Point]) -> Set {
     for (i, point) in to.iter().enumerate() {
         let peer = Peer::Pod(point.pod);
         let theirs = addresses(cluster, &peer);
-        let mut families = addresses(cluster, &from).iter().map(IpAddr::is_ipv4);
-        let common = families.find(|v4| theirs.iter().any(|ip| ip.is_ipv4() == *v4));
+        let mut families = addresses(cluster, &from).iter().map(InFamily::family);
+        let common = families.find(|family| theirs.iter().any(|ip| ip.family() == *family));
         let question = Question {
             source: end(cluster, from, common),
             destination: end(cluster, peer, common),
@@ -148,7 +148,7 @@ fn one_by_one(cluster: &Cluster, from: Peer, to: &[Point]) -> Set {
 
 /// For each asker the points that it may reach, if all of them use addresses of one family. It is
 /// no answer for askers that are host endpoints or have no address.
-fn at_once(cluster: &Cluster, from: &[Peer], to: &[Point], family: Option<bool>) -> Vec<Set> {
+fn at_once(cluster: &Cluster, from: &[Peer], to: &[Point], family: Option<Family>) -> Vec<Set> {
     let compiled = Compiled::new(cluster, from, to, |peer| end(cluster, peer, family));
     let sends = answers(&compiled, Direction::Egress, from.len(), to.len());
     let lets_in = answers(&compiled, Direction::Ingress, to.len(), from.len());

@@ -2,6 +2,7 @@
 
 use super::{Decision, Doubt, Evaluation, Finding, Reason, Unknown, evaluate};
 use crate::cluster::Cluster;
+use crate::net::Family;
 use crate::policy::form::Action;
 use crate::text::Severity;
 
@@ -471,7 +472,7 @@ fn where_the_families_differ_neither_is_certain() {
     let found = ask(&text, "pod/foo/a -> pod/foo/b:80");
     assert!(!found.allowed);
     let doubt = found.ingress.uncertain.unwrap();
-    assert!(matches!(doubt, Doubt::Family { version: 4, allow: true, .. }), "{doubt:?}");
+    assert!(matches!(doubt, Doubt::Family { family: Family::V4, allow: true, .. }), "{doubt:?}");
     assert_eq!(found.egress.uncertain, None);
 }
 

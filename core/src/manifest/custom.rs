@@ -8,39 +8,8 @@ use super::schema::Type::{
 };
 use super::schema::{
     ANY_COUNT, Fields, LABEL_SELECTOR, LABEL_SELECTOR_REQUIREMENT, META,
-    NETWORK_POLICY_EGRESS_RULE, NETWORK_POLICY_INGRESS_RULE, Type, Words,
+    NETWORK_POLICY_EGRESS_RULE, NETWORK_POLICY_INGRESS_RULE, Type,
 };
-
-/// The schema of a kind, if its fields are known.
-pub(super) fn of(kind: &str) -> Option<(&'static Fields, Words)> {
-    let lenient = match kind {
-        "Scenario" => &SCENARIO,
-        "IPPool" => &IP_POOL,
-        "BGPConfiguration" => &BGP_CONFIGURATION,
-        "BGPPeer" => &BGP_PEER,
-        "FelixConfiguration" => &FELIX_CONFIGURATION,
-        "NetworkPolicy" => &CALICO_POLICY,
-        "GlobalNetworkPolicy" => &GLOBAL_POLICY,
-        "StagedNetworkPolicy" => &STAGED_POLICY,
-        "StagedGlobalNetworkPolicy" => &STAGED_GLOBAL_POLICY,
-        "StagedKubernetesNetworkPolicy" => &STAGED_KUBERNETES_POLICY,
-        "Tier" => &TIER,
-        "NetworkSet" | "GlobalNetworkSet" => &NETWORK_SET,
-        "HostEndpoint" => &HOST_ENDPOINT,
-        "Profile" => &PROFILE,
-        "WorkloadEndpoint" => &WORKLOAD_ENDPOINT,
-        _ => {
-            let strict = match kind {
-                "AdminNetworkPolicy" => &ADMIN_POLICY,
-                "BaselineAdminNetworkPolicy" => &BASELINE_POLICY,
-                "ClusterNetworkPolicy" => &CLUSTER_POLICY,
-                _ => return None,
-            };
-            return Some((strict, Words::OpenApi));
-        }
-    };
-    Some((lenient, Words::Lenient))
-}
 
 macro_rules! crd {
     (@complete all) => { true };
@@ -51,7 +20,7 @@ macro_rules! crd {
         $(count($least:literal, $most:expr))? $(needs[$($required:literal),*])?
         $(misses[$($missed:literal),*])? $(gone[$($old:literal $now:literal),*])?
         { $($field:literal $type:expr,)* })*) => {
-        $($(#[$doc])* static $name: Fields = Fields {
+        $($(#[$doc])* pub(super) static $name: Fields = Fields {
             go: stringify!($name),
             complete: crd!(@complete $which),
             known: &[$(($field, $type)),*],

@@ -145,17 +145,29 @@ impl Faults {
         }
     }
 
-    /// What was found from there on is refused by kube-apiserver, but keeps nobody from
-    /// understanding the object, so that it stays: pictures are drawn with names that are not
-    /// allowed.
-    pub(super) fn tolerate(&mut self, from: usize) {
+    /// What `check` finds is refused by kube-apiserver, but keeps nobody from understanding the
+    /// object, so that it stays: pictures are drawn with names that are not allowed.
+    pub(super) fn tolerated(&mut self, check: impl FnOnce(&mut Self)) {
+        let from = self.0.len();
+        check(self);
         for fault in self.0.iter_mut().skip(from) {
             fault.refusal = Refusal::Warning;
         }
     }
 
-    /// Underlines what was last found at another path.
-    pub(super) fn underline(&mut self, span: Option<Span>, from: usize) {
+    /// What `check` finds is underlined at `span`, if there is one, instead of at its path: where
+    /// kube-apiserver names a whole mapping or list, and one entry of it is wrong.
+    pub(super) fn underlined(
+        &mut self,
+        span: impl FnOnce() -> Option<Span>,
+        check: impl FnOnce(&mut Self),
+    ) {
+        let from = self.0.len();
+        check(self);
+        if self.0.len() == from {
+            return;
+        }
+        let span = span();
         for fault in self.0.iter_mut().skip(from) {
             fault.span = span.or(fault.span);
         }

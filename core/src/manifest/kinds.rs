@@ -2,8 +2,9 @@
 
 use serde::de::DeserializeOwned;
 
-use super::Kind;
 use super::kubernetes::{PodTemplateSpec, Workload};
+use super::schema::{Fields, Words};
+use super::{Kind, custom, schema};
 use crate::text::{Mismatch, Node};
 
 /// A kind that Hopwise knows.
@@ -14,6 +15,10 @@ pub(super) struct KnownKind {
     pub(super) versions: &'static [&'static str],
     /// Whether its objects live in namespaces.
     pub(super) namespaced: bool,
+    /// Who refuses what does not fit.
+    pub(super) words: Words,
+    /// Its fields and their types.
+    pub(super) schema: &'static Fields,
     /// Makes the typed object.
     pub(super) parse: fn(&Node) -> Result<Kind, Mismatch>,
 }
@@ -24,55 +29,78 @@ const APPS: &[&str] = &["apps/v1"];
 const BATCH: &[&str] = &["batch/v1"];
 
 macro_rules! kinds {
-    ($($kind:literal $versions:expr, $namespaced:literal, $parse:expr;)*) => {
+    ($($kind:literal $versions:expr, $namespaced:literal, $words:ident $schema:path,
+        $parse:expr;)*) => {
         /// Every kind that Hopwise knows.
         pub(super) static KINDS: &[KnownKind] = &[$(KnownKind {
-            kind: $kind, versions: $versions, namespaced: $namespaced, parse: $parse,
+            kind: $kind,
+            versions: $versions,
+            namespaced: $namespaced,
+            words: Words::$words,
+            schema: &$schema,
+            parse: $parse,
         },)*];
     };
 }
 kinds! {
-    "NetworkPolicy" &["networking.k8s.io/v1"], true, |node| boxed(node, Kind::NetworkPolicy);
-    "Service" CORE, true, |node| boxed(node, Kind::Service);
-    "EndpointSlice" &["discovery.k8s.io/v1"], true, |node| boxed(node, Kind::EndpointSlice);
-    "Endpoints" CORE, true, |node| boxed(node, Kind::Endpoints);
-    "Pod" CORE, true, |node| boxed(node, Kind::Pod);
-    "Deployment" APPS, true, |node| workload(node, "Deployment", "spec.template");
-    "StatefulSet" APPS, true, |node| workload(node, "StatefulSet", "spec.template");
-    "DaemonSet" APPS, true, |node| workload(node, "DaemonSet", "spec.template");
-    "ReplicaSet" APPS, true, |node| workload(node, "ReplicaSet", "spec.template");
-    "Job" BATCH, true, |node| workload(node, "Job", "spec.template");
-    "CronJob" BATCH, true, |node| workload(node, "CronJob", "spec.jobTemplate.spec.template");
-    "Namespace" CORE, false, |_| Ok(Kind::Namespace);
-    "ServiceAccount" CORE, true, |_| Ok(Kind::ServiceAccount);
-    "Node" CORE, false, |node| boxed(node, Kind::Node);
+    "NetworkPolicy" &["networking.k8s.io/v1"], true, Go schema::NETWORK_POLICY,
+        |node| boxed(node, Kind::NetworkPolicy);
+    "Service" CORE, true, Go schema::SERVICE, |node| boxed(node, Kind::Service);
+    "EndpointSlice" &["discovery.k8s.io/v1"], true, Go schema::ENDPOINT_SLICE,
+        |node| boxed(node, Kind::EndpointSlice);
+    "Endpoints" CORE, true, Go schema::ENDPOINTS, |node| boxed(node, Kind::Endpoints);
+    "Pod" CORE, true, Go schema::POD, |node| boxed(node, Kind::Pod);
+    "Deployment" APPS, true, Go schema::WORKLOAD,
+        |node| workload(node, "Deployment", "spec.template");
+    "StatefulSet" APPS, true, Go schema::WORKLOAD,
+        |node| workload(node, "StatefulSet", "spec.template");
+    "DaemonSet" APPS, true, Go schema::WORKLOAD,
+        |node| workload(node, "DaemonSet", "spec.template");
+    "ReplicaSet" APPS, true, Go schema::WORKLOAD,
+        |node| workload(node, "ReplicaSet", "spec.template");
+    "Job" BATCH, true, Go schema::WORKLOAD, |node| workload(node, "Job", "spec.template");
+    "CronJob" BATCH, true, Go schema::CRON_JOB,
+        |node| workload(node, "CronJob", "spec.jobTemplate.spec.template");
+    "Namespace" CORE, false, Go schema::METADATA_ONLY, |_| Ok(Kind::Namespace);
+    "ServiceAccount" CORE, true, Go schema::METADATA_ONLY, |_| Ok(Kind::ServiceAccount);
+    "Node" CORE, false, Go schema::NODE, |node| boxed(node, Kind::Node);
     "ServiceCIDR" &["networking.k8s.io/v1", "networking.k8s.io/v1beta1"], false,
-        |node| boxed(node, Kind::ServiceCidr);
-    "IPPool" CALICO, false, |node| boxed(node, Kind::IpPool);
-    "BGPConfiguration" CALICO, false, |node| boxed(node, Kind::BgpConfiguration);
-    "BGPPeer" CALICO, false, |node| boxed(node, Kind::BgpPeer);
-    "FelixConfiguration" CALICO, false, |node| boxed(node, Kind::FelixConfiguration);
-    "KubeProxyConfiguration" &["kubeproxy.config.k8s.io/v1alpha1"], false,
+        Go schema::SERVICE_CIDR, |node| boxed(node, Kind::ServiceCidr);
+    "KubeProxyConfiguration" &["kubeproxy.config.k8s.io/v1alpha1"], false, Go schema::KUBE_PROXY,
         |node| boxed(node, Kind::KubeProxyConfiguration);
-    "Scenario" &["hopwise.dev/v1"], false, |node| boxed(node, Kind::Scenario);
-    "NetworkPolicy" CALICO, true, |node| boxed(node, Kind::CalicoPolicy);
-    "GlobalNetworkPolicy" CALICO, false, |node| boxed(node, Kind::CalicoPolicy);
-    "StagedNetworkPolicy" CALICO, true, |node| boxed(node, Kind::CalicoPolicy);
-    "StagedGlobalNetworkPolicy" CALICO, false, |node| boxed(node, Kind::CalicoPolicy);
-    "StagedKubernetesNetworkPolicy" CALICO, true,
+    "IPPool" CALICO, false, Lenient custom::IP_POOL, |node| boxed(node, Kind::IpPool);
+    "BGPConfiguration" CALICO, false, Lenient custom::BGP_CONFIGURATION,
+        |node| boxed(node, Kind::BgpConfiguration);
+    "BGPPeer" CALICO, false, Lenient custom::BGP_PEER, |node| boxed(node, Kind::BgpPeer);
+    "FelixConfiguration" CALICO, false, Lenient custom::FELIX_CONFIGURATION,
+        |node| boxed(node, Kind::FelixConfiguration);
+    "NetworkPolicy" CALICO, true, Lenient custom::CALICO_POLICY,
+        |node| boxed(node, Kind::CalicoPolicy);
+    "GlobalNetworkPolicy" CALICO, false, Lenient custom::GLOBAL_POLICY,
+        |node| boxed(node, Kind::CalicoPolicy);
+    "StagedNetworkPolicy" CALICO, true, Lenient custom::STAGED_POLICY,
+        |node| boxed(node, Kind::CalicoPolicy);
+    "StagedGlobalNetworkPolicy" CALICO, false, Lenient custom::STAGED_GLOBAL_POLICY,
+        |node| boxed(node, Kind::CalicoPolicy);
+    "StagedKubernetesNetworkPolicy" CALICO, true, Lenient custom::STAGED_KUBERNETES_POLICY,
         |node| boxed(node, Kind::StagedKubernetesNetworkPolicy);
-    "Tier" CALICO, false, |node| boxed(node, Kind::Tier);
-    "NetworkSet" CALICO, true, |node| boxed(node, Kind::NetworkSet);
-    "GlobalNetworkSet" CALICO, false, |node| boxed(node, Kind::NetworkSet);
-    "HostEndpoint" CALICO, false, |node| boxed(node, Kind::HostEndpoint);
-    "Profile" CALICO, false, |node| boxed(node, Kind::Profile);
-    "WorkloadEndpoint" CALICO, true, |node| boxed(node, Kind::WorkloadEndpoint);
+    "Tier" CALICO, false, Lenient custom::TIER, |node| boxed(node, Kind::Tier);
+    "NetworkSet" CALICO, true, Lenient custom::NETWORK_SET, |node| boxed(node, Kind::NetworkSet);
+    "GlobalNetworkSet" CALICO, false, Lenient custom::NETWORK_SET,
+        |node| boxed(node, Kind::NetworkSet);
+    "HostEndpoint" CALICO, false, Lenient custom::HOST_ENDPOINT,
+        |node| boxed(node, Kind::HostEndpoint);
+    "Profile" CALICO, false, Lenient custom::PROFILE, |node| boxed(node, Kind::Profile);
+    "WorkloadEndpoint" CALICO, true, Lenient custom::WORKLOAD_ENDPOINT,
+        |node| boxed(node, Kind::WorkloadEndpoint);
     "AdminNetworkPolicy" &["policy.networking.k8s.io/v1alpha1"], false,
-        |node| boxed(node, Kind::AdminPolicy);
+        OpenApi custom::ADMIN_POLICY, |node| boxed(node, Kind::AdminPolicy);
     "BaselineAdminNetworkPolicy" &["policy.networking.k8s.io/v1alpha1"], false,
-        |node| boxed(node, Kind::AdminPolicy);
+        OpenApi custom::BASELINE_POLICY, |node| boxed(node, Kind::AdminPolicy);
     "ClusterNetworkPolicy" &["policy.networking.k8s.io/v1alpha2"], false,
-        |node| boxed(node, Kind::AdminPolicy);
+        OpenApi custom::CLUSTER_POLICY, |node| boxed(node, Kind::AdminPolicy);
+    "Scenario" &["hopwise.dev/v1"], false, Lenient custom::SCENARIO,
+        |node| boxed(node, Kind::Scenario);
 }
 
 /// What a document's `apiVersion` and `kind` say.

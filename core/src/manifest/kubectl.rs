@@ -3,10 +3,10 @@
 use serde::de::IgnoredAny;
 
 use super::fault::{Fault, Refusal, quoted};
-use super::kinds::{self, Found};
+use super::kinds::{self, Found, KnownKind};
 use super::objects::{Examined, examine};
-use super::schema::{self, Words};
-use crate::text::{self, Node, ObjectRef, Severity};
+use super::schema::Words;
+use crate::text::{self, Node, Severity};
 
 /// kubectl's complaints about the documents of `text`, one a refused document, in their order.
 /// `file` is the name that kubectl would have been given.
@@ -36,7 +36,7 @@ fn refusal(node: Node, file: &str) -> Option<String> {
     match kinds::find(&api_version, &kind) {
         Found::Known(known) => {
             let Examined { reference, faults, .. } = examine(known, api_version.clone(), node);
-            complaint(&reference, &api_version, &faults, file)
+            complaint(known, &reference.name, &api_version, &faults, file)
         }
         Found::Unserved(_) | Found::Misspelt(_) => Some(format!(
             "error: resource mapping not found for name: {} namespace: {} from \"{file}\": no \
@@ -52,15 +52,16 @@ fn refusal(node: Node, file: &str) -> Option<String> {
 
 /// The first stage that refuses hides what the later ones would say.
 fn complaint(
-    object: &ObjectRef,
+    known: &KnownKind,
+    name: &str,
     api_version: &str,
     faults: &[Fault],
     file: &str,
 ) -> Option<String> {
     let of = |refusal: Refusal| faults.iter().filter(move |fault| fault.refusal == refusal);
-    let kind = &object.kind;
+    let kind = known.kind;
     // what is added to the API server by a definition is decoded as it is, and then checked
-    let custom = schema::of(api_version, kind).is_some_and(|(_, words)| words != Words::Go);
+    let custom = known.words != Words::Go;
     let version = api_version.rsplit('/').next().unwrap_or_default();
     let bad_request = |detail: &str| {
         format!(
@@ -86,10 +87,11 @@ fn complaint(
         [only] => only.to_owned(),
         _ => format!("\n* {}", causes.join("\n* ")),
     };
-    Some(format!("The {kind} {} is invalid: {causes}", quoted(&object.name)))
+    Some(format!("The {kind} {} is invalid: {causes}", quoted(name)))
 }
 
 /// goyaml's words for broken YAML: they are libyaml's, and so are `serde_yaml`'s.
+#[expect(clippy::disallowed_methods, reason = "no part of the product")]
 fn yaml_error(source: &str, ours: &str) -> String {
     let named = |start: &str, end: &str| {
         ours.strip_prefix(start).and_then(|rest| rest.strip_suffix(end)).map(str::to_owned)

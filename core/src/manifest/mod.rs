@@ -11,6 +11,7 @@ mod custom;
 mod fault;
 mod kinds;
 pub mod kube_proxy;
+#[cfg(any(test, feature = "kubectl"))]
 mod kubectl;
 pub mod kubernetes;
 mod objects;
@@ -19,6 +20,7 @@ pub mod scenario;
 mod schema;
 mod validation;
 
+#[cfg(any(test, feature = "kubectl"))]
 pub use kubectl::apply;
 pub use objects::read;
 pub use validation::{cidr, ip};

@@ -7,7 +7,7 @@ use super::fault::{Fault, Refusal};
 use super::kinds::{self, Found, KnownKind};
 use super::kubernetes::ObjectMeta;
 use super::validation::validate;
-use super::{Ignored, Kind, Manifest, Object, schema};
+use super::{Ignored, Kind, Manifest, Object};
 use crate::text::{self, Edit, Mismatch, Node, ObjectRef, Problem, Severity, Span, Value};
 
 /// Everything that can be known from the objects of `text`, each alone.
@@ -167,8 +167,7 @@ pub(super) struct Examined {
 /// Decodes and validates a document of a known kind, as kube-apiserver does.
 pub(super) fn examine(known: &KnownKind, api_version: String, node: Node) -> Examined {
     let reference = reference(known.kind, Some(known.namespaced), &node);
-    let schema = schema::of(&api_version, known.kind);
-    let mut faults = schema.map_or_else(Vec::new, |(fields, words)| check(&node, fields, words));
+    let mut faults = check(&node, known.schema, known.words);
     let mut object = None;
     if !faults.iter().any(|fault| fault.refusal == Refusal::Type) {
         match decode(known, &node) {

@@ -3,8 +3,6 @@
 
 use Type::{Any, Bool, Int32, Int64, IntOrString, List, Map, Named, String, Struct};
 
-use super::custom;
-
 /// A type of the API. Those after `Struct` are known to custom kinds only: what is
 /// built in has its limits in the API server's code.
 #[derive(Debug)]
@@ -69,25 +67,6 @@ pub(super) enum Words {
     /// The same, where `null` is no value: Calico's kinds have an API server of their own, which
     /// takes it, and a `Scenario` is never sent anywhere.
     Lenient,
-}
-
-/// The schema of a kind, if its fields are known.
-pub(super) fn of(api_version: &str, kind: &str) -> Option<(&'static Fields, Words)> {
-    let go = match (kind, api_version) {
-        ("NetworkPolicy", "networking.k8s.io/v1") => &NETWORK_POLICY,
-        ("Service", _) => &SERVICE,
-        ("EndpointSlice", _) => &ENDPOINT_SLICE,
-        ("Endpoints", _) => &ENDPOINTS,
-        ("Pod", _) => &POD,
-        ("Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Job", _) => &WORKLOAD,
-        ("CronJob", _) => &CRON_JOB,
-        ("Namespace" | "ServiceAccount", _) => &METADATA_ONLY,
-        ("Node", _) => &NODE,
-        ("ServiceCIDR", _) => &SERVICE_CIDR,
-        ("KubeProxyConfiguration", _) => &KUBE_PROXY,
-        _ => return custom::of(kind),
-    };
-    Some((go, Words::Go))
 }
 
 macro_rules! go {

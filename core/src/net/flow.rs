@@ -10,6 +10,8 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
+use super::ip_protocol::IpProtocol;
+
 /// A question: what happens to a connection from here to there?
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Flow {
@@ -101,17 +103,32 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    const ALL: [Self; 3] = [Self::Tcp, Self::Udp, Self::Sctp];
+
     /// The protocol of this number in the IP header, if it is one with ports.
-    pub fn of_number(number: u8) -> Option<Self> {
-        [Self::Tcp, Self::Udp, Self::Sctp].into_iter().find(|known| known.number() == number)
+    pub fn of_number(number: IpProtocol) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.number() == number)
+    }
+
+    /// The protocol of this name, as the Kubernetes API spells it.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.name() == name)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+            Self::Sctp => "SCTP",
+        }
     }
 
     /// The number in the IP header.
-    pub fn number(self) -> u8 {
+    pub fn number(self) -> IpProtocol {
         match self {
-            Self::Tcp => 6,
-            Self::Udp => 17,
-            Self::Sctp => 132,
+            Self::Tcp => IpProtocol::TCP,
+            Self::Udp => IpProtocol::UDP,
+            Self::Sctp => IpProtocol::SCTP,
         }
     }
 }
@@ -165,12 +182,8 @@ impl FromStr for Flow {
 }
 
 fn protocol(word: &str) -> Result<Protocol, String> {
-    match word {
-        "TCP" => Ok(Protocol::Tcp),
-        "UDP" => Ok(Protocol::Udp),
-        "SCTP" => Ok(Protocol::Sctp),
-        _ => Err(format!("`{word}` is no protocol: write TCP, UDP or SCTP")),
-    }
+    Protocol::of_name(word)
+        .ok_or_else(|| format!("`{word}` is no protocol: write TCP, UDP or SCTP"))
 }
 
 fn party(text: &str) -> Result<Party, String> {
@@ -354,11 +367,7 @@ impl fmt::Display for PortRef {
 
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tcp => "TCP",
-            Self::Udp => "UDP",
-            Self::Sctp => "SCTP",
-        })
+        f.write_str(self.name())
     }
 }
 

@@ -1,7 +1,9 @@
 //! The words of the trade, which every other room speaks: who opens a connection to what, packets
 //! and their headers, labels and selectors over them.
 
+mod family;
 mod flow;
+mod ip_protocol;
 mod labels;
 mod packet;
 mod selector;
@@ -11,8 +13,10 @@ use std::fmt;
 
 use serde::Serialize;
 
+pub use family::{Family, InFamily};
 pub(crate) use flow::address_and_port;
 pub use flow::{Flow, Party, PortRef, Protocol, Target, WORKLOAD_KINDS};
+pub use ip_protocol::IpProtocol;
 pub(crate) use labels::{CALICO_NAME, Lookup};
 pub use labels::{Selector, SelectorMiss};
 pub use packet::{Encapsulation, Outer, Packet};
@@ -45,6 +49,34 @@ pub enum Verdict {
     Unroutable,
     /// It differs by the endpoint that is picked.
     Mixed,
+}
+
+impl Verdict {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Delivered, Self::Dropped, Self::Rejected, Self::Unroutable, Self::Mixed];
+
+    /// Its word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Delivered => "Delivered",
+            Self::Dropped => "Dropped",
+            Self::Rejected => "Rejected",
+            Self::Unroutable => "Unroutable",
+            Self::Mixed => "Mixed",
+        }
+    }
+
+    /// The verdict of this word.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.name() == name)
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// Which of a pod's two questions is asked.

@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use super::family::{Family, InFamily};
 use super::flow::{Protocol, address_and_port};
 
 /// A packet's headers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Packet {
     /// The transport protocol.
     pub protocol: Protocol,
@@ -47,13 +48,13 @@ pub enum Encapsulation {
 
 impl Encapsulation {
     /// The device that wraps and unwraps packets of a family.
-    pub fn device(self, v4: bool) -> &'static str {
-        match self {
-            Self::Ipip => "tunl0",
-            Self::Vxlan if v4 => "vxlan.calico",
-            Self::Vxlan => "vxlan-v6.calico",
-            Self::Wireguard if v4 => "wireguard.cali",
-            Self::Wireguard => "wg-v6.cali",
+    pub fn device(self, family: Family) -> &'static str {
+        match (self, family) {
+            (Self::Ipip, _) => "tunl0",
+            (Self::Vxlan, Family::V4) => "vxlan.calico",
+            (Self::Vxlan, Family::V6) => "vxlan-v6.calico",
+            (Self::Wireguard, Family::V4) => "wireguard.cali",
+            (Self::Wireguard, Family::V6) => "wg-v6.cali",
         }
     }
 
@@ -68,6 +69,11 @@ impl Encapsulation {
 }
 
 impl Packet {
+    /// Its addresses' family.
+    pub(crate) fn family(&self) -> Family {
+        self.destination.family()
+    }
+
     /// The packet that answers this one.
     pub(crate) fn answered(&self) -> Self {
         Self {
@@ -82,23 +88,19 @@ impl Packet {
 
     /// Same addresses and ports.
     pub(crate) fn same_connection(&self, other: &Self) -> bool {
-        self.source == other.source
-            && self.destination == other.destination
-            && self.source_port == other.source_port
-            && self.destination_port == other.destination_port
-            && self.protocol == other.protocol
+        self.wrapped(None) == other.wrapped(None)
     }
 
     pub(crate) fn with_source(&self, source: IpAddr) -> Self {
-        Self { source, ..self.clone() }
+        Self { source, ..*self }
     }
 
     pub(crate) fn with_destination(&self, destination: IpAddr, port: u16) -> Self {
-        Self { destination, destination_port: Some(port), ..self.clone() }
+        Self { destination, destination_port: Some(port), ..*self }
     }
 
     pub(crate) fn wrapped(&self, outer: Option<Outer>) -> Self {
-        Self { outer, ..self.clone() }
+        Self { outer, ..*self }
     }
 
     /// Destination with its port.

@@ -6,7 +6,7 @@ use super::Dial;
 use super::dial::{is_internal, service_of};
 use crate::cluster::{Cluster, EncapMode, ProxyMode};
 use crate::manifest::{self, Kind, Object};
-use crate::net::Flow;
+use crate::net::{Family, Flow, InFamily};
 use crate::text::{Edit, ObjectRef, edit};
 
 /// The label by which Calico's documentation tells route reflectors from other nodes.
@@ -232,8 +232,8 @@ fn calico(object: &ObjectRef) -> Value {
 /// The pools' ranges, as `clusterCIDR` takes them: one a family.
 fn pod_ranges(cluster: &Cluster) -> String {
     let mut ranges: Vec<String> = Vec::new();
-    for v4 in [true, false] {
-        let pool = cluster.pools.iter().find(|pool| pool.cidr.addr().is_ipv4() == v4);
+    for family in Family::ALL {
+        let pool = cluster.pools.iter().find(|pool| pool.cidr.family() == family);
         ranges.extend(pool.map(|pool| pool.cidr.to_string()));
     }
     ranges.join(",")

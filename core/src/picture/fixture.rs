@@ -93,8 +93,8 @@ impl Path {
             hook: Hook::Forward,
             device: Some(device.to_owned()),
             rule,
-            before: self.packet.clone(),
-            after: self.packet.clone(),
+            before: self.packet,
+            after: self.packet,
             summary: "something happens".to_owned(),
             evidence: Vec::new(),
             rules: Vec::new(),
@@ -107,7 +107,7 @@ impl Path {
 
     pub(crate) fn into(mut self, change: impl FnOnce(&mut Packet)) -> Self {
         change(&mut self.packet);
-        self.steps.last_mut().unwrap().after = self.packet.clone();
+        self.steps.last_mut().unwrap().after = self.packet;
         self
     }
 

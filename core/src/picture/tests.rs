@@ -343,8 +343,8 @@ fn answer_of(steps: &[Step]) -> Vec<Step> {
         .filter(|step| step.before != step.after || step.rule == Rule::DeviceIn)
         .map(|step| Step {
             rule: Rule::UnNat,
-            before: step.after.clone(),
-            after: step.before.clone(),
+            before: step.after,
+            after: step.before,
             gate: None,
             ..step.clone()
         })

@@ -8,11 +8,11 @@ use super::form::{
     Action, Condition, Endpoints, Peer, Policy, Port, PortNumber, Requirement, Rule, Rules, Side,
     Stage, Term, Test, View,
 };
-use super::kubernetes::{cidr, labels, transport};
-use crate::manifest::Object;
+use super::kubernetes::{labels, transport};
 use crate::manifest::policy_api::{
     AdminPeer, AdminPolicy, AdminPort, AdminProtocol, AdminRule, AdminTransport,
 };
+use crate::manifest::{Object, cidr};
 use crate::net::{Direction, Selector};
 use crate::text::{Problem, Severity};
 

@@ -13,13 +13,12 @@ use super::form::{
     Profile, Requirement, Rule, Rules, Side, Stage, StagedAction, Term, Test, Tier, TierDefault,
     View,
 };
-use super::kubernetes::cidr;
-use crate::manifest::Object;
 use crate::manifest::calico_policy::{
     self, CalicoPolicy, CalicoRule, EndpointPort, EntityRule, Expression,
 };
 use crate::manifest::kubernetes::IntOrString;
-use crate::net::{ContainerPort, Direction, Protocol, Selector};
+use crate::manifest::{Object, cidr};
+use crate::net::{ContainerPort, Direction, IpProtocol, Protocol, Selector};
 
 /// The tier that a policy belongs to, and the policy.
 pub(super) fn policy(object: &Object, policy: &CalicoPolicy) -> (String, Policy) {
@@ -326,19 +325,15 @@ fn port_number(port: &IntOrString) -> PortNumber {
 }
 
 /// An IP protocol by name or number (`numorstring.Protocol`).
-fn protocol(protocol: Option<&IntOrString>) -> Option<u8> {
-    Some(match protocol? {
-        IntOrString::Int(number) => u8::try_from(*number).unwrap_or(255),
-        IntOrString::String(name) => match name.to_ascii_lowercase().as_str() {
-            "tcp" => 6,
-            "udp" => 17,
-            "icmp" => 1,
-            "icmpv6" => 58,
-            "sctp" => 132,
-            "udplite" => 136,
-            number => number.parse().unwrap_or(255),
-        },
-    })
+fn protocol(protocol: Option<&IntOrString>) -> Option<IpProtocol> {
+    let known = match protocol? {
+        IntOrString::Int(number) => u8::try_from(*number).ok().map(IpProtocol),
+        IntOrString::String(text) => IpProtocol::of_name(text)
+            .map(|(_, named)| named)
+            .or_else(|| text.parse().ok().map(IpProtocol)),
+    };
+    // What else there is validation refuses.
+    Some(known.unwrap_or(IpProtocol::RESERVED))
 }
 
 /// Networks, or single addresses.
@@ -352,16 +347,7 @@ fn nets(texts: &[String]) -> Vec<IpNet> {
 
 /// A port of Calico's endpoints; only those of protocols that pods can listen with.
 pub(crate) fn endpoint_port(port: &EndpointPort) -> Option<ContainerPort> {
-    let name = match &port.protocol {
-        Some(IntOrString::String(name)) => Some(name.to_uppercase()),
-        Some(IntOrString::Int(number)) => Some(number.to_string()),
-        None => None,
-    };
-    let protocol = match name.as_deref() {
-        None | Some("TCP" | "6") => Protocol::Tcp,
-        Some("UDP" | "17") => Protocol::Udp,
-        Some("SCTP" | "132") => Protocol::Sctp,
-        Some(_) => return None,
-    };
+    let protocol =
+        protocol(port.protocol.as_ref()).map_or(Some(Protocol::Tcp), Protocol::of_number)?;
     Some(ContainerPort { name: port.name.clone(), port: u16::try_from(port.port).ok()?, protocol })
 }

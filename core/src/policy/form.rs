@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::Serialize;
 
-use crate::net::{ContainerPort, Direction, Labels, Selector};
+use crate::net::{ContainerPort, Direction, IpProtocol, Labels, Selector};
 use crate::text::{Cite, ObjectRef};
 
 /// Every policy of the cluster, in the common form, and what only policies know.
@@ -169,10 +169,10 @@ pub struct Rule {
     pub action: Action,
     /// The packet's IP version must be this: 4 or 6.
     pub ip_version: Option<u8>,
-    /// The IP protocol's number must be this.
-    pub protocol: Option<u8>,
-    /// The IP protocol's number must not be this.
-    pub not_protocol: Option<u8>,
+    /// The IP protocol must be this.
+    pub protocol: Option<IpProtocol>,
+    /// The IP protocol must not be this.
+    pub not_protocol: Option<IpProtocol>,
     /// Where the packet comes from.
     pub source: Side,
     /// Where the packet goes to.
@@ -304,8 +304,8 @@ pub enum Requirement {
 pub struct Port {
     /// Where it stands.
     pub cite: Cite,
-    /// The IP protocol's number; any if `None`.
-    pub protocol: Option<u8>,
+    /// The IP protocol; any if `None`.
+    pub protocol: Option<IpProtocol>,
     /// Which of the protocol's ports.
     pub number: PortNumber,
 }

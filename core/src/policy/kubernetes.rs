@@ -4,19 +4,15 @@
 //! select is denied everything else at the tier's end. Defaults are those of kube-apiserver
 //! (`pkg/apis/networking/v1/defaults.go`).
 
-use std::net::IpAddr;
-
-use ipnet::IpNet;
-
 use super::form::{
     Action, Condition, Endpoints, Peer, Policy, Port, PortNumber, Requirement, Rule, Rules, Side,
     Stage, Term, Test, View,
 };
-use crate::manifest::Object;
 use crate::manifest::kubernetes::{
     IntOrString, LabelSelector, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort,
 };
-use crate::net::{Direction, Selector};
+use crate::manifest::{Object, cidr};
+use crate::net::{Direction, IpProtocol, Protocol, Selector};
 use crate::text::Cite;
 
 /// `NetworkPolicy`.
@@ -170,14 +166,10 @@ fn port(cite: Cite, port: &NetworkPolicyPort) -> Port {
 }
 
 /// A protocol that is TCP if left out.
-pub(super) fn transport(name: Option<&str>) -> u8 {
-    match name {
-        None | Some("TCP") => 6,
-        Some("UDP") => 17,
-        Some("SCTP") => 132,
-        // Refused by validation; no packet has it.
-        Some(_) => 255,
-    }
+pub(super) fn transport(name: Option<&str>) -> IpProtocol {
+    // What else there is validation refuses.
+    name.map_or(Some(Protocol::Tcp), Protocol::of_name)
+        .map_or(IpProtocol::RESERVED, Protocol::number)
 }
 
 impl From<&LabelSelector> for Selector {
@@ -203,24 +195,4 @@ impl From<&LabelSelector> for Selector {
         }));
         Self::All(parts)
     }
-}
-
-/// A CIDR as kube-apiserver accepts it: leading zeros are ignored, an IPv4 address written as
-/// IPv6 is IPv4 (`netutils.ParseCIDRSloppy`).
-pub(super) fn cidr(text: &str) -> Option<IpNet> {
-    let (address, prefix) = text.split_once('/')?;
-    let prefix: u8 = prefix.parse().ok()?;
-    let address: IpAddr = if address.contains(':') {
-        address.parse().ok()?
-    } else {
-        let parts: Option<Vec<_>> =
-            address.split('.').map(|part| part.parse::<u8>().ok()).collect();
-        IpAddr::from(<[u8; 4]>::try_from(parts?).ok()?)
-    };
-    let mapped = match address {
-        IpAddr::V6(ip) => ip.to_ipv4_mapped().zip(prefix.checked_sub(96)),
-        IpAddr::V4(_) => None,
-    };
-    let (address, prefix) = mapped.map_or((address, prefix), |(ip, prefix)| (ip.into(), prefix));
-    IpNet::new(address, prefix).ok().map(|net| net.trunc())
 }

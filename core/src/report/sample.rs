@@ -27,7 +27,7 @@ pub(crate) fn trace(allowed: bool) -> Trace {
             source: ip("10.102.123.117"),
             destination: ip("10.102.123.104"),
         }),
-        ..masqueraded.clone()
+        ..masqueraded
     };
     let pod = "pod/foo/web";
     let mut steps = vec![
@@ -177,8 +177,8 @@ fn step(
         hook,
         device: device.map(ToOwned::to_owned),
         rule,
-        before: before.clone(),
-        after: after.clone(),
+        before: *before,
+        after: *after,
         summary: summary.to_owned(),
         evidence: Vec::new(),
         rules: Vec::new(),

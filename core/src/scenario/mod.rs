@@ -8,7 +8,7 @@ pub use read::{read, resolve};
 use std::net::IpAddr;
 
 use crate::cluster::Cluster;
-use crate::net::Flow;
+use crate::net::{Flow, Verdict};
 use crate::text::{Problem, Span};
 
 /// Everything that can be known from the text alone.
@@ -43,7 +43,7 @@ pub struct ScenarioFlow {
     /// The flow.
     pub flow: Flow,
     /// `expect`: the verdict that `check` compares with.
-    pub expect: Option<String>,
+    pub expect: Option<Verdict>,
     /// `expectSource`: the source that the destination pod's ingress policy must be asked about.
     pub expect_source: Option<IpAddr>,
     /// Where the text says it; `None` if Hopwise proposes it.

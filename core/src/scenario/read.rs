@@ -13,7 +13,7 @@ use crate::cluster::{
     services, settings,
 };
 use crate::manifest::{self, Kind, Manifest, Object};
-use crate::net::{Flow, Labels};
+use crate::net::{Flow, Labels, Verdict};
 use crate::policy::Policies;
 use crate::text::{Origin, Problem};
 
@@ -176,7 +176,7 @@ fn machines_outside(
             scenario.flows.push(ScenarioFlow {
                 name: asked.name.clone().unwrap_or_else(|| flow.to_string()),
                 flow,
-                expect: asked.expect.clone(),
+                expect: asked.expect.as_deref().and_then(Verdict::of_name),
                 expect_source: asked.expect_source.as_deref().and_then(|ip| ip.parse().ok()),
                 span: object.cite(&format!("spec.flows[{index}]")).span,
             });

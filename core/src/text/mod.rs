@@ -15,6 +15,7 @@ mod write;
 pub use de::Mismatch;
 pub(crate) use inside::inside;
 pub use node::{Entry, Node, Segment, Value, segments};
+#[cfg(any(test, feature = "kubectl"))]
 pub(crate) use reader::chunks;
 pub use reader::{Document, read};
 pub(crate) use scalar::json_number;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::datapath::{Machine, Rule, Step};
-use crate::net::{Encapsulation, Outer, Packet, Verdict, address_and_port};
+use crate::net::{Encapsulation, Outer, Packet, address_and_port};
 use crate::text::Cite;
 
 /// A step's name, in two or three words.
@@ -135,17 +135,6 @@ pub(crate) fn machine_name(machine: &Machine) -> String {
         Machine::Balancer(name) => format!("balancer {name}"),
         Machine::Router => "the routers".to_owned(),
         Machine::Node(name) => name.clone(),
-    }
-}
-
-/// A verdict's word.
-pub fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Delivered => "Delivered",
-        Verdict::Dropped => "Dropped",
-        Verdict::Rejected => "Rejected",
-        Verdict::Unroutable => "Unroutable",
-        Verdict::Mixed => "Mixed",
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::cluster::Cluster;
+use crate::net::InFamily;
 
 /// The kinds of things that own addresses; one colour each, the same everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -67,7 +68,7 @@ pub fn owner_of(cluster: &Cluster, ip: IpAddr) -> Named {
         return named(Owner::Pod, format!("pod {}", pod.name));
     }
     if let Some(node) = cluster.node_by_address.get(&ip).and_then(|id| cluster.nodes.get(id.0)) {
-        return match node.tunnel_of(ip).map(|own| own.device(ip.is_ipv4())) {
+        return match node.tunnel_of(ip).map(|own| own.device(ip.family())) {
             Some(device) => named(Owner::Tunnel, format!("{}'s {device}", node.name)),
             None => named(Owner::Node, node.name.clone()),
         };

@@ -211,13 +211,13 @@ pub fn doubt(cluster: &Cluster, doubt: &Doubt) -> String {
             let finding = found(cluster, finding);
             format!("{finding}; {otherwise}, {policy} would {verb} it first")
         }
-        Doubt::Family { version, allow, reason } => {
-            let other = if *version == 4 { 6 } else { 4 };
+        Doubt::Family { family, allow, reason } => {
+            let other = family.other();
             let verb = if *allow { "allowed" } else { "denied" };
             let why = because(cluster, reason);
             format!(
-                "both ends have both families, and this is over IPv{version}; over IPv{other} it \
-                 is {verb}: {why}"
+                "both ends have both families, and this is over {family}; over {other} it is \
+                 {verb}: {why}"
             )
         }
     }

@@ -1,11 +1,11 @@
-// Lines that matter to what the page shows: those that decided the selected flow, and those of a finding.
-// Each kind has its own mark in the gutter, with words for the pointer, so that colour isn't the only sign. A span of many
-// lines is a whole block or object: its first line stands for it, and a bar shows how far it goes.
+// Lines that decided the selected flow. Each kind has its own mark in the gutter, with words for the pointer, so that
+// colour isn't the only sign. A span of many lines is a whole block or object: its first line stands for it, and a bar
+// shows how far it goes.
 
 import { type Extension, RangeSet, StateEffect, StateField } from '@codemirror/state';
 import { Decoration, type DecorationSet, EditorView, gutter, GutterMarker } from '@codemirror/view';
 
-export type Kind = 'decided' | 'denied' | 'finding';
+export type Kind = 'decided' | 'denied';
 
 /** A span of the text, and what is to be said of it. */
 export interface Highlight {
@@ -17,7 +17,6 @@ export interface Highlight {
 const signs: Record<Kind, { sign: string; words: string }> = {
   decided: { sign: '▸', words: 'this line decided the selected flow' },
   denied: { sign: '✕', words: 'this line denied the selected flow' },
-  finding: { sign: '!', words: 'a finding is about this line' },
 };
 
 class Sign extends GutterMarker {

@@ -15,17 +15,17 @@
 // Colours are the page's custom properties; see theme.ts.
 
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from '@codemirror/autocomplete';
-import { defaultKeymap, history, historyKeymap, indentWithTab, isolateHistory, redo, undo } from '@codemirror/commands';
+import { defaultKeymap, history, historyKeymap, indentWithTab, isolateHistory } from '@codemirror/commands';
 import { yaml } from '@codemirror/lang-yaml';
 import { bracketMatching, codeFolding, foldGutter, foldKeymap, indentOnInput, indentUnit, syntaxHighlighting } from '@codemirror/language';
 import { type Diagnostic as LintDiagnostic, lintGutter, lintKeymap, setDiagnostics } from '@codemirror/lint';
 import { highlightSelectionMatches, search, searchKeymap } from '@codemirror/search';
 import { Annotation, Compartment, EditorState, type Text, Transaction } from '@codemirror/state';
 import {
-  drawSelection, dropCursor, EditorView, highlightActiveLine, highlightActiveLineGutter, highlightSpecialChars, hoverTooltip,
-  keymap, lineNumbers,
+  drawSelection, dropCursor, EditorView, highlightActiveLine, highlightActiveLineGutter, highlightSpecialChars, keymap,
+  lineNumbers,
 } from '@codemirror/view';
-import { complete, type CompletionSource, completions, setCompletionSource } from './completion';
+import { complete } from './completion';
 import { type Highlight, highlights, setHighlights } from './highlights';
 import { colours, look } from './theme';
 
@@ -49,37 +49,21 @@ export interface Options {
   /** The text to start with. */
   doc?: string;
   dark?: boolean;
-  /** What a screen reader calls the editor. */
-  label?: string;
   /** The text is another one now, whoever changed it, `setText` excepted. */
   onChange?(text: string): void;
-  /** The cursor is elsewhere now. */
-  onCursor?(offset: number): void;
-  /** The pointer is over the character at `offset`, or over none (`null`). */
-  onHover?(offset: number | null): void;
-  /** What to show for the character at `offset` while the pointer rests on it: plain text. */
-  hover?(offset: number): { from: number; to: number; text: string } | null;
-  /** Files were dropped on the editor. Without this they are left for the page to handle. */
-  onDropFiles?(files: FileList): void;
 }
 
 export interface Handle {
   text(): string;
   /** Replaces the whole text, as one step of the undo history; does nothing where it is the same. */
   setText(text: string): void;
-  /** Edits the text, as one step of the undo history. The offsets of all edits are those before the first of them. */
-  applyEdits(edits: Edit[]): void;
   setDiagnostics(diagnostics: Diagnostic[]): void;
   /** Marks lines, and the exact spans in them: see highlights.ts. Replaces the earlier ones. */
   setHighlights(highlights: Highlight[]): void;
-  /** Completes from words given or from a function; the words of the text are always offered. See completion.ts. */
-  setCompletions(source: CompletionSource): void;
   /** Selects the span and scrolls it into the middle. The keyboard's focus stays where it is. */
   scrollTo(from: number, to?: number): void;
   focus(): void;
   setDark(dark: boolean): void;
-  undo(): void;
-  redo(): void;
   destroy(): void;
 }
 
@@ -114,7 +98,6 @@ export function create(parent: HTMLElement, options: Options = {}): Handle {
       drawSelection(),
       dropCursor(),
       autocompletion({ override: [complete], selectOnOpen: false, icons: false }),
-      completions,
       highlights,
       lineNumbers(),
       lintGutter(),
@@ -125,13 +108,13 @@ export function create(parent: HTMLElement, options: Options = {}): Handle {
       ]),
       EditorView.contentAttributes.of({
         tabindex: '0', // contenteditable takes the focus too, but tools that check for it look for this
-        'aria-label': options.label ?? 'Scenario as YAML. Escape, then Tab leaves the editor.',
+        'aria-label': 'Scenario as YAML. Escape, then Tab leaves the editor.',
         spellcheck: 'false',
         autocapitalize: 'off',
         autocorrect: 'off',
       }),
       reports(options),
-      pointer(options),
+      drops,
     ],
   });
   const view = new EditorView({ state, parent });
@@ -141,14 +124,14 @@ export function create(parent: HTMLElement, options: Options = {}): Handle {
     const start = Math.min(Math.max(from, 0), view.state.doc.length);
     return { from: start, to: Math.min(Math.max(to, start), view.state.doc.length) };
   };
-  const edit = (edits: Edit[], event: string) => {
+  const edit = (edits: Edit[]) => {
     if (edits.length === 0) return;
     const changes = view.state.changes(edits.map(({ start, end, insert }) => ({ ...span(start, end), insert })));
     let first = view.state.doc.length;
     changes.iterChangedRanges((from) => { first = Math.min(first, from); });
     view.dispatch({
       changes,
-      annotations: [isolateHistory.of('full'), Transaction.userEvent.of(event)],
+      annotations: [isolateHistory.of('full'), Transaction.userEvent.of('input.fix')],
       effects: EditorView.scrollIntoView(Math.min(first, changes.newLength), { y: 'nearest', yMargin: 40 }),
     });
   };
@@ -163,8 +146,6 @@ export function create(parent: HTMLElement, options: Options = {}): Handle {
       if (text.includes('\r')) options.onChange?.(view.state.doc.toString());
     },
 
-    applyEdits: (edits) => edit(edits, 'input.edit'),
-
     setDiagnostics(diagnostics) {
       const judged = view.state.doc;
       const shown = diagnostics.map(({ from, to, severity, message, fix }): LintDiagnostic => ({
@@ -173,7 +154,7 @@ export function create(parent: HTMLElement, options: Options = {}): Handle {
         message,
         ...(fix && {
           // The fix was made for the text that was judged, and no other.
-          actions: [{ name: fix.label, apply: () => { if (view.state.doc.eq(judged)) edit(fix.edits, 'input.fix'); } }],
+          actions: [{ name: fix.label, apply: () => { if (view.state.doc.eq(judged)) edit(fix.edits); } }],
         }),
       }));
       view.dispatch(setDiagnostics(view.state, shown));
@@ -182,8 +163,6 @@ export function create(parent: HTMLElement, options: Options = {}): Handle {
     setHighlights: (wanted) => view.dispatch({
       effects: setHighlights.of(wanted.map((highlight) => ({ ...highlight, ...span(highlight.from, highlight.to) }))),
     }),
-
-    setCompletions: (source) => view.dispatch({ effects: setCompletionSource.of(source) }),
 
     scrollTo(from, to = from) {
       const { from: anchor, to: head } = span(from, to);
@@ -195,8 +174,6 @@ export function create(parent: HTMLElement, options: Options = {}): Handle {
 
     focus: () => view.focus(),
     setDark: (on) => view.dispatch({ effects: darkness.reconfigure(dark(on)) }),
-    undo: () => { undo(view); },
-    redo: () => { redo(view); },
     destroy: () => view.destroy(),
   };
 }
@@ -218,40 +195,8 @@ function reports(options: Options) {
     if (update.docChanged && !update.transactions.every((one) => !one.docChanged || one.annotation(silent))) {
       options.onChange?.(update.state.doc.toString());
     }
-    if (update.docChanged || update.selectionSet) options.onCursor?.(update.state.selection.main.head);
   });
 }
 
-function pointer({ onHover, hover, onDropFiles }: Options) {
-  let over: number | null = null;
-  const moved = (offset: number | null) => {
-    if (offset !== over) onHover?.((over = offset));
-  };
-  return [
-    EditorView.domEventHandlers({
-      mousemove(event, view) {
-        if (onHover) moved(view.posAtCoords({ x: event.clientX, y: event.clientY }));
-      },
-      mouseleave: () => moved(null),
-      drop(event) {
-        const files = event.dataTransfer?.files;
-        if (!files?.length) return false;
-        if (onDropFiles) {
-          event.stopPropagation();
-          onDropFiles(files);
-        }
-        return true; // CodeMirror would insert them at the pointer
-      },
-    }),
-    hover
-      ? hoverTooltip((_view, offset) => {
-          const found = hover(offset);
-          if (!found) return null;
-          const dom = document.createElement('div');
-          dom.className = 'hw-hover';
-          dom.textContent = found.text;
-          return { pos: found.from, end: found.to, create: () => ({ dom }) };
-        })
-      : [],
-  ];
-}
+/** Files are left for the page to handle: CodeMirror would insert them at the pointer. */
+const drops = EditorView.domEventHandlers({ drop: (event) => Boolean(event.dataTransfer?.files.length) });

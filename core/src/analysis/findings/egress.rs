@@ -9,7 +9,7 @@ use super::{About, Look};
 use crate::assumed::beside;
 use crate::cluster::{Pod, PodId};
 use crate::decision::{By, Ruling, decide, selected};
-use crate::net::{Direction, Packet, Protocol};
+use crate::net::{Direction, InFamily, IpProtocol, Packet, Protocol};
 use crate::policy::form::{
     Action, Condition, Endpoints, Peer, Port, PortNumber, Rule, Rules, Stage, Test,
 };
@@ -94,7 +94,7 @@ impl Look<'_> {
             }
             let denial = said(&Packet {
                 protocol: if over_udp.is_some() { Protocol::Tcp } else { Protocol::Udp },
-                ..over_udp.clone().unwrap_or(first)
+                ..over_udp.unwrap_or(first)
             });
             // One adds TCP where UDP is allowed, unless that rule would allow both.
             let allowed = over_udp.as_ref().map(said).filter(|allowed| self.is_over_udp(allowed));
@@ -123,7 +123,8 @@ impl Look<'_> {
         let own = self.about.iter().filter(|policy| policy.form.object == *object);
         let rules = own.filter_map(|policy| policy.form.egress.as_ref());
         let Some(rule) = rules.flat_map(|rules| &rules.rules).find(decided) else { return false };
-        let tcp = |protocol: Option<u8>| protocol.is_none_or(|it| it == Protocol::Tcp.number());
+        let tcp =
+            |protocol: Option<IpProtocol>| protocol.is_none_or(|it| it == Protocol::Tcp.number());
         let ports = &rule.destination.ports;
         !tcp(rule.protocol)
             || (!ports.is_empty()
@@ -248,7 +249,7 @@ fn questions<'a>(
     protocol: Protocol,
 ) -> impl Iterator<Item = Packet> + use<'a> {
     pod.addresses.iter().flat_map(move |source| {
-        let there = places.iter().filter(|(to, _)| to.is_ipv4() == source.is_ipv4());
+        let there = places.iter().filter(|(to, _)| to.family() == source.family());
         there.map(move |(destination, port)| Packet {
             protocol,
             source: *source,

@@ -8,7 +8,7 @@ use super::nobody::Role;
 use super::{About, Look, peer_of};
 use crate::cluster::{NodeId, ProxyMode, TrafficPolicy};
 use crate::decision::decide;
-use crate::net::{Direction, Packet, Protocol};
+use crate::net::{Direction, InFamily, Packet, Protocol};
 use crate::policy::form::{Action, Condition, Endpoints, Peer, PortNumber, Rule, Stage, Test};
 use crate::words::policy::{UNKNOWN, UNKNOWN_CLOSED};
 
@@ -94,7 +94,7 @@ impl Look<'_> {
         let enters = |source: &IpAddr| {
             let Some(id) = policy.pods.first() else { return true };
             let own = cluster.pod(*id).into_iter().flat_map(|pod| &pod.addresses);
-            let mut own = own.filter(|ip| ip.is_ipv4() == source.is_ipv4());
+            let mut own = own.filter(|ip| ip.family() == source.family());
             let packet = own.next().and_then(|to| on(rule, *source, *to));
             packet.is_none_or(|packet| decide(cluster, Direction::Ingress, *id, &packet).allow)
         };
@@ -272,6 +272,6 @@ impl<'a> Range<'a> {
 
     /// Whether it is about addresses of this family.
     fn is_of_family(&self, ip: &IpAddr) -> bool {
-        self.nets.iter().any(|net| net.addr().is_ipv4() == ip.is_ipv4())
+        self.nets.iter().any(|net| net.family() == ip.family())
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{About, Look, peer_of};
 use crate::cluster::PodId;
 use crate::decision::selected;
-use crate::net::Direction;
+use crate::net::{Direction, IpProtocol};
 use crate::policy::form::{Port, PortNumber, Rule, Test};
 
 impl Look<'_> {
@@ -90,7 +90,7 @@ impl Look<'_> {
     ) {
         let pods = || ends.iter().filter_map(|id| self.cluster.pod(*id));
         let protocol = port.protocol.or(rule.protocol);
-        let known = |fits: &dyn Fn(u8) -> bool| {
+        let known = |fits: &dyn Fn(IpProtocol) -> bool| {
             pods().any(|pod| {
                 pod.ports.iter().any(|own| own.name == name && fits(own.protocol.number()))
             })

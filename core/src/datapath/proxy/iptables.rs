@@ -10,6 +10,7 @@ use super::{
     Detected, Frontend, FrontendKind, LocalMatch, Nat, Picked, Place, Refusal, ServiceProxy,
     cluster_ip_mark, detect, frontend, frontend_where, local_match, names, usable,
 };
+use crate::cluster::ServiceField;
 use crate::datapath::route::is_local_address;
 use crate::net::{Packet, address_and_port};
 
@@ -52,7 +53,7 @@ pub(super) fn choose<'a>(place: Place<'a>, packet: &Packet) -> Nat<'a> {
     let mut nat = Nat::default();
     let Some(frontend) = frontend(place.cluster, place.node, packet) else { return nat };
     nat.frontend = Some(frontend);
-    let usable = usable(place.cluster, place.node, frontend.port, packet.destination.is_ipv4());
+    let usable = usable(place.cluster, place.node, frontend.port, packet.family());
     let hint = usable.hint.map(|hint| Evidence::of(frontend.service.cite.clone(), &hint));
     if source_refused(place, &frontend, packet) {
         return nat;
@@ -121,12 +122,12 @@ pub(super) fn refuse(
     frontend: &Frontend<'_>,
     packet: &Packet,
 ) -> Option<(Refusal, FrontendKind)> {
-    let usable = usable(place.cluster, place.node, frontend.port, packet.destination.is_ipv4());
+    let usable = usable(place.cluster, place.node, frontend.port, packet.family());
     let service = &frontend.service.cite.object;
     let kind = frontend.kind;
     let address = address_and_port(packet.destination, packet.destination_port);
     if source_refused(place, frontend, packet) {
-        let cite = frontend.service.field("spec.loadBalancerSourceRanges");
+        let cite = frontend.service.field(ServiceField::SourceRanges);
         let message = format!(
             "{} is in none of the loadBalancerSourceRanges of {service}, so kube-proxy drops what it sends to {address}",
             packet.source
@@ -150,7 +151,7 @@ pub(super) fn refuse(
         ));
     }
     if !usable.any {
-        let cite = frontend.service.field("spec.selector");
+        let cite = frontend.service.field(ServiceField::Selector);
         let message = format!("{service} has no endpoints, so kube-proxy rejects {address}");
         return Some((
             Refusal {

@@ -9,7 +9,7 @@ use super::{
     Frontend, FrontendKind, Nat, Picked, Place, Refusal, ServiceProxy, cluster_ip_mark, frontend,
     names, usable,
 };
-use crate::cluster::{LocalDetector, Service};
+use crate::cluster::{LocalDetector, Service, ServiceField};
 use crate::datapath::route::is_local_address;
 use crate::net::{Packet, address_and_port};
 
@@ -40,7 +40,7 @@ impl ServiceProxy for Ipvs {
         else {
             return nat;
         };
-        let usable = usable(place.cluster, place.node, frontend.port, packet.destination.is_ipv4());
+        let usable = usable(place.cluster, place.node, frontend.port, packet.family());
         let exposed = !frontend.service.external_ips.is_empty()
             || !frontend.service.ingress_ips.is_empty()
             || frontend.port.node_port.is_some();
@@ -189,7 +189,7 @@ fn refuse(place: Place<'_>, frontend: &Frontend<'_>, packet: &Packet) -> Option<
         && !ranges.is_empty()
         && !ranges.iter().any(|range| range.contains(&packet.source))
     {
-        let cite = frontend.service.field("spec.loadBalancerSourceRanges");
+        let cite = frontend.service.field(ServiceField::SourceRanges);
         let message =
             format!("{} is in none of the loadBalancerSourceRanges of {service}", packet.source);
         return Some(Refusal {
@@ -203,7 +203,7 @@ fn refuse(place: Place<'_>, frontend: &Frontend<'_>, packet: &Packet) -> Option<
             ],
         });
     }
-    let usable = usable(place.cluster, place.node, frontend.port, packet.destination.is_ipv4());
+    let usable = usable(place.cluster, place.node, frontend.port, packet.family());
     let exposed = !frontend.service.external_ips.is_empty()
         || !frontend.service.ingress_ips.is_empty()
         || frontend.port.node_port.is_some();
@@ -219,7 +219,7 @@ fn refuse(place: Place<'_>, frontend: &Frontend<'_>, packet: &Packet) -> Option<
             let evidence = frontend.policy_evidence("no endpoint is on this node");
             (CauseKind::NoLocalEndpoints, evidence.cite, "no endpoint on this node")
         } else {
-            (CauseKind::NoEndpoints, frontend.service.field("spec.selector"), "no endpoints")
+            (CauseKind::NoEndpoints, frontend.service.field(ServiceField::Selector), "no endpoints")
         };
         let message = format!("{service} has {why}: the virtual server {address} is empty, and ip_vs answers with an ICMP port unreachable");
         Refusal {

@@ -17,10 +17,10 @@ use super::evidence::Evidence;
 use super::route::{Device, is_host_address};
 use super::step::{Cause, Hook, Rule};
 use crate::cluster::{
-    Cluster, Endpoint, LocalDetector, NodeId, NodePortAddresses, ProxyMode, Service, ServiceId,
-    ServicePort, TrafficPolicy,
+    Cluster, Endpoint, LocalDetector, NodeId, NodePortAddresses, ProxyMode, Service, ServiceField,
+    ServiceId, ServicePort, TrafficPolicy,
 };
-use crate::net::Packet;
+use crate::net::{Family, InFamily, Packet};
 
 /// The proxy of the cluster's mode.
 pub(super) fn of(mode: ProxyMode) -> &'static dyn ServiceProxy {
@@ -226,7 +226,7 @@ pub(super) fn frontend_where<'a>(
         return None;
     }
     services(cluster.service_by_node_port.get(&(packet.protocol, number)))
-        .filter(|service| service.cluster_ips.iter().any(|ip| ip.is_ipv4() == to.is_ipv4()))
+        .filter(|service| service.cluster_ips.iter().any(|ip| ip.family() == to.family()))
         .find_map(|service| {
             let port = ports(service).find(|port| port.node_port == Some(number))?;
             Some(Frontend { service, port, kind: FrontendKind::NodePort })
@@ -253,7 +253,7 @@ fn answers_node_ports(cluster: &Cluster, node: NodeId, address: IpAddr) -> bool 
             NodePortAddresses::All => true,
             NodePortAddresses::Primary => cluster
                 .node(node)
-                .is_some_and(|node| node.address(address.is_ipv4()) == Some(address)),
+                .is_some_and(|node| node.address(address.family()) == Some(address)),
             NodePortAddresses::In(ranges) => ranges.iter().any(|range| range.contains(&address)),
         }
 }
@@ -287,13 +287,13 @@ pub(super) fn unanswered(place: Place<'_>, packet: &Packet) -> Option<Unanswered
     };
     if !answers_node_ports(cluster, node, to) {
         let (why, setting, uncertain) = unanswered_address(cluster, to);
-        let own = frontend.service.field("spec.ports");
+        let own = frontend.service.field(ServiceField::Ports);
         let own = Evidence::of(own, &format!("{port} is its node port"));
         return said(why, vec![own, setting], uncertain);
     }
-    let usable = usable(cluster, node, frontend.port, to.is_ipv4());
+    let usable = usable(cluster, node, frontend.port, to.family());
     if !usable.any {
-        let cite = frontend.service.field("spec.selector");
+        let cite = frontend.service.field(ServiceField::Selector);
         let evidence = vec![Evidence::of(cite, &format!("{service} has no endpoints"))];
         return said("which has no endpoints".to_owned(), evidence, None);
     }
@@ -381,9 +381,9 @@ pub(super) fn usable<'a>(
     cluster: &Cluster,
     node: NodeId,
     port: &'a ServicePort,
-    v4: bool,
+    family: Family,
 ) -> Usable<'a> {
-    let of_family = || port.endpoints.iter().filter(move |endpoint| endpoint.ip.is_ipv4() == v4);
+    let of_family = || port.endpoints.iter().filter(move |endpoint| endpoint.ip.family() == family);
     let fallback = |endpoint: &&Endpoint| endpoint.serving && endpoint.terminating;
     let here = |endpoint: &&Endpoint| endpoint.node == Some(node);
     let ready: Vec<&Endpoint> = of_family().filter(|endpoint| endpoint.ready).collect();
@@ -449,13 +449,13 @@ pub(super) fn detect(place: Place<'_>, source: IpAddr) -> Detected {
         Some(Device::Pod(pod)) => {
             place.cluster.pod(pod).is_some() && matches(&place.cluster.veth(pod))
         }
-        Some(device) => matches(&device.name(place.cluster, source.is_ipv4())),
+        Some(device) => matches(&device.name(place.cluster, source.family())),
         None => false,
     };
     let is_pod = match &place.cluster.proxy.detect_local.value {
         LocalDetector::NoOp => return Detected::Unable,
         LocalDetector::ClusterCidr(ranges) => {
-            if !ranges.iter().any(|range| range.addr().is_ipv4() == source.is_ipv4()) {
+            if !ranges.iter().any(|range| range.family() == source.family()) {
                 return Detected::Unable;
             }
             ranges.iter().any(|range| range.contains(&source))
@@ -488,7 +488,7 @@ pub(super) fn local_match(place: Place<'_>, source: IpAddr) -> Option<LocalMatch
     // The range that holds the source, if it is not the family's first.
     let of = |ranges: &[IpNet]| {
         let holding = ranges.iter().find(|range| range.contains(&source));
-        let first = || ranges.iter().find(|range| range.addr().is_ipv4() == source.is_ipv4());
+        let first = || ranges.iter().find(|range| range.family() == source.family());
         holding.or_else(first).copied().map(LocalMatch::Source)
     };
     match &place.cluster.proxy.detect_local.value {

@@ -12,9 +12,9 @@ use super::{
     Frontend, FrontendKind, LocalMatch, Nat, Picked, Place, Refusal, ServiceProxy, frontend,
     local_match, names,
 };
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, ServiceField};
 use crate::datapath::route::Device;
-use crate::net::{Packet, address_and_port};
+use crate::net::{Family, InFamily, Packet, address_and_port};
 
 /// The first releases registered these chains at Calico's own priority.
 const OLD_PRIORITY: &str = "kube-proxy's chains come before Calico's in current releases; in the first ones with nftables a pod's egress policy may be asked, and drop the packet, before";
@@ -224,7 +224,7 @@ fn no_such_port(place: Place<'_>, packet: &Packet) -> Option<Refusal> {
         service.cite.object,
         packet.destination_port.unwrap_or_default()
     );
-    let cite = service.field("spec.ports");
+    let cite = service.field(ServiceField::Ports);
     Some(Refusal {
         uncertain: None,
         rule: Rule::NoEndpoints,
@@ -277,8 +277,8 @@ fn unallocated(place: Place<'_>, packet: &Packet) -> Option<Refusal> {
 /// Without a `ServiceCIDR` of its family: whether `to` is in the neighbourhood of `ClusterIP`s, as
 /// far as nobody else is known to be there.
 fn is_near_services(cluster: &Cluster, to: IpAddr) -> bool {
-    let v4 = to.is_ipv4();
-    let told = cluster.service_ranges.iter().any(|(range, _)| range.addr().is_ipv4() == v4);
+    let family = to.family();
+    let told = cluster.service_ranges.iter().any(|(range, _)| range.family() == family);
     let taken = cluster.pool_of(to).is_some()
         || cluster.node_by_address.contains_key(&to)
         || cluster.pod_by_address.contains_key(&to)
@@ -287,7 +287,7 @@ fn is_near_services(cluster: &Cluster, to: IpAddr) -> bool {
         || cluster.routes.longest(to).is_some()
         || cluster.subnets.iter().any(|subnet| subnet.contains(&to));
     // Common ranges are this large or larger.
-    let length = if v4 { 16 } else { 112 };
+    let length = if family == Family::V4 { 16 } else { 112 };
     let near = |ip: &IpAddr| IpNet::new(*ip, length).is_ok_and(|range| range.contains(&to));
     !told && !taken && cluster.services.iter().any(|service| service.cluster_ips.iter().any(near))
 }

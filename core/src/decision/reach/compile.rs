@@ -12,7 +12,7 @@ use super::super::holds::{port_holds, ports_match, test_holds};
 use super::super::set::Set;
 use super::ends::{Peer, Point};
 use crate::cluster::{Cluster, Pod};
-use crate::net::{Direction, Selector};
+use crate::net::{Direction, IpProtocol, Selector};
 use crate::policy::form::{
     self, Action, Endpoints, NetworkSet, PortNumber, Requirement, Stage, Test, TierDefault, View,
 };
@@ -233,7 +233,7 @@ struct Compiler<'a> {
     /// What is asked of each point.
     traffic: Vec<Traffic>,
     /// The points of each protocol.
-    protocols: BTreeMap<u8, Set>,
+    protocols: BTreeMap<IpProtocol, Set>,
     ends: Vec<Class<'a>>,
     pods: Both,
     /// Pods by what a term can ask of them: where they are, their own labels, or anything.
@@ -244,7 +244,7 @@ struct Compiler<'a> {
     network_sets: Vec<Both>,
     terms: HashMap<(View, &'a Requirement), Both>,
     tests: HashMap<Asked<'a>, Both>,
-    ports: HashMap<(Option<u8>, &'a PortNumber), Set>,
+    ports: HashMap<(Option<IpProtocol>, &'a PortNumber), Set>,
 }
 
 /// A test of an end's address.
@@ -371,7 +371,7 @@ impl<'a> Compiler<'a> {
         }
         // Askers' own ports are random: what a rule asks of them depends on the protocol alone.
         let nowhere = End::nowhere(self.cluster);
-        let speaks = |protocol: u8| {
+        let speaks = |protocol: IpProtocol| {
             rule.protocol.is_none_or(|wanted| wanted == protocol)
                 && rule.not_protocol.is_none_or(|unwanted| unwanted != protocol)
                 && ports_match(&rule.source, Traffic { protocol, port: None }, &nowhere)
@@ -434,7 +434,7 @@ impl<'a> Compiler<'a> {
     fn tested(&mut self, asked: Asked<'a>, test: &Test) -> &Both {
         let (size, ends, traffic) = (self.size, &self.ends, &self.traffic);
         self.tests.entry(asked).or_insert_with(|| {
-            let nothing = Traffic { protocol: 0, port: None };
+            let nothing = Traffic { protocol: IpProtocol::RESERVED, port: None };
             let mut found = members(size, ends, |end| test_holds(test, end, nothing));
             for (class, at) in ends.iter().flat_map(|c| c.points.iter().map(move |at| (c, *at))) {
                 if traffic.get(at).is_some_and(|traffic| test_holds(test, &class.end, *traffic)) {

@@ -13,6 +13,7 @@ use crate::manifest::calico::{
 use crate::manifest::calico_policy::Expression;
 use crate::manifest::fault::Faults;
 use crate::manifest::kubernetes::IntOrString;
+use crate::net::{Family, InFamily};
 
 pub(super) fn validate_pool(faults: &mut Faults, pool: &IpPool) {
     let spec = &pool.spec;
@@ -68,7 +69,7 @@ pub(super) fn validate_pool(faults: &mut Faults, pool: &IpPool) {
 
 fn net(faults: &mut Faults, pool: &IpPool, net: IpNet) {
     let spec = &pool.spec;
-    let v4 = net.addr().is_ipv4();
+    let family = net.family();
     let mut wrong = |at: &str, detail: &str| faults.invalid_at("spec", at, detail);
     if net != net.trunc() {
         wrong("spec.cidr", "IPPool CIDR must be strictly masked");
@@ -84,7 +85,7 @@ fn net(faults: &mut Faults, pool: &IpPool, net: IpNet) {
         }
     }
     let size = spec.block_size.filter(|size| *size != 0);
-    let (least, most, usual) = if v4 { (20, 32, 26) } else { (116, 128, 122) };
+    let (least, most, usual) = if family == Family::V4 { (20, 32, 26) } else { (116, 128, 122) };
     if size.is_some_and(|size| !(least..=most).contains(&size)) {
         wrong(
             "spec.blockSize",
@@ -98,7 +99,7 @@ fn net(faults: &mut Faults, pool: &IpPool, net: IpNet) {
              than the block size.",
         );
     }
-    if !v4 && matches!(spec.ipip_mode.as_deref(), Some("Always" | "CrossSubnet")) {
+    if family == Family::V6 && matches!(spec.ipip_mode.as_deref(), Some("Always" | "CrossSubnet")) {
         faults.forbidden_at("spec", "spec.ipipMode", "IPIP is not supported on IPv6 pools");
     }
 }

@@ -8,6 +8,7 @@ use super::{network, port_name, range};
 use crate::manifest::calico_policy::{CalicoRule, EntityRule, Expression, Http, HttpPath};
 use crate::manifest::fault::{Fault, Faults, quoted};
 use crate::manifest::kubernetes::IntOrString;
+use crate::net::{IpProtocol, Protocol};
 
 /// A rule of a policy or profile.
 pub(super) fn rule(faults: &mut Faults, path: &str, rule: &CalicoRule) {
@@ -16,7 +17,7 @@ pub(super) fn rule(faults: &mut Faults, path: &str, rule: &CalicoRule) {
         self::protocol(faults, &format!("{path}.notProtocol"), rule.not_protocol.as_ref());
     if let Some(http) = &rule.http {
         self::http(faults, &format!("{path}.http"), http);
-        if protocol.is_some_and(|number| number != 6) {
+        if protocol.is_some_and(|number| number != IpProtocol::TCP) {
             let detail = "rules with HTTP match must have protocol TCP or unset";
             faults.invalid_at(path, &format!("{path}.http"), detail);
         }
@@ -31,14 +32,15 @@ pub(super) fn rule(faults: &mut Faults, path: &str, rule: &CalicoRule) {
         let detail = "ports and notPorts cannot be specified with services";
         faults.forbidden_at(path, &format!("{path}.destination.{at}"), detail);
     }
-    if rule.icmp.is_some() && !matches!(protocol, Some(1 | 58)) {
+    if rule.icmp.is_some() && !matches!(protocol, Some(IpProtocol::ICMP | IpProtocol::ICMPV6)) {
         let detail = "ICMP fields require protocol to be ICMP or ICMPv6";
         faults.invalid_at(path, &format!("{path}.icmp"), detail);
     }
     for (field, number) in [("protocol", protocol), ("notProtocol", not_protocol)] {
-        let (name, version) = match number {
-            Some(1) => ("ICMP", 4),
-            Some(58) => ("ICMPv6", 6),
+        let Some(name) = number else { continue };
+        let version = match name {
+            IpProtocol::ICMP => 4,
+            IpProtocol::ICMPV6 => 6,
             _ => continue,
         };
         if rule.ip_version.is_some_and(|found| found != version) {
@@ -171,7 +173,12 @@ fn entity(faults: &mut Faults, path: &str, entity: &EntityRule) {
 }
 
 /// `protocol`: whether the rule has one, and its number if it is right.
-fn ports(faults: &mut Faults, path: &str, ports: &[IntOrString], protocol: (bool, Option<u8>)) {
+fn ports(
+    faults: &mut Faults,
+    path: &str,
+    ports: &[IntOrString],
+    protocol: (bool, Option<IpProtocol>),
+) {
     for (index, port) in ports.iter().enumerate() {
         let path = format!("{path}[{index}]");
         match port {
@@ -230,30 +237,29 @@ fn port_text(faults: &mut Faults, path: &str, text: &str) {
         return faults.invalid_text(path, text, &detail);
     }
     // Felix is content with less than the API server.
-    let from = faults.0.len();
-    port_name(faults, path, text);
-    faults.tolerate(from);
+    faults.tolerated(|faults| port_name(faults, path, text));
 }
 
 const NO_PORT: &str = "port range invalid, port number must be between 1 and 65535";
 
 /// A protocol's number, if it is right.
-pub(super) fn protocol(faults: &mut Faults, path: &str, found: Option<&IntOrString>) -> Option<u8> {
-    const NAMES: [(&str, u8); 6] =
-        [("TCP", 6), ("UDP", 17), ("ICMP", 1), ("ICMPv6", 58), ("SCTP", 132), ("UDPLite", 136)];
+pub(super) fn protocol(
+    faults: &mut Faults,
+    path: &str,
+    found: Option<&IntOrString>,
+) -> Option<IpProtocol> {
     let (number, value) = match found? {
         IntOrString::Int(number) => (u8::try_from(*number).ok(), number.to_string()),
         IntOrString::String(text) => {
-            let named = NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
-            if let Some((name, number)) = named {
+            if let Some((name, number)) = IpProtocol::of_name(text) {
                 // Felix takes it in any case, the API server does not.
                 if name != text {
-                    let from = faults.0.len();
-                    faults.invalid_text(path, text, "protocol name invalid");
-                    faults.hint(&format!("write `{name}`"));
-                    faults.tolerate(from);
+                    faults.tolerated(|faults| {
+                        faults.invalid_text(path, text, "protocol name invalid");
+                        faults.hint(&format!("write `{name}`"));
+                    });
                 }
-                return Some(*number);
+                return Some(number);
             }
             if !text.bytes().all(|b| b.is_ascii_digit()) {
                 faults.invalid_text(path, text, "protocol name invalid");
@@ -267,12 +273,12 @@ pub(super) fn protocol(faults: &mut Faults, path: &str, found: Option<&IntOrStri
     if number.is_none() {
         faults.invalid(path, &value, "protocol number invalid");
     }
-    number
+    number.map(IpProtocol)
 }
 
 /// Whether packets of the protocol have ports.
-pub(super) fn has_ports(protocol: u8) -> bool {
-    matches!(protocol, 6 | 17 | 132)
+pub(super) fn has_ports(protocol: IpProtocol) -> bool {
+    Protocol::of_number(protocol).is_some()
 }
 
 /// The networks of a rule: of one family, and that of the rule. What only Calico's own API server
@@ -297,19 +303,14 @@ fn nets(faults: &mut Faults, path: &str, rule: &CalicoRule) {
             (here4, here6) = (here4 || is_v4, here6 || !is_v4);
             if !text.contains('/') || net.addr() != net.trunc().addr() {
                 let meant = net.trunc();
-                let from = faults.0.len();
-                faults.invalid_text(
-                    &path,
-                    text,
-                    &format!("Calico's API server takes only a network as {meant}, which Felix makes of it"),
+                let detail = format!(
+                    "Calico's API server takes only a network as {meant}, which Felix makes of it"
                 );
-                faults.tolerate(from);
+                faults.tolerated(|faults| faults.invalid_text(&path, text, &detail));
             } else if field.ends_with("notNets") && net.prefix_len() == 0 {
-                let from = faults.0.len();
                 let detail =
                     "catch-all CIDR in negation creates logical contradiction (matches no traffic)";
-                faults.invalid_text(&path, text, detail);
-                faults.tolerate(from);
+                faults.tolerated(|faults| faults.invalid_text(&path, text, detail));
             }
         }
         let path = format!("{path}.{field}");

@@ -8,6 +8,24 @@ pub(super) fn validate(faults: &mut Faults, object: &Object) {
     let metadata = &object.metadata;
     // neither is stored by the API server
     let own_file = matches!(object.kind, Kind::KubeProxyConfiguration(_) | Kind::Scenario(_));
+    let named = written(metadata.name.as_ref()).or(written(metadata.generate_name.as_ref()));
+    if named.is_none() && !own_file {
+        faults.required("metadata.name", "name or generateName is required");
+    }
+    if matches!(object.kind, Kind::NetworkPolicy(_)) {
+        shapes(faults, object);
+    } else {
+        faults.tolerated(|faults| shapes(faults, object));
+    }
+}
+
+fn written(name: Option<&String>) -> Option<&str> {
+    name.map(String::as_str).filter(|name| !name.is_empty())
+}
+
+/// The shapes of names, labels and what else is there.
+fn shapes(faults: &mut Faults, object: &Object) {
+    let metadata = &object.metadata;
     let name = |prefix: bool, name: &str| {
         // what is generated goes on after a prefix, so that it may end in a hyphen
         let masked = name.strip_suffix('-').filter(|rest| prefix && !rest.is_empty());
@@ -17,23 +35,17 @@ pub(super) fn validate(faults: &mut Faults, object: &Object) {
             _ => names::subdomain(&name),
         }
     };
-    let own = metadata.name.as_deref().filter(|name| !name.is_empty());
-    let generated = metadata.generate_name.as_deref().filter(|name| !name.is_empty());
-    if own.is_none() && generated.is_none() && !own_file {
-        faults.required("metadata.name", "name or generateName is required");
-    }
-    let shapes = faults.0.len();
-    if let Some(prefix) = generated {
+    if let Some(prefix) = written(metadata.generate_name.as_ref()) {
         for detail in name(true, prefix) {
             faults.invalid_text("metadata.generateName", prefix, &detail);
         }
     }
-    if let Some(own) = own {
+    if let Some(own) = written(metadata.name.as_ref()) {
         for detail in name(false, own) {
             faults.invalid_text("metadata.name", own, &detail);
         }
     }
-    if let Some(namespace) = metadata.namespace.as_deref().filter(|name| !name.is_empty()) {
+    if let Some(namespace) = written(metadata.namespace.as_ref()) {
         if object.is_namespaced() {
             for detail in names::dns_label(namespace) {
                 faults.invalid_text("metadata.namespace", namespace, &detail);
@@ -44,25 +56,20 @@ pub(super) fn validate(faults: &mut Faults, object: &Object) {
     }
     selector::labels(faults, &object.node, "metadata.labels", &metadata.labels);
     for key in metadata.annotations.keys() {
-        let from = faults.0.len();
-        for detail in names::label_key(&key.to_lowercase()) {
-            faults.invalid_text("metadata.annotations", key, &detail);
-        }
-        if faults.0.len() > from {
-            let annotations = object.node.at("metadata.annotations");
-            let entry = annotations.and_then(|annotations| annotations.entry(key));
-            faults.underline(entry.map(|entry| entry.key_span), from);
-        }
+        let annotations = || object.node.at("metadata.annotations");
+        let span = || Some(annotations()?.entry(key)?.key_span);
+        faults.underlined(span, |faults| {
+            for detail in names::label_key(&key.to_lowercase()) {
+                faults.invalid_text("metadata.annotations", key, &detail);
+            }
+        });
     }
     owners(faults, object);
     for (index, finalizer) in metadata.finalizers.iter().enumerate() {
-        let from = faults.0.len();
-        selector::label_key(faults, "metadata.finalizers", finalizer);
-        let item = format!("metadata.finalizers[{index}]");
-        faults.underline(Some(object.node.span_at(&item)), from);
-    }
-    if !matches!(object.kind, Kind::NetworkPolicy(_)) {
-        faults.tolerate(shapes);
+        let span = || Some(object.node.span_at(&format!("metadata.finalizers[{index}]")));
+        faults.underlined(span, |faults| {
+            selector::label_key(faults, "metadata.finalizers", finalizer);
+        });
     }
 }
 

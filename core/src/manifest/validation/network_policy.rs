@@ -43,10 +43,11 @@ fn ports(faults: &mut Faults, rule: &str, ports: &[NetworkPolicyPort]) {
         match (&entry.port, end) {
             (Some(IntOrString::Int(first)), end) => {
                 port(faults, &port_path, *first);
-                if let Some((end, text)) = end {
+                if let Some((end, _)) = end {
                     if end < *first {
+                        // it prints the other field's value
                         let detail = "must be greater than or equal to `port`";
-                        faults.invalid(&end_path, &text, detail);
+                        faults.invalid(&end_path, &first.to_string(), detail);
                     }
                     range(faults, &end_path, end, 1, 65535);
                 }

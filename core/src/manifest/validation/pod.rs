@@ -25,10 +25,10 @@ pub(super) fn validate(faults: &mut Faults, pod: &Pod) {
 /// What a workload makes pods from.
 pub(super) fn validate_template(faults: &mut Faults, object: &Object, workload: &Workload) {
     let path = workload.template_path;
-    let from = faults.0.len();
     let labels = format!("{path}.metadata.labels");
-    selector::labels(faults, &object.node, &labels, &workload.template.metadata.labels);
-    faults.tolerate(from);
+    faults.tolerated(|faults| {
+        selector::labels(faults, &object.node, &labels, &workload.template.metadata.labels);
+    });
     validate_spec(faults, &format!("{path}.spec"), &workload.template.spec);
     if let Some(count) = workload.replicas.filter(|count| *count < 0) {
         let detail = "must be greater than or equal to 0";
@@ -46,9 +46,7 @@ fn containers(faults: &mut Faults, list: &str, containers: &[Container]) {
         for (number, entry) in container.ports.iter().enumerate() {
             let path = format!("{list}[{index}].ports[{number}]");
             if let Some(name) = entry.name.as_deref().filter(|name| !name.is_empty()) {
-                let from = faults.0.len();
-                port_name(faults, &format!("{path}.name"), name);
-                faults.tolerate(from);
+                faults.tolerated(|faults| port_name(faults, &format!("{path}.name"), name));
             }
             let container_port = format!("{path}.containerPort");
             if entry.container_port == 0 {

@@ -38,17 +38,12 @@ pub(super) fn validate(faults: &mut Faults, scenario: &Scenario) {
         if !ends.iter().any(|(_, end)| end.is_empty()) {
             end(faults, &path, &flow.from, &flow.to);
         }
-        let verdicts: Vec<_> = [
-            Verdict::Delivered,
-            Verdict::Dropped,
-            Verdict::Rejected,
-            Verdict::Unroutable,
-            Verdict::Mixed,
-        ]
-        .map(|verdict| format!("{verdict:?}"))
-        .into();
-        let verdicts: Vec<_> = verdicts.iter().map(String::as_str).collect();
-        word(faults, &format!("{path}.expect"), flow.expect.as_ref(), &verdicts);
+        word(
+            faults,
+            &format!("{path}.expect"),
+            flow.expect.as_ref(),
+            &Verdict::ALL.map(Verdict::name),
+        );
         if let Some(source) = flow.expect_source.as_deref() {
             address(faults, &format!("{path}.expectSource"), source);
         }

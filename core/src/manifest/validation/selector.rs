@@ -15,15 +15,14 @@ pub(super) fn labels(
     labels: &BTreeMap<String, String>,
 ) {
     for (key, value) in labels {
-        let from = faults.0.len();
-        label_key(faults, path, key);
-        for detail in names::label_value(value) {
-            faults.invalid_text(path, value, &detail);
-        }
-        if faults.0.len() > from {
-            let entry = node.at(path).and_then(|labels| labels.entry(key));
-            faults.underline(entry.map(|entry| entry.key_span.to(entry.value.span)), from);
-        }
+        let entry = || node.at(path).and_then(|labels| labels.entry(key));
+        let span = || entry().map(|entry| entry.key_span.to(entry.value.span));
+        faults.underlined(span, |faults| {
+            label_key(faults, path, key);
+            for detail in names::label_value(value) {
+                faults.invalid_text(path, value, &detail);
+            }
+        });
     }
 }
 

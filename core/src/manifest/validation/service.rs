@@ -23,9 +23,9 @@ pub(super) fn validate(faults: &mut Faults, object: &Object, service: &Service) 
         faults.required("spec.ports", "");
     }
     ports(faults, kind, &spec.ports);
-    let from = faults.0.len();
-    selector::labels(faults, &object.node, "spec.selector", &spec.selector);
-    faults.tolerate(from);
+    faults.tolerated(|faults| {
+        selector::labels(faults, &object.node, "spec.selector", &spec.selector);
+    });
     word(faults, "spec.sessionAffinity", spec.session_affinity.as_ref(), &["ClientIP", "None"]);
     if let Some(seconds) =
         spec.session_affinity_config.as_ref().and_then(|c| c.client_ip.timeout_seconds)
@@ -65,11 +65,11 @@ fn ports(faults: &mut Faults, kind: &str, ports: &[ServicePort]) {
                 faults.required(&name_path, "");
             }
         } else {
-            let from = faults.0.len();
-            for detail in super::names::dns_label(name) {
-                faults.invalid_text(&name_path, name, &detail);
-            }
-            faults.tolerate(from);
+            faults.tolerated(|faults| {
+                for detail in super::names::dns_label(name) {
+                    faults.invalid_text(&name_path, name, &detail);
+                }
+            });
             if !seen.insert(name) {
                 faults.duplicate(&name_path, name);
             }

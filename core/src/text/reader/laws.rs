@@ -93,6 +93,7 @@ proptest! {
     /// The generator's strings are quoted wherever Kubernetes' YAML and `serde_yaml`'s differ, so
     /// that the two must agree here. Where they differ is written down in the tests of scalars.
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "the other reader")]
     fn documents_are_read_as_serde_yaml_reads_them(text in document()) {
         let theirs: Yaml = serde_yaml::from_str(&text).unwrap();
         let (documents, problems) = read(&text);

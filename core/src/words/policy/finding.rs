@@ -6,7 +6,7 @@ use crate::cluster::Cluster;
 use crate::decision::{
     EndpointRef, Finding, Held, Miss, PortOf, Seen, Traffic, TrafficMiss, Unmet,
 };
-use crate::net::{Selector, SelectorMiss};
+use crate::net::{InFamily, Selector, SelectorMiss};
 use crate::policy::form::{Action, Port, PortNumber, Requirement, Term, View};
 
 /// What was found of a rule or a policy.
@@ -27,7 +27,7 @@ pub(super) fn found(cluster: &Cluster, finding: &Finding) -> String {
             PortNumber::Range(first, last) if first == last => {
                 format!("the port is {}", port_name(port))
             }
-            PortNumber::Any => format!("the protocol is {}", protocol_name(traffic.protocol)),
+            PortNumber::Any => format!("the protocol is {}", traffic.protocol),
             PortNumber::Named(name) => format!("{} is its port {name}", traffic_name(*traffic)),
             PortNumber::Range(..) => {
                 format!("{} is within {}", traffic_name(*traffic), port_name(port))
@@ -316,17 +316,17 @@ fn unmatched(miss: &TrafficMiss) -> String {
     match miss {
         TrafficMiss::IpVersion(wanted) => format!("the packet is not IPv{wanted}"),
         TrafficMiss::Protocol { found, wanted } => {
-            format!("the protocol is {}, not {}", protocol_name(*found), protocol_name(*wanted))
+            format!("the protocol is {found}, not {wanted}")
         }
         TrafficMiss::NotProtocol(found) => {
-            format!("the protocol must not be {}", protocol_name(*found))
+            format!("the protocol must not be {found}")
         }
         TrafficMiss::NotPort { side, found, .. } => {
             format!("the {} must not be {}", port_of(*side), number_name(found.port))
         }
         TrafficMiss::Port { side, found, wanted, end, named } => {
             let (what, number) = (port_of(*side), number_name(found.port));
-            let protocol = protocol_name(found.protocol);
+            let protocol = found.protocol;
             let [port] = wanted.as_slice() else {
                 let wanted: Vec<_> = wanted.iter().map(port_name).collect();
                 let wanted = wanted.join(", ");
@@ -367,7 +367,7 @@ fn number_name(port: Option<u16>) -> String {
 
 /// A rule's port: `TCP 80`.
 fn port_name(port: &Port) -> String {
-    let protocol = port.protocol.map_or_else(|| "port".to_owned(), protocol_name);
+    let protocol = port.protocol.map_or_else(|| "port".to_owned(), |it| it.to_string());
     match &port.number {
         PortNumber::Any => format!("{protocol} any port"),
         PortNumber::Range(first, last) if first == last => format!("{protocol} {first}"),
@@ -378,21 +378,8 @@ fn port_name(port: &Port) -> String {
 
 /// What is asked for: `TCP 9097`.
 pub(super) fn traffic_name(traffic: Traffic) -> String {
-    let name = protocol_name(traffic.protocol);
-    traffic.port.map_or_else(|| name.clone(), |port| format!("{name} {port}"))
-}
-
-/// The name of an IP protocol, as policies write it.
-fn protocol_name(number: u8) -> String {
-    match number {
-        1 => "ICMP".to_owned(),
-        6 => "TCP".to_owned(),
-        17 => "UDP".to_owned(),
-        58 => "ICMPv6".to_owned(),
-        132 => "SCTP".to_owned(),
-        136 => "UDPLite".to_owned(),
-        other => format!("IP protocol {other}"),
-    }
+    let name = traffic.protocol;
+    traffic.port.map_or_else(|| name.to_string(), |port| format!("{name} {port}"))
 }
 
 /// Why a peer that is of a kind that is not known here matches nothing.
@@ -465,7 +452,7 @@ fn identity(cluster: &Cluster, ip: IpAddr) -> Option<String> {
                 node.name
             ));
         };
-        let device = tunnel.device(ip.is_ipv4());
+        let device = tunnel.device(ip.family());
         return Some(format!("{}'s {device} address", node.name));
     }
     if let Some(pod) = cluster.pods.iter().find(|p| p.finished && p.addresses.contains(&ip)) {
