@@ -3,7 +3,7 @@
 use hopwise::datapath::{CauseKind, Outcome, Rule};
 use hopwise::net::Verdict;
 
-use crate::{ADVERTISING, ask, only, scenario, step};
+use crate::{ADVERTISING, ONLY_WEB2, ask, only, scenario, step};
 
 #[test]
 fn nat_outgoing_gives_the_address_that_felix_is_told() {
@@ -17,6 +17,34 @@ spec: {natOutgoingAddress: 192.168.1.77}";
     assert_eq!(translated.after.source.to_string(), "192.168.1.77");
     assert!(translated.rules[0].contains("SNAT --to-source 192.168.1.77"));
     assert_eq!(outcome.verdict, Verdict::Dropped, "no machine has the address: the answer is lost");
+}
+
+#[test]
+fn what_kube_proxy_masquerades_has_the_nodes_address_whatever_felix_is_told() {
+    let felix = "
+apiVersion: projectcalico.org/v3
+kind: FelixConfiguration
+metadata: {name: default}
+spec: {natOutgoingAddress: 192.168.1.77}";
+    // A client's packet to the other node's pod, by the tunnel.
+    let text = scenario(&ONLY_WEB2, &[felix]);
+    let client = only(ask(&text, "client/near -> nodePort/node1:30080"));
+    assert_eq!(client.source_at_pod.unwrap().to_string(), "10.244.1.1");
+    // A pod's packet that leaves the pools: both rules apply to it, and kube-proxy's comes first.
+    let outside = "
+apiVersion: v1
+kind: Service
+metadata: {name: db, namespace: app}
+spec: {type: NodePort, clusterIP: 10.96.0.50, ports: [{port: 5432, nodePort: 30432}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: db, namespace: app, labels: {kubernetes.io/service-name: db}}
+addressType: IPv4
+endpoints: [{addresses: [10.50.0.9]}]
+ports: [{port: 5000}]";
+    let pod = only(ask(&scenario(&[], &[felix, outside]), "pod/app/cli -> nodePort/node1:30432"));
+    assert_eq!(pod.source_seen_by_app.unwrap().to_string(), "192.168.1.11");
 }
 
 #[test]

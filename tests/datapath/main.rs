@@ -8,6 +8,7 @@
 mod calico;
 mod ebpf;
 mod families;
+mod nodes;
 mod proxies;
 mod services;
 

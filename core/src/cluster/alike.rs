@@ -2,27 +2,33 @@
 //! once for each kind of node, not once for each.
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Cluster, Node, NodeId};
-use crate::net::{Labels, Selector};
+use super::{Cluster, LocalDetector, Node, NodeId, NodePortAddresses, ProxyMode};
+use crate::net::{Family, InFamily};
 use crate::policy::form::Test;
+use crate::text::Setting;
 
 /// Clusters of so few nodes show every one.
 const SHOWN: usize = 16;
 
 /// Everything of a node that can make a difference to a packet, its own addresses aside: those
-/// count by which of the policies' ranges and selectors they are in.
+/// count by which ranges they are in.
 #[derive(PartialEq, Eq, Hash)]
 struct Kind<'a> {
     subnets: Vec<IpNet>,
     zone: Option<&'a String>,
     reflector: bool,
     sessions: Vec<bool>,
-    wireguard: bool,
+    tunnels: [Vec<Family>; 3],
+    /// kube-proxy's version, where it matters: IPVS mode once used no other nodes' endpoints.
+    kube_proxy: Option<(u16, u16)>,
+    /// Whether kube-proxy's local detector has a range to compare with.
+    detects: bool,
     seen: Vec<bool>,
-    /// A node with interfaces of its own in the policies is like no other.
+    /// A node that the text knows by its name, as host endpoints and hints do, is like no other.
     alone: Option<usize>,
 }
 
@@ -35,9 +41,13 @@ pub(crate) fn classes(cluster: &Cluster) -> Vec<NodeClass> {
     if cluster.nodes.len() <= SHOWN {
         return (0..cluster.nodes.len()).map(NodeClass).collect();
     }
-    let (nets, selectors) = spoken_of(cluster);
-    let with_endpoints: BTreeSet<&str> =
-        cluster.policies.host_endpoints.iter().map(|endpoint| endpoint.node.as_str()).collect();
+    let ranges = asked_about(cluster);
+    let hosts = cluster.policies.host_endpoints.iter().map(|endpoint| &endpoint.node);
+    let ports = cluster.services.iter().flat_map(|service| &service.ports);
+    let hints = ports.flat_map(|port| &port.endpoints).flat_map(|endpoint| &endpoint.nodes);
+    let named: BTreeSet<&String> = hosts.chain(hints).collect();
+    let ipvs = cluster.proxy.mode.value == ProxyMode::Ipvs;
+    let by_node = cluster.proxy.detect_local.value == LocalDetector::NodeCidr;
     let mut classes = HashMap::new();
     cluster
         .nodes
@@ -55,9 +65,11 @@ pub(crate) fn classes(cluster: &Cluster) -> Vec<NodeClass> {
                     .flat_map(|peer| [&peer.nodes, &peer.with])
                     .map(|nodes| nodes.contains(&NodeId(index)))
                     .collect(),
-                wireguard: !node.wireguard.is_empty(),
-                seen: seen(node, &nets, &selectors),
-                alone: with_endpoints.contains(node.name.as_str()).then_some(index),
+                tunnels: [families(&node.ipip), families(&node.vxlan), families(&node.wireguard)],
+                kube_proxy: node.kube_proxy.filter(|_| ipvs),
+                detects: by_node && !node.pod_cidrs.is_empty(),
+                seen: seen(node, &ranges),
+                alone: named.contains(&node.name).then_some(index),
             };
             let next = NodeClass(classes.len());
             *classes.entry(kind).or_insert(next)
@@ -65,40 +77,52 @@ pub(crate) fn classes(cluster: &Cluster) -> Vec<NodeClass> {
         .collect()
 }
 
-/// In which of the policies' ranges each of a node's addresses is, and which selectors name it.
-fn seen(node: &Node, nets: &[IpNet], selectors: &[&Selector]) -> Vec<bool> {
+fn families<'a>(own: impl IntoIterator<Item = &'a Setting<IpAddr>>) -> Vec<Family> {
+    own.into_iter().map(|own| own.value.family()).collect()
+}
+
+/// In which of the ranges each of a node's addresses is.
+fn seen(node: &Node, ranges: &BTreeSet<Vec<IpNet>>) -> Vec<bool> {
     let own = || {
         let tunnels = node.ipip.iter().chain(&node.vxlan).chain(&node.wireguard);
         node.addresses.iter().map(IpNet::addr).chain(tunnels.map(|own| own.value))
     };
-    let labels: &Labels = &node.labels;
-    nets.iter()
-        .flat_map(|net| own().map(move |address| net.contains(&address)))
-        .chain(selectors.iter().map(|selector| selector.matches(labels)))
-        .collect()
+    let inside = |nets: &[IpNet], address: &IpAddr| nets.iter().any(|net| net.contains(address));
+    ranges.iter().flat_map(|nets| own().map(|address| inside(nets, &address))).collect()
 }
 
-/// The ranges and the node selectors that policies speak of, each once.
-fn spoken_of(cluster: &Cluster) -> (Vec<IpNet>, Vec<&Selector>) {
-    let mut nets = BTreeSet::new();
-    let mut selectors: Vec<&Selector> = Vec::new();
+/// The ranges that a node's addresses are compared with, each once; those of one question are one.
+/// kube-proxy asks about node ports, and policies about the source that a node has given a packet:
+/// egress was decided before the packet came here, and its destination is no node.
+fn asked_about(cluster: &Cluster) -> BTreeSet<Vec<IpNet>> {
     let policies = &cluster.policies;
-    for set in &policies.network_sets {
-        nets.extend(set.nets.iter().copied());
+    let mut ranges: BTreeSet<Vec<IpNet>> =
+        policies.network_sets.iter().map(|set| set.nets.clone()).collect();
+    if let NodePortAddresses::In(found) = &cluster.proxy.node_port_addresses.value {
+        ranges.insert(found.clone());
     }
     let rules = policies
         .tiers
         .iter()
         .flat_map(|tier| &tier.policies)
-        .flat_map(|policy| policy.ingress.iter().chain(&policy.egress))
+        .flat_map(|policy| &policy.ingress)
         .flat_map(|rules| &rules.rules);
-    let peers = rules.flat_map(|rule| rule.source.peers.iter().chain(&rule.destination.peers));
-    for condition in peers.flat_map(|peer| &peer.conditions) {
+    let peers = rules.flat_map(|rule| &rule.source.peers);
+    ranges.extend(peers.flat_map(|peer| &peer.conditions).filter_map(|condition| {
         match &condition.test {
-            Test::Nets(found) | Test::NotNets(found) => nets.extend(found.iter().copied()),
-            Test::Nodes(selector) if !selectors.contains(&selector) => selectors.push(selector),
-            _ => {}
+            Test::Nets(found) | Test::NotNets(found) => Some(found.clone()),
+            Test::Service { namespace, name, .. } => Some(processes(cluster, namespace, name)),
+            _ => None,
         }
-    }
-    (nets.into_iter().collect(), selectors)
+    }));
+    ranges
+}
+
+/// The endpoints of a service that are processes of nodes.
+fn processes(cluster: &Cluster, namespace: &str, name: &str) -> Vec<IpNet> {
+    let service = cluster.find_service(namespace, name);
+    let ports = service.into_iter().flat_map(|service| &service.ports);
+    let endpoints = ports.flat_map(|port| &port.endpoints).map(|endpoint| endpoint.ip);
+    let own = endpoints.filter(|address| cluster.node_by_address.contains_key(address));
+    own.map(IpNet::from).collect()
 }

@@ -189,3 +189,147 @@ fn ports_of(cluster: &Cluster, pod: &Pod) -> Vec<(u16, Protocol)> {
     ports.dedup();
     ports
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::datapath::CauseKind;
+    use crate::{read, trace};
+
+    const TEXT: &str = "
+{apiVersion: v1, kind: Node, metadata: {name: node1, annotations: {projectcalico.org/IPv4Address: 192.168.1.11/24}}}
+---
+{apiVersion: v1, kind: Node, metadata: {name: node2, annotations: {projectcalico.org/IPv4Address: 192.168.1.12/24}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop, labels: {app: web}}
+spec: {nodeName: node1, containers: [{name: main, ports: [{containerPort: 8080}, {containerPort: 9090}]}]}
+status: {podIP: 10.244.1.5}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: dns, namespace: infra, labels: {app: dns}}
+spec: {nodeName: node2, containers: [{name: main}]}
+status: {podIP: 10.244.2.5}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: gone, namespace: infra}
+spec: {nodeName: node2, containers: [{name: main, ports: [{containerPort: 80}]}]}
+status: {phase: Succeeded, podIP: 10.244.2.6}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec:
+  type: LoadBalancer
+  clusterIP: 10.96.0.9
+  externalIPs: [198.51.100.7]
+  selector: {app: web}
+  ports: [{name: http, port: 80, targetPort: 8080, nodePort: 30080}]
+status: {loadBalancer: {ingress: [{ip: 192.0.2.10}, {ip: 192.0.2.11}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: dns, namespace: infra}
+spec:
+  clusterIP: 10.96.0.10
+  selector: {app: dns}
+  ports: [{name: udp, port: 53, protocol: UDP, targetPort: 5353}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: peers, namespace: infra}
+spec: {clusterIP: None, selector: {app: dns}, ports: [{port: 7000}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: elsewhere, namespace: shop}
+spec: {type: ExternalName, externalName: example.org, ports: [{port: 443}]}
+---
+apiVersion: hopwise.dev/v1
+kind: Scenario
+metadata: {name: choices}
+spec:
+  clients: [{name: user, ip: 203.0.113.9}]
+  loadBalancers: [{name: edge, ip: 192.168.1.200}]
+";
+
+    /// A line for each choice: the heading, the choice, and what it stands for.
+    fn lines<T>(groups: &[Group<T>], value: impl Fn(&T) -> String) -> Vec<String> {
+        let of = |group: &Group<T>| {
+            let label = group.label.clone();
+            let lines = group.items.iter();
+            lines.map(|item| format!("{label}: {} = {}", item.label, value(&item.value))).collect()
+        };
+        groups.iter().flat_map(|group| -> Vec<String> { of(group) }).collect()
+    }
+
+    #[test]
+    fn everybody_who_is_there_can_open_a_connection() {
+        assert_eq!(
+            lines(&sources(&read(TEXT).cluster), ToString::to_string),
+            [
+                "outside clients: user (203.0.113.9) = client/user",
+                "pods of infra: dns (10.244.2.5) = pod/infra/dns",
+                "pods of shop: web (10.244.1.5) = pod/shop/web",
+                "processes on nodes: node1 = node/node1",
+                "processes on nodes: node2 = node/node2",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_exposed_comes_first_and_headless_services_and_names_are_left_out() {
+        let from = Party::Client("user".to_owned());
+        let flow = |to: &Destination| to.asked_by(&from).to_string();
+        let to = |line: &str| line.replace("= ", "= client/user -> ");
+        let expected = [
+            "node ports: node1:30080 (shop/web) = nodePort/node1:30080",
+            "node ports: node2:30080 (shop/web) = nodePort/node2:30080",
+            "load balancers: shop/web:80 through edge = loadBalancer/shop/web:80@edge",
+            "load balancers: shop/web:80 at 192.0.2.10 = loadBalancer/shop/web:80",
+            "external IPs: 198.51.100.7:80 (shop/web) = externalIP/198.51.100.7:80",
+            "services (ClusterIP): shop/web:80 = service/shop/web:80",
+            "services (ClusterIP): infra/dns:53 = service/infra/dns:53/UDP",
+            // What services send to a pod, and what it declares, each once.
+            "pods of infra: dns:5353 = pod/infra/dns:5353/UDP",
+            "pods of infra: dns:7000 = pod/infra/dns:7000",
+            "pods of shop: web:8080 = pod/shop/web:8080",
+            "pods of shop: web:9090 = pod/shop/web:9090",
+        ];
+        let found = lines(&destinations(&read(TEXT).cluster), flow);
+        assert_eq!(found, expected.map(to));
+    }
+
+    #[test]
+    fn whatever_is_offered_can_be_asked() {
+        let cluster = read(TEXT).cluster;
+        let sources = sources(&cluster);
+        let destinations = destinations(&cluster);
+        let all = |from: &Item<Party>| {
+            let offered = destinations.iter().flat_map(|group| &group.items);
+            offered.map(|to| (to.value.clone(), to.value.asked_by(&from.value))).collect::<Vec<_>>()
+        };
+        for (to, flow) in sources.iter().flat_map(|group| &group.items).flat_map(all) {
+            assert_eq!(Destination::of(&flow), to);
+            assert_eq!(flow.to_string().parse(), Ok(flow.clone()));
+            for outcome in trace(&cluster, &flow).outcomes {
+                let cause = outcome.cause.map(|cause| cause.kind);
+                assert_ne!(cause, Some(CauseKind::NoSuchDestination), "{flow}");
+            }
+        }
+    }
+
+    #[test]
+    fn headings_without_choices_are_left_out() {
+        let bare = "{apiVersion: v1, kind: Node, metadata: {name: node1}}";
+        let cluster = Cluster { pods: Vec::new(), clients: Vec::new(), ..read(bare).cluster };
+        assert_eq!(
+            lines(&sources(&cluster), ToString::to_string),
+            ["processes on nodes: node1 = node/node1"]
+        );
+        assert_eq!(destinations(&cluster), []);
+    }
+}
