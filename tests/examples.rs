@@ -165,13 +165,13 @@ fn the_matrix_agrees_with_the_policies_asked_one_by_one() {
         for (row, from) in matrix.rows.iter().enumerate() {
             for (to, cell) in matrix.columns.iter().zip(matrix.cells(row)) {
                 let Cell::Ports(answers) = cell else {
-                    assert_eq!(from.name, to.group.name, "{}", example.name);
+                    assert_eq!(from.party, to.group.party, "{}", example.name);
                     continue;
                 };
                 for (port, allowed) in to.ports.iter().zip(answers.iter()) {
                     let Some(number) = port.port else { continue };
                     let flow =
-                        format!("{} -> {}:{number}/{}", from.name, to.group.name, port.protocol);
+                        format!("{} -> {}:{number}/{}", from.party, to.group.party, port.protocol);
                     let asked = evaluate(&cluster, &flow.parse().expect("a flow"));
                     assert_eq!(asked.problem, None, "{}: {flow}", example.name);
                     assert_eq!(asked.allowed, allowed, "{}: {flow}", example.name);

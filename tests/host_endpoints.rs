@@ -7,9 +7,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test: a broken case must stop it")]
 
-use hopwise::datapath::{Outcome, Rule};
+use hopwise::cluster::HostEndpointId;
+use hopwise::datapath::{Because, Doubt, Fact, Lost, Outcome, Rule, Skipped, Step};
 use hopwise::decision::By;
 use hopwise::net::Verdict;
+use hopwise::words::names;
 use hopwise::{Flow, read, trace};
 
 const CLUSTER: &str = "
@@ -103,11 +105,12 @@ fn ask(more: &[&str], flow: &str) -> Outcome {
 
 /// What host endpoints were asked on the way there.
 fn asked(outcome: &Outcome) -> Vec<String> {
-    let gates = outcome.steps.iter().filter(|step| step.rule == Rule::HostGate);
+    let cluster = read(CLUSTER).cluster;
+    let gates = outcome.steps.iter().filter(|step| step.rule() == Rule::HostGate);
     gates
         .map(|step| {
-            let decision = &step.gate.as_ref().unwrap().decision;
-            let sign = match (&decision.by, decision.allow) {
+            let ruling = &step.gate().unwrap().ruling;
+            let sign = match (&ruling.by, ruling.allow) {
                 (_, false) => "-",
                 (By::Policy(_), true) => "+",
                 _ => ".",
@@ -116,7 +119,8 @@ fn asked(outcome: &Outcome) -> Vec<String> {
                 Some(outer) => (outer.source.to_string(), format!("{} in IPIP", outer.destination)),
                 None => (step.before.source.to_string(), step.before.to()),
             };
-            format!("{} {} {from} > {to} {sign}", step.machine.label(), step.hook)
+            let node = names::own_name(&cluster, step.machine);
+            format!("{node} {} {from} > {to} {sign}", step.hook)
         })
         .collect()
 }
@@ -226,7 +230,7 @@ fn policies_on_forward_of_the_way_out_come_after_the_pods_own_and_before_nat() {
     );
     let outcome = ask(&[&hosts, &deny], "pod/app/cli -> ip/203.0.113.9:443");
     assert_eq!(asked(&outcome), ["node1 FORWARD 10.244.1.6 > 203.0.113.9:443 -"]);
-    let rules: Vec<Rule> = outcome.steps.iter().map(|step| step.rule).collect();
+    let rules: Vec<Rule> = outcome.steps.iter().map(Step::rule).collect();
     assert_eq!(rules[rules.len() - 2..], [Rule::EgressGate, Rule::HostGate]);
 }
 
@@ -267,7 +271,9 @@ fn untracked_policies_are_needed_in_both_directions() {
     let lost = ask(&[&hosts, &one_way], flow);
     assert_eq!(asked(&lost), ["node1 PREROUTING 198.51.100.9 > 192.168.1.11:10250 +"]);
     assert_eq!(lost.verdict, Verdict::Dropped);
-    assert!(lost.cause.unwrap().message.contains("does not track the connection"));
+    assert_eq!(lost.reply.last().unwrap().fact, Fact::ReplyLost(Lost::Untracked));
+    let at = lost.reply.len() - 1;
+    assert_eq!(lost.cause.unwrap().because, Because::Step { reply: true, at });
     assert_eq!(ask(&[&hosts, &one_way, &back], flow).verdict, Verdict::Delivered);
 }
 
@@ -276,7 +282,7 @@ fn what_is_not_tracked_is_not_translated() {
     let hosts = hosts("eth0", "");
     let both = [policy("in", UNTRACKED_IN), policy("out", UNTRACKED_OUT)].concat();
     let outcome = ask(&[&hosts, &both], "client/stranger -> nodePort/node2:30080");
-    assert!(outcome.steps.iter().all(|step| step.rule != Rule::Dnat));
+    assert!(outcome.steps.iter().all(|step| step.rule() != Rule::Dnat));
     assert_eq!(outcome.verdict, Verdict::Rejected, "the node port reaches the node itself");
 }
 
@@ -322,6 +328,8 @@ metadata: {name: default}
 spec: {bpfEnabled: true}
 ";
     let outcome = ask(&[&hosts, bpf], "client/stranger -> nodePort/node2:30080");
-    let told = outcome.steps.iter().filter_map(|step| step.uncertain.as_deref());
-    assert!(told.into_iter().any(|why| why.contains("host endpoint host2")));
+    let doubted = outcome.steps.iter().filter(|step| step.doubt == Some(Doubt::EbpfHostEndpoint));
+    let facts: Vec<&Fact> = doubted.map(|step| &step.fact).collect();
+    // Of host2.
+    assert_eq!(facts, [&Fact::GateSkipped(Skipped::HostEndpoint(HostEndpointId(1)))]);
 }

@@ -21,6 +21,7 @@ use hopwise::cluster::Cluster;
 use hopwise::datapath::{CauseKind, Outcome, Trace};
 use hopwise::net::Verdict;
 use hopwise::report::json;
+use hopwise::words;
 use serde_json::Value;
 
 /// Every record of every set must agree.
@@ -206,7 +207,14 @@ fn case(path: &Path, show: usize) -> Tally {
             }
             let shown = tally.shown.entry(field).or_default();
             if shown.len() < show {
-                shown.push(difference(&scenario, &want, field, want_rows, got_rows, &trace));
+                shown.push(difference(
+                    (&scenario, &reading.cluster),
+                    &want,
+                    field,
+                    want_rows,
+                    got_rows,
+                    &trace,
+                ));
             }
         }
     }
@@ -298,9 +306,9 @@ fn compare(cluster: &Cluster, want: &Value, trace: &Trace, nodes: &BTreeSet<&str
     }
     if let Some(rewrites) = want.get("rewrites").and_then(Value::as_array) {
         // What happens at a balancer was not measured; a rewrite to the same is none.
-        let mine = json::rewrites(&got.steps)
+        let mine = json::rewrites(cluster, &got.steps)
             .into_iter()
-            .filter(|r| nodes.contains(r.node) && r.from != r.to)
+            .filter(|r| nodes.contains(r.node.as_str()) && r.from != r.to)
             .enumerate()
             .map(|(i, r)| {
                 let measured = rewrites.get(i).is_none_or(|w| w.get("device").is_some());
@@ -329,7 +337,7 @@ fn text(value: &Value) -> String {
 
 /// One difference for a person: both sides row by row, then the way that the trace took.
 fn difference(
-    scenario: &str,
+    (scenario, cluster): (&str, &Cluster),
     want: &Value,
     field: &str,
     want_rows: &[String],
@@ -355,8 +363,8 @@ fn difference(
         trace.verdict
     );
     for outcome in &trace.outcomes {
-        if let Some(cause) = &outcome.cause {
-            let _ = writeln!(out, "   {:?}: {}", cause.kind, cause.message);
+        if let (Some(cause), Some(why)) = (&outcome.cause, words::cause(cluster, outcome)) {
+            let _ = writeln!(out, "   {:?}: {why}", cause.kind);
         }
         for (mark, steps) in [("→", &outcome.steps), ("←", &outcome.reply)] {
             for step in steps {
@@ -378,11 +386,9 @@ fn difference(
                 let _ = writeln!(
                     out,
                     "   {mark} {:10} {:11} {:16} {}{after}",
-                    format!("{:?}", step.machine)
-                        .trim_start_matches(|c: char| c != '"')
-                        .trim_matches(['"', ')']),
+                    words::names::own_name(cluster, step.machine),
                     step.hook.to_string(),
-                    format!("{:?}", step.rule),
+                    format!("{:?}", step.rule()),
                     ends(&step.before),
                 );
             }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, clippy::string_slice, reason = "it is a test")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -98,4 +98,149 @@ fn no_import_runs_upwards() {
         upwards.extend(root.map(|(name, line)| format!("{}.rs:{line}: {name}", source.module)));
     }
     assert_eq!(upwards, Vec::<String>::new());
+}
+
+/// Where each public name of a room is defined, if only one file of it does.
+fn homes(sources: &[Source]) -> BTreeMap<(String, String), Option<String>> {
+    let mut homes: BTreeMap<(String, String), Option<String>> = BTreeMap::new();
+    for source in sources {
+        for line in source.code.lines() {
+            let mut words = line.split_whitespace().skip_while(|w| w.starts_with("pub"));
+            let kind = words.next().unwrap_or_default();
+            let is_public = line.trim_start().starts_with("pub");
+            if !["struct", "enum", "trait", "type", "fn", "const"].contains(&kind)
+                || !(is_public || line.starts_with(kind))
+            {
+                continue;
+            }
+            let name: String = words
+                .next()
+                .unwrap_or_default()
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
+            homes
+                .entry((source.room.clone(), name))
+                .and_modify(|home| {
+                    if home.as_ref() != Some(&source.module) {
+                        *home = None;
+                    }
+                })
+                .or_insert_with(|| Some(source.module.clone()));
+        }
+    }
+    homes
+}
+
+#[test]
+fn types_get_their_methods_in_their_own_room() {
+    let sources = sources();
+    let homes = homes(&sources);
+    let mut foreign = Vec::new();
+    for source in &sources {
+        for line in source.code.lines().filter(|line| line.starts_with("impl")) {
+            let rest = line.trim_start_matches("impl");
+            let rest = if rest.starts_with('<') {
+                rest.split_once("> ").map_or("", |(_, r)| r)
+            } else {
+                rest
+            };
+            if rest.contains(" for ") {
+                continue;
+            }
+            let name: String =
+                rest.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            if !homes.contains_key(&(source.room.clone(), name.clone()))
+                && ROOMS.iter().any(|room| homes.contains_key(&((*room).to_owned(), name.clone())))
+                && !source.code.contains(&format!("struct {name}"))
+                && !source.code.contains(&format!("enum {name}"))
+            {
+                foreign.push(format!("{}.rs: impl {name}", source.module));
+            }
+        }
+    }
+    assert_eq!(foreign, Vec::<String>::new());
+}
+
+/// The names of a `use`, each with the path to it.
+fn leaves(tree: &str, prefix: &str) -> Vec<String> {
+    let tree = tree.trim();
+    let Some((head, rest)) = tree.split_once('{') else {
+        return vec![format!("{prefix}{tree}")];
+    };
+    let inner = rest.strip_suffix('}').unwrap_or(rest);
+    let (mut depth, mut start, mut found) = (0, 0, Vec::new());
+    for (at, c) in inner.char_indices().chain([(inner.len(), ',')]) {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                let part = inner[start..at].trim();
+                if !part.is_empty() {
+                    found.extend(leaves(part, &format!("{prefix}{}", head.trim())));
+                }
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+#[test]
+fn files_know_each_other_in_no_circle() {
+    let sources = sources();
+    let homes = homes(&sources);
+    let modules: BTreeSet<&str> = sources.iter().map(|s| s.module.as_str()).collect();
+    let mut knows: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for source in &sources {
+        let module = source.module.strip_suffix("/mod").unwrap_or(&source.module);
+        for statement in source.code.split("use ").skip(1).filter_map(|rest| rest.split_once(';')) {
+            for leaf in leaves(&statement.0.replace('\n', " "), "") {
+                let mut at: Vec<&str> = module.split('/').collect();
+                let mut parts = leaf.split("::").map(str::trim).peekable();
+                match parts.peek() {
+                    Some(&"crate") => {
+                        parts.next();
+                        at.clear();
+                    }
+                    Some(&"super") => {
+                        while parts.next_if_eq(&"super").is_some() {
+                            at.pop();
+                        }
+                    }
+                    Some(&"self") => {
+                        parts.next();
+                    }
+                    _ => continue,
+                }
+                at.extend(parts);
+                // The longest beginning that is a file, or the file that defines the name.
+                let room = at.first().copied().unwrap_or_default().to_owned();
+                let name = at.last().copied().unwrap_or_default().to_owned();
+                let file = (1..=at.len())
+                    .rev()
+                    .map(|n| at[..n].join("/"))
+                    .find_map(|path| modules.get(path.as_str()).copied());
+                let home = homes.get(&(room, name)).and_then(Option::as_deref);
+                let home = home.and_then(|home| modules.get(home).copied());
+                for known in file.or(home).into_iter().filter(|known| *known != source.module) {
+                    knows.entry(&source.module).or_default().insert(known);
+                }
+            }
+        }
+    }
+    // Whatever knows nobody that is left can go; what stays goes in circles.
+    loop {
+        let left: BTreeSet<&str> = knows.keys().copied().collect();
+        for known in knows.values_mut() {
+            known.retain(|file| left.contains(file));
+        }
+        let before = knows.len();
+        knows.retain(|_, known| !known.is_empty());
+        if knows.len() == before {
+            break;
+        }
+    }
+    assert!(knows.is_empty(), "{knows:#?}");
 }

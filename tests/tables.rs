@@ -486,8 +486,8 @@ fn ask(cluster: &Cluster, from: &str, to: &str) -> String {
         Verdict::Unroutable => "no-route".to_owned(),
         Verdict::Delivered => {
             let asked = outcome.steps.iter().find(|step| {
-                step.rule == Rule::IngressGate
-                    && step.gate.as_ref().is_some_and(|gate| gate.direction == Direction::Ingress)
+                step.rule() == Rule::IngressGate
+                    && step.gate().is_some_and(|gate| gate.direction == Direction::Ingress)
             });
             let asked = asked.map_or_else(|| "-".to_owned(), |step| name(step.before.source));
             format!("{asked}/{}", name(outcome.source_seen_by_app.unwrap()))

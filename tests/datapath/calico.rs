@@ -1,9 +1,10 @@
 //! Calico's pools, routes and addresses.
 
-use hopwise::datapath::{CauseKind, Outcome, Rule};
-use hopwise::net::Verdict;
+use hopwise::cluster::RouteDoubt;
+use hopwise::datapath::{CauseKind, Device, Doubt, Outcome, Rule};
+use hopwise::net::{Encapsulation, Verdict};
 
-use crate::{ADVERTISING, ONLY_WEB2, ask, only, scenario, step};
+use crate::{ADVERTISING, ONLY_WEB2, ask, doubt, only, rules, scenario, step};
 
 #[test]
 fn nat_outgoing_gives_the_address_that_felix_is_told() {
@@ -12,10 +13,11 @@ apiVersion: projectcalico.org/v3
 kind: FelixConfiguration
 metadata: {name: default}
 spec: {natOutgoingAddress: 192.168.1.77}";
-    let outcome = only(ask(&scenario(&[], &[felix]), "pod/app/cli -> ip/203.0.113.9:443"));
+    let text = scenario(&[], &[felix]);
+    let outcome = only(ask(&text, "pod/app/cli -> ip/203.0.113.9:443"));
     let translated = step(&outcome, Rule::NatOutgoing);
     assert_eq!(translated.after.source.to_string(), "192.168.1.77");
-    assert!(translated.rules[0].contains("SNAT --to-source 192.168.1.77"));
+    assert!(rules(&text, translated)[0].contains("SNAT --to-source 192.168.1.77"));
     assert_eq!(outcome.verdict, Verdict::Dropped, "no machine has the address: the answer is lost");
 }
 
@@ -65,10 +67,11 @@ status: {podIP: 10.245.0.9}";
     let wrapped = |flow: &str| {
         let outcome = only(ask(&text, flow));
         assert_eq!(outcome.verdict, Verdict::Delivered);
-        step(&outcome, Rule::Encapsulate).device.clone().unwrap()
+        step(&outcome, Rule::Encapsulate).device
     };
-    assert_eq!(wrapped("pod/app/cli -> pod/app/web2:8081"), "tunl0");
-    assert_eq!(wrapped("pod/app/cli -> pod/app/other:80"), "vxlan.calico");
+    let tunnel = |encapsulation| Some(Device::Tunnel(encapsulation));
+    assert_eq!(wrapped("pod/app/cli -> pod/app/web2:8081"), tunnel(Encapsulation::Ipip));
+    assert_eq!(wrapped("pod/app/cli -> pod/app/other:80"), tunnel(Encapsulation::Vxlan));
     // Between the pools request and answer take different tunnels.
     let strict = only(ask(&scenario(&[], &[pool]), "pod/app/cli -> pod/app/other:80"));
     assert_eq!(strict.cause.unwrap().kind, CauseKind::RpFilter);
@@ -83,7 +86,7 @@ fn advertised_service_addresses_lead_to_every_node_or_under_local_to_those_with_
             .iter()
             .map(|outcome| {
                 let step = step(outcome, Rule::RouterForward);
-                step.rules[0].clone()
+                rules(text, step)[0].clone()
             })
             .collect();
         ways.dedup();
@@ -107,14 +110,15 @@ fn advertised_service_addresses_lead_to_every_node_or_under_local_to_those_with_
     assert_eq!(ways(&local, "client/near -> ip/10.96.0.9:80"), ["10.96.0.9/32 via node2"]);
     // The routers' sessions are not in the text.
     let untold = ask(&text, to_external);
-    assert!(step(&untold.outcomes[0], Rule::RouterForward).uncertain.is_some());
+    let assumed = Some(Doubt::Route(RouteDoubt::NoRouters));
+    assert_eq!(doubt(&untold.outcomes[0], Rule::RouterForward), assumed);
     let peer = "
 apiVersion: projectcalico.org/v3
 kind: BGPPeer
 metadata: {name: tor}
 spec: {peerIP: 192.168.1.1, asNumber: 64513}";
     let told = ask(&scenario(&[], &[ADVERTISING, peer]), to_external);
-    assert_eq!(step(&told.outcomes[0], Rule::RouterForward).uncertain, None);
+    assert_eq!(doubt(&told.outcomes[0], Rule::RouterForward), None);
 }
 
 #[test]
@@ -147,10 +151,14 @@ spec: {wireguardEnabled: true}";
 fn wireguard_wraps_instead_of_the_pools_tunnels() {
     let text = scenario(&[], &[WIREGUARD]);
     let outcome = only(ask(&text, "pod/app/cli -> pod/app/web2:8081"));
-    assert_eq!(step(&outcome, Rule::Encapsulate).device.as_deref(), Some("wireguard.cali"));
+    let device = step(&outcome, Rule::Encapsulate).device;
+    assert_eq!(device, Some(Device::Tunnel(Encapsulation::Wireguard)));
     assert_eq!(outcome.source_seen_by_app.unwrap().to_string(), "10.244.1.6");
-    let sure = |outcome: &Outcome| outcome.steps.iter().all(|step| step.uncertain.is_none());
-    assert!(sure(&outcome), "a pod's own packet is not touched");
+    let doubts = |outcome: &Outcome| -> Vec<Doubt> {
+        outcome.steps.iter().filter_map(|step| step.doubt).collect()
+    };
+    assert_eq!(doubts(&outcome), [], "a pod's own packet is not touched");
     // What the node itself sends is not settled.
-    assert!(!sure(&only(ask(&text, "node/node1 -> pod/app/web2:8081"))));
+    let own = only(ask(&text, "node/node1 -> pod/app/web2:8081"));
+    assert_eq!(doubts(&own), [Doubt::WireguardSource]);
 }

@@ -1,12 +1,16 @@
 //! Calico's eBPF dataplane.
 
-use hopwise::datapath::{CauseKind, Outcome, Rule, Step};
+use hopwise::cluster::PodId;
+use hopwise::datapath::{
+    CauseKind, Device, Doubt, Fact, FrontendKind, FrontendRef, Hint, HintedBy, Hook, Left,
+    Listener, Outcome, Refused, Rule, Step,
+};
 use hopwise::net::Verdict;
-use hopwise::read;
+use hopwise::{read, words};
 
 use crate::{
-    ADVERTISING, ONLY_WEB1, TO_SERVICE, ask, command, ebpf, endpoints, only, scenario, step,
-    way_back,
+    ADVERTISING, CLI, NODE1, ONLY_WEB1, TO_SERVICE, WEB, WEB1, ask, command, doubt, ebpf,
+    endpoints, only, rules, said, scenario, step, way_back, why,
 };
 
 #[test]
@@ -18,24 +22,24 @@ fn ebpf_answers_through_the_node_that_was_asked_or_under_dsr_directly() {
     );
     let asked = |felix: &str| {
         let text = scenario(&[on_node2, labelled], &[felix]);
-        only(ask(&text, "client/near -> nodePort/node1:30080"))
+        let outcome = only(ask(&text, "client/near -> nodePort/node1:30080"));
+        (way_back(&text, &outcome), outcome)
     };
-    let tunnel = asked(&ebpf(""));
-    assert_eq!(way_back(&tunnel), ["node2", "node1", "near"]);
-    let dsr = asked(&ebpf(", bpfExternalServiceMode: DSR"));
-    assert_eq!(way_back(&dsr), ["node2", "near"]);
+    let (way, tunnel) = asked(&ebpf(""));
+    assert_eq!(way, ["node2", "node1", "near"]);
+    let (way, dsr) = asked(&ebpf(", bpfExternalServiceMode: DSR"));
+    assert_eq!(way, ["node2", "near"]);
     for outcome in [tunnel, dsr] {
         assert_eq!(outcome.verdict, Verdict::Delivered);
         assert_eq!(outcome.source_seen_by_app.unwrap().to_string(), "203.0.113.9");
         let answer = &outcome.reply.last().unwrap().before;
         assert_eq!(answer.from(), "192.168.1.11:30080", "the client gets what it asked");
-        assert!(outcome.steps.iter().any(|step| step.uncertain.is_some()));
+        assert!(outcome.steps.iter().any(|step| step.doubt == Some(Doubt::Unmeasured)));
     }
 }
 
 #[test]
 fn ebpf_rewrites_in_the_socket_call_what_it_is_told_to() {
-    use hopwise::datapath::Hook;
     let both = (
         "ports: [{name: web,",
         "ports: [{name: udp, protocol: UDP, port: 80, targetPort: 8080}, {name: web,",
@@ -49,9 +53,10 @@ fn ebpf_rewrites_in_the_socket_call_what_it_is_told_to() {
     assert_eq!(hook(&ebpf(""), udp), Hook::Device);
     assert_eq!(hook(&ebpf(", bpfConnectTimeLoadBalancing: Enabled"), udp), Hook::Socket);
     assert_eq!(hook(&ebpf(", bpfConnectTimeLoadBalancing: Disabled"), TO_SERVICE), Hook::Device);
-    let traced = ask(&scenario(&[both], &[&ebpf("")]), TO_SERVICE);
+    let text = scenario(&[both], &[&ebpf("")]);
+    let traced = ask(&text, TO_SERVICE);
     assert_eq!(
-        step(&traced.outcomes[0], Rule::Dnat).rules,
+        rules(&text, step(&traced.outcomes[0], Rule::Dnat)),
         [
             "10.96.0.9 port 80 proto 6 id N count 2 local 1",
             "\tN:0\t 10.244.1.5:8080",
@@ -77,7 +82,7 @@ fn in_ebpf_mode_only_the_connection_that_was_forwarded_is_answered_through_the_e
         let flow = format!("{from} -> loadBalancer/app/web:80@lb/node2");
         let outcome = only(ask(&text, &flow));
         assert_eq!(outcome.verdict, Verdict::Delivered, "{from}: {:?}", outcome.cause);
-        assert_eq!(way_back(&outcome), way, "{from}");
+        assert_eq!(way_back(&text, &outcome), way, "{from}");
     }
 }
 
@@ -115,15 +120,20 @@ metadata:
   name: node3
   annotations: {projectcalico.org/IPv4Address: 192.168.1.13/24, projectcalico.org/IPv4IPIPTunnelAddr: 10.244.3.1}";
         let text = scenario(&[], &[&ebpf(""), &slice, third]);
-        ask(&text, "client/near -> nodePort/node3:30080")
+        let traced = ask(&text, "client/near -> nodePort/node3:30080");
+        (text, traced)
     };
-    let near = zoned(["a", "b"]);
+    let (text, near) = zoned(["a", "b"]);
     assert_eq!(near.verdict, Verdict::Delivered);
-    assert_eq!(endpoints(&near), ["pod/app/web1", "pod/app/web2"]);
+    assert_eq!(endpoints(&text, &near), ["pod/app/web1", "pod/app/web2"]);
     // Each endpoint is meant for the other's zone: its own node has none that it may use.
-    let far = zoned(["b", "a"]);
+    let (text, far) = zoned(["b", "a"]);
     assert_eq!(far.verdict, Verdict::Rejected);
-    let message = &far.outcomes[0].cause.as_ref().unwrap().message;
+    let hint = Hint { meant: 1, ready: 2, by: HintedBy::Zone, node: NODE1 };
+    let refused = &step(&far.outcomes[0], Rule::NoEndpoints).fact;
+    let Fact::Refused(Refused::NoBackend { left, .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!(*left, Left::Hinted(hint));
+    let message = why(&text, &far.outcomes[0]);
     assert!(message.contains("topology hints"), "{message}");
 }
 
@@ -141,9 +151,9 @@ fn in_ebpf_mode_the_route_map_stops_advertised_addresses_that_no_service_has() {
             for outcome in &traced.outcomes {
                 assert_eq!(outcome.cause.as_ref().unwrap().kind, CauseKind::ServiceLoop);
                 let stop = step(outcome, Rule::ServiceLoop);
-                assert_eq!(stop.rules, [entry]);
-                assert_eq!(command(stop), "calico-node -bpf routes dump");
-                assert!(stop.uncertain.is_some());
+                assert_eq!(rules(&text, stop), [entry]);
+                assert_eq!(command(&text, stop), "calico-node -bpf routes dump");
+                assert_eq!(stop.doubt, Some(Doubt::Unmeasured));
             }
         }
     }
@@ -154,7 +164,7 @@ fn in_ebpf_mode_the_route_map_stops_advertised_addresses_that_no_service_has() {
 
 /// The request's steps by their kind, with the destination after each.
 fn sent(outcome: &Outcome) -> Vec<(Rule, String)> {
-    outcome.steps.iter().map(|step| (step.rule, step.after.to())).collect()
+    outcome.steps.iter().map(|step| (step.rule(), step.after.to())).collect()
 }
 
 #[test]
@@ -169,10 +179,10 @@ fn a_socket_call_that_ebpf_rewrites_comes_before_the_packet() {
             (Rule::DeviceIn, "10.244.1.5:8080".to_owned()),
         ]
     );
-    assert_eq!(step(&outcome, Rule::Dnat).device.as_deref(), Some("pod/app/cli"));
+    assert_eq!(step(&outcome, Rule::Dnat).device, Some(Device::Pod(CLI)));
     // The answer is translated back where the call was rewritten: no conntrack does it.
-    let back = outcome.reply.iter().find(|step| step.rule == Rule::UnNat).unwrap();
-    assert_eq!(back.hook, hopwise::datapath::Hook::Socket);
+    let back = outcome.reply.iter().find(|step| step.rule() == Rule::UnNat).unwrap();
+    assert_eq!(back.hook, Hook::Socket);
     assert_eq!(outcome.verdict, Verdict::Delivered);
 }
 
@@ -180,7 +190,7 @@ fn a_socket_call_that_ebpf_rewrites_comes_before_the_packet() {
 fn a_socket_call_that_leads_back_to_the_pod_never_leaves_it() {
     let text = scenario(&ONLY_WEB1, &[&ebpf("")]);
     let outcome = only(ask(&text, "pod/app/web1 -> service/app/web:80"));
-    let rules: Vec<Rule> = outcome.steps.iter().map(|step| step.rule).collect();
+    let rules: Vec<Rule> = outcome.steps.iter().map(Step::rule).collect();
     assert_eq!(rules, [Rule::Send, Rule::Dnat, Rule::DeliverToPod]);
     assert_eq!(outcome.verdict, Verdict::Delivered);
 }
@@ -193,19 +203,26 @@ fn without_a_backend_the_socket_call_fails_and_the_packet_is_answered() {
         "ports: [{name: udp, protocol: UDP, port: 80, targetPort: 8080}, {name: web,",
     );
     for from in ["pod/app/cli", "node/node1"] {
-        for (felix, protocol, why) in [
-            ("", "", "EPERM"),
-            ("", "/UDP", "ICMP port unreachable"),
-            (", bpfConnectTimeLoadBalancing: Disabled", "", "ICMP port unreachable"),
-            (", bpfConnectTimeLoadBalancing: Enabled", "/UDP", "EPERM"),
+        for (felix, protocol, hook) in [
+            ("", "", Hook::Socket),
+            ("", "/UDP", Hook::Device),
+            (", bpfConnectTimeLoadBalancing: Disabled", "", Hook::Device),
+            (", bpfConnectTimeLoadBalancing: Enabled", "/UDP", Hook::Socket),
         ] {
             let flow = format!("{from} -> service/app/web:80{protocol}");
-            let outcome = only(ask(&scenario(&[nobody, udp], &[&ebpf(felix)]), &flow));
-            let message = &outcome.cause.as_ref().unwrap().message;
-            assert!(message.contains(why), "{flow} {felix}: {message}");
+            let text = scenario(&[nobody, udp], &[&ebpf(felix)]);
+            let outcome = only(ask(&text, &flow));
+            let refused = step(&outcome, Rule::NoEndpoints);
+            let (port, kind) = (usize::from(protocol.is_empty()), FrontendKind::ClusterIp);
+            let frontend = FrontendRef { service: WEB, port, kind };
+            let fact = Fact::Refused(Refused::NoBackend { frontend, left: Left::None });
+            assert_eq!((refused.hook, &refused.fact), (hook, &fact), "{flow} {felix}");
+            let how = if hook == Hook::Socket { "EPERM" } else { "ICMP port unreachable" };
+            let message = why(&text, &outcome);
+            assert!(message.ends_with(how), "{flow} {felix}: {message}");
             assert_eq!(outcome.verdict, Verdict::Rejected, "{flow} {felix}");
-            let entered = outcome.steps.iter().any(|step| step.rule == Rule::DeviceIn);
-            assert_eq!(entered, why != "EPERM" && from.starts_with("pod"), "{flow} {felix}");
+            let entered = outcome.steps.iter().any(|step| step.rule() == Rule::DeviceIn);
+            assert_eq!(entered, hook == Hook::Device && from.starts_with("pod"), "{flow} {felix}");
         }
     }
 }
@@ -214,7 +231,7 @@ fn without_a_backend_the_socket_call_fails_and_the_packet_is_answered() {
 fn in_ebpf_mode_the_sentence_names_calicos_dataplane() {
     let text = scenario(&ONLY_WEB1, &[&ebpf(", bpfConnectTimeLoadBalancing: Disabled")]);
     let traced = ask(&text, "pod/app/web1 -> service/app/web:80");
-    let said = hopwise::words::verdict::verdict(&read(&text).cluster, &traced, 0).to_string();
+    let said = words::verdict::verdict(&read(&text).cluster, &traced, 0).to_string();
     assert!(said.contains("Calico’s eBPF dataplane on node1 masqueraded the packet"), "{said}");
     let deny = "
 apiVersion: networking.k8s.io/v1
@@ -223,7 +240,7 @@ metadata: {name: quiet, namespace: app}
 spec: {podSelector: {matchLabels: {app: cli}}, policyTypes: [Egress]}";
     let text = scenario(&ONLY_WEB1, &[&ebpf(""), deny]);
     let traced = ask(&text, TO_SERVICE);
-    let said = hopwise::words::verdict::verdict(&read(&text).cluster, &traced, 0).to_string();
+    let said = words::verdict::verdict(&read(&text).cluster, &traced, 0).to_string();
     assert!(said.contains("which Calico’s eBPF dataplane put in the place of"), "{said}");
 }
 
@@ -238,38 +255,41 @@ fn in_ebpf_mode_commands_read_the_bpf_maps() {
         "node/node2 -> service/app/web:80",
         "pod/app/cli -> node/node1:10250",
     ];
+    let text = scenario(&ONLY_WEB1, &[&felix]);
+    let cluster = read(&text).cluster;
     for flow in flows {
-        let outcome = only(ask(&scenario(&ONLY_WEB1, &[&felix]), flow));
+        let outcome = only(ask(&text, flow));
         let expected = if flow.contains("10250") { Verdict::Dropped } else { Verdict::Delivered };
         assert_eq!(outcome.verdict, expected, "{flow}");
         for step in outcome.steps.iter().chain(&outcome.reply) {
-            let see = step.inspect.as_ref().map_or("", |inspect| &inspect.command);
-            let text = format!("{flow}: {see} {:?}", step.rules);
+            let (rules, inspect) = words::rules(&cluster, step);
+            let see = inspect.map_or_else(String::new, |inspect| inspect.command);
+            let told = format!("{flow}: {see} {rules:?}");
             for chains in ["iptables", "conntrack -L", "cali-INPUT", "cali-tw-", "cali-fw-"] {
-                assert!(!text.contains(chains), "{text}");
+                assert!(!told.contains(chains), "{told}");
             }
-            assert!(!text.contains("vxlan.calico"), "no pool has VXLAN: {text}");
+            assert!(!told.contains("vxlan.calico"), "no pool has VXLAN: {told}");
         }
     }
-    let outcome = only(ask(&scenario(&ONLY_WEB1, &[&felix]), flows[1]));
-    let veth = |pod| veth_of(&outcome, pod);
-    let egress = format!("calico-node -bpf policy dump {} egress", veth("pod/app/cli"));
-    assert_eq!(command(step(&outcome, Rule::EgressGate)), egress);
-    let ingress = format!("calico-node -bpf policy dump {} ingress", veth("pod/app/web1"));
-    assert_eq!(command(step(&outcome, Rule::IngressGate)), ingress);
-    let back = outcome.reply.iter().find(|step| step.rule == Rule::UnNat).unwrap();
-    assert_eq!(command(back), "calico-node -bpf conntrack dump");
+    let outcome = only(ask(&text, flows[1]));
+    let veth = |pod| veth_of(&text, &outcome, pod);
+    let egress = format!("calico-node -bpf policy dump {} egress", veth(CLI));
+    assert_eq!(command(&text, step(&outcome, Rule::EgressGate)), egress);
+    let ingress = format!("calico-node -bpf policy dump {} ingress", veth(WEB1));
+    assert_eq!(command(&text, step(&outcome, Rule::IngressGate)), ingress);
+    let back = outcome.reply.iter().find(|step| step.rule() == Rule::UnNat).unwrap();
+    assert_eq!(command(&text, back), "calico-node -bpf conntrack dump");
 }
 
 /// The node's end of a pod's veth, as the step on it shows it.
-fn veth_of(outcome: &Outcome, pod: &str) -> String {
+fn veth_of(text: &str, outcome: &Outcome, pod: PodId) -> String {
     let on_device = [Rule::DeviceIn, Rule::DeliverToPod];
     let step = outcome
         .steps
         .iter()
-        .find(|step| on_device.contains(&step.rule) && step.device.as_deref() == Some(pod))
+        .find(|step| on_device.contains(&step.rule()) && step.pod() == Some(pod))
         .unwrap();
-    command(step).split_whitespace().nth(2).unwrap().to_owned()
+    command(text, step).split_whitespace().nth(2).unwrap().to_owned()
 }
 
 #[test]
@@ -286,28 +306,29 @@ fn every_way_in_ebpf_mode_says_that_it_was_not_measured() {
         let outcome = only(ask(&text, flow));
         assert_eq!(outcome.verdict, Verdict::Delivered, "{flow}");
         let gates = [Rule::EgressGate, Rule::IngressGate, Rule::GateSkipped];
-        let gates: Vec<&Step> = outcome.steps.iter().filter(|s| gates.contains(&s.rule)).collect();
+        let gates: Vec<&Step> =
+            outcome.steps.iter().filter(|s| gates.contains(&s.rule())).collect();
         assert!(!gates.is_empty(), "{flow}");
         for gate in gates {
-            assert!(gate.uncertain.is_some(), "{flow}: {}", gate.summary);
+            assert_eq!(gate.doubt, Some(Doubt::Unmeasured), "{flow}: {:?}", gate.fact);
         }
     }
     // What rp_filter would drop passes.
     let outcome = only(ask(&text, "client/near -> pod/app/web2:8081"));
-    let unwrap = step(&outcome, Rule::Decapsulate).uncertain.as_deref().unwrap();
-    assert!(unwrap.contains("rp_filter"), "{unwrap}");
+    let back = Device::Ethernet;
+    assert_eq!(doubt(&outcome, Rule::Decapsulate), Some(Doubt::EbpfRpFilter { back }));
 }
 
 #[test]
 fn in_ebpf_mode_source_ranges_are_certain_for_neither_pods_nor_nodes() {
     let ranges = ("  selector", "  loadBalancerSourceRanges: [203.0.113.0/24]\n  selector");
     let text = scenario(&[ONLY_WEB1[0], ONLY_WEB1[1], ranges], &[&ebpf("")]);
-    let why = |flow: &str| step(&only(ask(&text, flow)), Rule::Dnat).uncertain.clone().unwrap();
+    let doubt = |flow: &str| doubt(&only(ask(&text, flow)), Rule::Dnat);
     for from in ["pod/app/cli", "node/node1"] {
-        let said = why(&format!("{from} -> loadBalancer/app/web:80"));
-        assert!(said.contains("loadBalancerSourceRanges"), "{from}: {said}");
-        let said = why(&format!("{from} -> service/app/web:80"));
-        assert!(!said.contains("loadBalancerSourceRanges"), "{from}: {said}");
+        let balancer = doubt(&format!("{from} -> loadBalancer/app/web:80"));
+        assert_eq!(balancer, Some(Doubt::EbpfSourceRange(WEB)), "{from}");
+        let inside = doubt(&format!("{from} -> service/app/web:80"));
+        assert_eq!(inside, Some(Doubt::Unmeasured), "{from}");
     }
 }
 
@@ -315,7 +336,11 @@ fn in_ebpf_mode_source_ranges_are_certain_for_neither_pods_nor_nodes() {
 fn in_ebpf_mode_calico_answers_the_health_checks() {
     let local =
         ("  selector", "  externalTrafficPolicy: Local\n  healthCheckNodePort: 32000\n  selector");
-    let outcome = only(ask(&scenario(&[local], &[&ebpf("")]), "client/near -> node/node1:32000"));
-    let said = &step(&outcome, Rule::DeliverToHost).summary;
+    let text = scenario(&[local], &[&ebpf("")]);
+    let outcome = only(ask(&text, "client/near -> node/node1:32000"));
+    let answers = step(&outcome, Rule::DeliverToHost);
+    let check = Listener::HealthCheck { service: WEB, ready: 1 };
+    assert_eq!(answers.fact, Fact::DeliverToHost(check));
+    let said = said(&text, answers);
     assert!(said.starts_with("Calico's eBPF dataplane on node1 listens"), "{said}");
 }

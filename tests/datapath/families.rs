@@ -2,8 +2,9 @@
 
 use hopwise::datapath::Rule;
 use hopwise::net::Verdict;
+use hopwise::{read, words};
 
-use crate::{ask, only, step};
+use crate::{ask, command, only, rules, step, why};
 
 const SIX: &str = "
 apiVersion: v1
@@ -86,10 +87,11 @@ spec:
 fn the_first_family_of_both_ends_is_used() {
     let both = only(ask(SIX, "pod/app/both -> service/app/dual:80"));
     assert_eq!(both.source_seen_by_app.unwrap().to_string(), "fd00:10:244:2::5");
-    assert_eq!(step(&both, Rule::Encapsulate).device.as_deref(), Some("vxlan-v6.calico"));
-    let rules = step(&both, Rule::Dnat).rules.join("\n");
+    let device = words::names::step_device(&read(SIX).cluster, step(&both, Rule::Encapsulate));
+    assert_eq!(device.as_deref(), Some("vxlan-v6.calico"));
+    let rules = rules(SIX, step(&both, Rule::Dnat)).join("\n");
     assert!(rules.contains("-d fd00:10:96::9/128"), "{rules}");
-    assert!(step(&both, Rule::Dnat).inspect.as_ref().unwrap().command.starts_with("ip6tables"));
+    assert!(command(SIX, step(&both, Rule::Dnat)).starts_with("ip6tables"));
     let old = only(ask(SIX, "pod/app/old -> service/app/dual:80"));
     assert_eq!(old.source_seen_by_app.unwrap().to_string(), "10.244.2.6");
 }
@@ -98,11 +100,11 @@ fn the_first_family_of_both_ends_is_used() {
 fn a_family_that_only_one_end_has_is_explained() {
     let mismatch = only(ask(SIX, "pod/app/old -> service/app/six:80"));
     assert_eq!(
-        mismatch.cause.unwrap().message,
+        why(SIX, &mismatch),
         "Service app/six has only IPv6 addresses, and the sender only IPv4"
     );
     let client = only(ask(SIX, "client/four -> ip/[fd00:10:96::6]:80"));
-    let message = client.cause.unwrap().message;
+    let message = why(SIX, &client);
     assert!(message.contains("has only IPv4 addresses"), "{message}");
 }
 

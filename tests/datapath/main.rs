@@ -10,12 +10,14 @@ mod ebpf;
 mod families;
 mod nodes;
 mod proxies;
+mod sentences;
 mod services;
 
 use std::collections::BTreeSet;
 
-use hopwise::datapath::{Outcome, Rule, Step, Trace};
-use hopwise::{Flow, read, trace};
+use hopwise::cluster::{NodeId, PodId, ServiceId};
+use hopwise::datapath::{Doubt, Evidence, Outcome, Rule, Step, Trace};
+use hopwise::{Flow, read, trace, words};
 
 const NODES: &str = "
 apiVersion: v1
@@ -109,18 +111,40 @@ fn only(traced: Trace) -> Outcome {
     outcome
 }
 
+/// Where the scenarios' own objects stand in the cluster.
+const NODE1: NodeId = NodeId(0);
+const WEB1: PodId = PodId(0);
+const WEB2: PodId = PodId(1);
+const CLI: PodId = PodId(2);
+const WEB: ServiceId = ServiceId(0);
+
+/// Why the connection did not come about.
+fn why(text: &str, outcome: &Outcome) -> String {
+    words::cause(&read(text).cluster, outcome).unwrap().to_string()
+}
+
 fn step(outcome: &Outcome, rule: Rule) -> &Step {
-    outcome.steps.iter().find(|step| step.rule == rule).unwrap()
+    outcome.steps.iter().find(|step| step.rule() == rule).unwrap()
 }
 
-/// What the steps of a trace give as reasons, in one text.
-fn reasons(outcome: &Outcome) -> String {
-    let findings = outcome.steps.iter().flat_map(|step| &step.evidence);
-    findings.map(|found| found.finding.as_str()).collect::<Vec<_>>().join("\n")
+/// What a step says.
+fn said(text: &str, step: &Step) -> String {
+    words::summary(&read(text).cluster, step).to_string()
 }
 
-fn endpoints(traced: &Trace) -> Vec<&str> {
-    traced.outcomes.iter().map(|outcome| outcome.endpoint.as_deref().unwrap_or("-")).collect()
+/// Whether any step of the request has it as its reason.
+fn shows(outcome: &Outcome, evidence: Evidence) -> bool {
+    outcome.steps.iter().any(|step| step.evidence.contains(&evidence))
+}
+
+fn doubt(outcome: &Outcome, rule: Rule) -> Option<Doubt> {
+    step(outcome, rule).doubt
+}
+
+fn endpoints(text: &str, traced: &Trace) -> Vec<String> {
+    let cluster = read(text).cluster;
+    let named = |outcome: &Outcome| words::names::backend(&cluster, outcome.endpoint.unwrap());
+    traced.outcomes.iter().map(named).collect()
 }
 
 const ADVERTISING: &str = "
@@ -144,8 +168,10 @@ spec: {{bpfEnabled: true{more}}}"
 }
 
 /// The machines that the answer passes, in order.
-fn way_back(outcome: &Outcome) -> Vec<&str> {
-    let mut way: Vec<&str> = outcome.reply.iter().map(|step| step.machine.label()).collect();
+fn way_back(text: &str, outcome: &Outcome) -> Vec<String> {
+    let cluster = read(text).cluster;
+    let named = |step: &Step| words::names::own_name(&cluster, step.machine);
+    let mut way: Vec<String> = outcome.reply.iter().map(named).collect();
     way.dedup();
     way
 }
@@ -184,13 +210,9 @@ const ONLY_HOST_NETWORK: [(&str, &str); 4] = [
     ("status: {podIP: 10.244.1.5}", "status: {podIP: 192.168.1.11}"),
 ];
 
-/// The rules that a step shows, in one text.
-fn rules(outcome: &Outcome, rule: Rule) -> String {
-    step(outcome, rule).rules.join("\n")
-}
-
-fn uncertain(outcome: &Outcome, rule: Rule) -> &str {
-    step(outcome, rule).uncertain.as_deref().unwrap_or("")
+/// The rules that a step shows.
+fn rules(text: &str, step: &Step) -> Vec<String> {
+    words::rules(&read(text).cluster, step).0
 }
 
 /// Asks where the routers send the balancer's address to node1.
@@ -211,7 +233,7 @@ fn every_rule_is_reached_by_some_flow() {
         let given = flows.iter().map(|flow| flow.parse::<Flow>().unwrap());
         for flow in own.chain(given) {
             for outcome in trace(&reading.cluster, &flow).outcomes {
-                seen.extend(outcome.steps.iter().chain(&outcome.reply).map(|step| step.rule));
+                seen.extend(outcome.steps.iter().chain(&outcome.reply).map(Step::rule));
             }
         }
     };
@@ -301,6 +323,6 @@ const ONLY_WEB1: [(&str, &str); 2] = [
     ("name: web1, namespace: app, labels: {", "name: web1, namespace: app, labels: {only: one, "),
 ];
 
-fn command(step: &Step) -> &str {
-    &step.inspect.as_ref().unwrap().command
+fn command(text: &str, step: &Step) -> String {
+    words::rules(&read(text).cluster, step).1.unwrap().command
 }

@@ -200,7 +200,9 @@ spec: {nets: [192.168.1.2/31, 192.168.1.4/32]}
 );
 
 /// What the rest says, and what it could say instead.
-const SETTINGS: [(&str, &[&str]); 15] = [
+const SETTINGS: [(&str, &[&str]); 16] = [
+    // An address that two services share.
+    ("externalIPs: [198.51.100.8]", &["externalIPs: [198.51.100.7]"]),
     ("mode: iptables", &["mode: ipvs", "mode: nftables"]),
     ("bpfEnabled: false", &["bpfEnabled: true"]),
     (
@@ -484,6 +486,7 @@ proptest! {
         from in senders(),
         to in select(vec![
             "ip/198.51.100.7:80",
+            "ip/198.51.100.7:81",
             "ip/198.51.100.8:81",
             "ip/192.0.2.10:80",
             "ip/10.96.0.9:80",

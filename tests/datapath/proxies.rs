@@ -1,12 +1,23 @@
 //! What the modes of kube-proxy do each in their own way.
 
-use hopwise::datapath::{CauseKind, Hook, Rule};
+use hopwise::datapath::{
+    CauseKind, Device, Dnat, Doubt, Evidence, Fact, Hook, Late, Masquerade, Masquerades, NotTaken,
+    Outcome, Refused, Rule, Skipped, Unanswered,
+};
 use hopwise::net::Verdict;
 
 use crate::{
-    ONLY_HOST_NETWORK, ONLY_WEB2, ONLY_WEB2_LOCAL, ask, ask_with_route, only, proxy_mode, rules,
-    scenario, step, uncertain,
+    ONLY_HOST_NETWORK, ONLY_WEB2, ONLY_WEB2_LOCAL, WEB, WEB2, ask, ask_with_route, command, doubt,
+    only, proxy_mode, rules, said, scenario, shows, step, why,
 };
+
+/// How the destination was rewritten.
+fn dnat(outcome: &Outcome) -> Dnat {
+    match step(outcome, Rule::Dnat).fact {
+        Fact::Dnat(dnat) => dnat,
+        ref other => panic!("{other:?}"),
+    }
+}
 
 #[test]
 fn node_port_addresses_say_where_node_ports_answer() {
@@ -36,7 +47,7 @@ spec: {kubeNodePortRanges: [\"20000:21000\", 22000]}";
     let asked = |port: &str, more: &[&str]| {
         let text = scenario(&[("nodePort: 30080", &format!("nodePort: {port}"))], more);
         let traced = ask(&text, &format!("client/near -> nodePort/node1:{port}"));
-        traced.outcomes[0].steps.iter().any(|step| step.rule == Rule::IngressGate)
+        traced.outcomes[0].steps.iter().any(|step| step.rule() == Rule::IngressGate)
     };
     assert!(asked("30080", &[config]));
     assert!(!asked("20500", &[config]));
@@ -67,11 +78,11 @@ clusterCIDR: 10.244.0.0/16";
     };
     assert_eq!(told("v1.23.4").verdict, Verdict::Rejected);
     let new = told("v1.33.1");
-    assert_eq!((new.verdict, &step(&new, Rule::Dnat).uncertain), (Verdict::Delivered, &None));
+    assert_eq!((new.verdict, doubt(&new, Rule::Dnat)), (Verdict::Delivered, None));
     let untold =
         only(ask(&scenario(&[far, labelled], &[ipvs]), "pod/app/cli -> nodePort/node1:30080"));
     assert_eq!(untold.verdict, Verdict::Delivered);
-    assert!(step(&untold, Rule::Dnat).uncertain.as_ref().unwrap().contains("before about v1.24"));
+    assert_eq!(doubt(&untold, Rule::Dnat), Some(Doubt::FallbackUntold));
 }
 
 #[test]
@@ -81,16 +92,17 @@ fn ipvs_masquerades_to_itself_only_the_endpoints_of_the_node() {
     let edits = [&ONLY_WEB2_LOCAL[..], &[kept]].concat();
     let text = scenario(&edits, &[&proxy_mode("ipvs")]);
     let elsewhere = only(ask(&text, "pod/app/web2 -> nodePort/node1:30080"));
-    assert!(elsewhere.steps.iter().all(|step| step.rule != Rule::Masquerade));
+    assert!(elsewhere.steps.iter().all(|step| step.rule() != Rule::Masquerade));
     assert_eq!(elsewhere.verdict, Verdict::Dropped);
     assert_eq!(elsewhere.cause.unwrap().kind, CauseKind::RpFilter);
     let here = only(ask(&text, "pod/app/web2 -> nodePort/node2:30080"));
     assert_eq!(here.verdict, Verdict::Delivered);
     // Nothing marks it: the set of the endpoints' own addresses decides.
-    assert!(!step(&here, Rule::Dnat).summary.contains("marks"));
+    assert!(!dnat(&here).marked);
     let masquerade = step(&here, Rule::Masquerade);
-    assert!(masquerade.rules[0].contains("KUBE-LOOP-BACK dst,dst,src -j MASQUERADE"));
-    assert!(!masquerade.summary.contains("marked"), "{}", masquerade.summary);
+    let (why, out) = (Masquerades::LoopBack, Device::Pod(WEB2));
+    assert_eq!(masquerade.fact, Fact::Masquerade(Masquerade { why, out, fixed: false }));
+    assert!(rules(&text, masquerade)[0].contains("KUBE-LOOP-BACK dst,dst,src -j MASQUERADE"));
 }
 
 const SERVICE_CIDR: &str = "
@@ -103,17 +115,21 @@ spec: {cidrs: [10.96.0.0/16]}";
 fn nftables_drops_free_addresses_of_the_service_cidr() {
     let nftables = proxy_mode("nftables");
     let free = "pod/app/cli -> ip/10.96.7.7:80";
-    let known = only(ask(&scenario(&[], &[&nftables, SERVICE_CIDR]), free));
+    let text = scenario(&[], &[&nftables, SERVICE_CIDR]);
+    let known = only(ask(&text, free));
     assert_eq!(known.verdict, Verdict::Dropped);
     let last = known.steps.last().unwrap();
-    assert!(last.rules[0].contains("10.96.0.0/16 } drop"), "{:?}", last.rules);
-    assert_eq!(last.uncertain, None);
+    assert_eq!(last.fact, Fact::Refused(Refused::Unallocated(Some(0))));
+    let lines = rules(&text, last);
+    assert!(lines[0].contains("10.96.0.0/16 } drop"), "{lines:?}");
+    assert_eq!(last.doubt, None);
     assert_eq!(known.cause.unwrap().cite.unwrap().field, "spec.cidrs[0]");
     // Without the ServiceCIDR it is a guess by the addresses that services have.
     let unknown = only(ask(&scenario(&[], &[&nftables]), free));
     assert_eq!(unknown.verdict, Verdict::Dropped);
-    let said = unknown.steps.last().unwrap().uncertain.clone().unwrap();
-    assert!(said.contains("ServiceCIDR"), "{said}");
+    let last = unknown.steps.last().unwrap();
+    assert_eq!(last.fact, Fact::Refused(Refused::Unallocated(None)));
+    assert_eq!(last.doubt, Some(Doubt::GuessedRange));
     // Other addresses are machines outside as before.
     let outside =
         only(ask(&scenario(&[], &[&nftables, SERVICE_CIDR]), "pod/app/cli -> ip/9.9.9.9:80"));
@@ -130,46 +146,52 @@ fn the_fallback_of_ipvs_is_not_certain_around_its_release() {
         let edits = [&ONLY_WEB2_LOCAL[..], &[("kind: Node\n", &info)]].concat();
         only(ask(&scenario(&edits, &[&proxy_mode("ipvs")]), "pod/app/cli -> nodePort/node1:30080"))
     };
-    for (version, rule, certain) in [
-        ("v1.21.0", Rule::NoEndpoints, true),
-        ("v1.23.0", Rule::NoEndpoints, false),
-        ("v1.24.0", Rule::Dnat, false),
-        ("v1.27.0", Rule::Dnat, true),
+    for (version, rule, why) in [
+        ("v1.21.0", Rule::NoEndpoints, None),
+        ("v1.23.0", Rule::NoEndpoints, Some(Doubt::FallbackRelease)),
+        ("v1.24.0", Rule::Dnat, Some(Doubt::FallbackRelease)),
+        ("v1.27.0", Rule::Dnat, None),
     ] {
-        let outcome = told(version);
-        assert_eq!(step(&outcome, rule).uncertain.is_none(), certain, "{version}");
+        assert_eq!(doubt(&told(version), rule), why, "{version}");
     }
 }
 
 #[test]
 fn a_node_port_that_nobody_answers_names_its_service_and_why() {
     let flow = "pod/app/cli -> nodePort/node1:30080";
-    let why = |edits: &[(&str, &str)], more: &[&str], flow: &str| {
+    let refused = |edits: &[(&str, &str)], more: &[&str], flow: &str| {
         let outcome = only(ask(&scenario(edits, more), flow));
         assert_eq!(outcome.verdict, Verdict::Rejected);
-        outcome.cause.unwrap()
+        let Fact::NoListener(unanswered) = step(&outcome, Rule::NoListener).fact else { panic!() };
+        (unanswered, outcome.cause.unwrap().cite)
     };
     let nobody = [("selector: {app: web}", "selector: {app: nobody}")];
     // Accept ends the filter table before kube-proxy's REJECT.
-    let cause = why(&nobody, &[&proxy_mode("iptables")], flow);
-    assert!(cause.message.contains("Service app/web, which has no endpoints"), "{}", cause.message);
-    assert!(cause.message.contains("defaultEndpointToHostAction"), "{}", cause.message);
-    assert_eq!(cause.cite.unwrap().object.name, "web");
+    let (unanswered, cite) = refused(&nobody, &[&proxy_mode("iptables")], flow);
+    let late = Some(Late { rejects: true, endpoint_to_host: true });
+    assert_eq!(unanswered, Some(Unanswered { service: WEB, why: NotTaken::NoEndpoints, late }));
+    assert_eq!(cite.unwrap().object.name, "web");
     // Without a local detector the pod's own packet is not sent to other nodes' endpoints.
     let unable = proxy_mode("iptables").replace("clusterCIDR: 10.244.0.0/16", "");
-    let cause = why(&ONLY_WEB2_LOCAL, &[&unable], flow);
-    assert!(cause.message.contains("no endpoint on node1"), "{}", cause.message);
-    assert!(cause.message.contains("defaultEndpointToHostAction"), "{}", cause.message);
+    let (unanswered, _) = refused(&ONLY_WEB2_LOCAL, &[&unable], flow);
+    let late = Some(Late { rejects: false, endpoint_to_host: true });
+    assert_eq!(
+        unanswered,
+        Some(Unanswered { service: WEB, why: NotTaken::NoLocalEndpoints, late })
+    );
     // nodePortAddresses leaves the address out.
     let narrow = format!("{}\nnodePortAddresses: [192.168.1.12/32]", proxy_mode("iptables"));
-    let outcome = only(ask(&scenario(&[], &[&narrow]), "client/near -> nodePort/node1:30080"));
+    let text = scenario(&[], &[&narrow]);
+    let outcome = only(ask(&text, "client/near -> nodePort/node1:30080"));
     let last = step(&outcome, Rule::NoListener);
-    assert!(last.summary.contains("nodePortAddresses leaves only 192.168.1.12/32"));
-    assert!(last.summary.contains("Service app/web"), "{}", last.summary);
-    assert!(last.evidence.iter().any(|found| found.cite.field == "nodePortAddresses"));
+    let why = Unanswered { service: WEB, why: NotTaken::Address, late: None };
+    assert_eq!(last.fact, Fact::NoListener(Some(why)));
+    assert!(last.evidence.contains(&Evidence::NodePortAddresses));
+    let told = said(&text, last);
+    assert!(told.contains("Service app/web"), "{told}");
+    assert!(told.contains("nodePortAddresses leaves only 192.168.1.12/32"), "{told}");
     // A port that is no node port has no such story.
-    let cause = why(&[], &[], "client/near -> node/node1:9");
-    assert!(!cause.message.contains("Service"), "{}", cause.message);
+    assert_eq!(refused(&[], &[], "client/near -> node/node1:9").0, None);
 }
 
 #[test]
@@ -189,7 +211,7 @@ spec: {podSelector: {matchLabels: {app: cli}}, policyTypes: [Egress]}";
         let outcome = only(ask_with_route(&text, flow));
         let refused = step(&outcome, Rule::SourceRange);
         assert_eq!((outcome.verdict, refused.hook), (Verdict::Dropped, hook), "{flow}");
-        assert_eq!(refused.uncertain, None, "no egress policy can come before it");
+        assert_eq!(refused.doubt, None, "no egress policy can come before it");
     }
 }
 
@@ -198,8 +220,8 @@ fn source_ranges_are_shown_with_the_rules_that_hold_them() {
     let within = ("  selector", "  loadBalancerSourceRanges: [10.0.0.0/8]\n  selector");
     let edits = [&ONLY_WEB2[..], &[within]].concat();
     let flow = "pod/app/cli -> loadBalancer/app/web:80";
-    let outcome = only(ask(&scenario(&edits, &[&proxy_mode("iptables")]), flow));
-    let lines = step(&outcome, Rule::Dnat).rules.clone();
+    let text = scenario(&edits, &[&proxy_mode("iptables")]);
+    let lines = rules(&text, step(&only(ask(&text, flow)), Rule::Dnat));
     assert!(lines[0].contains("-j KUBE-FW-"), "{lines:?}");
     assert!(
         lines[1].starts_with("-A KUBE-FW-")
@@ -212,18 +234,19 @@ fn source_ranges_are_shown_with_the_rules_that_hold_them() {
         "{lines:?}"
     );
     // In IPVS mode it is iptables, too, that drops.
-    let outcome = only(ask_with_route(
-        &scenario(&edits, &[&proxy_mode("ipvs")]),
-        "client/near -> loadBalancer/app/web:80",
-    ));
+    let text = scenario(&edits, &[&proxy_mode("ipvs")]);
+    let outcome = only(ask_with_route(&text, "client/near -> loadBalancer/app/web:80"));
     let refused = step(&outcome, Rule::SourceRange);
-    assert!(refused.inspect.as_ref().unwrap().command.starts_with("iptables"), "{refused:?}");
+    assert!(command(&text, refused).starts_with("iptables"), "{refused:?}");
 }
 
 #[test]
 fn the_rule_that_takes_a_short_cut_under_local_is_shown() {
     let text = |mode: &str| scenario(&ONLY_WEB2_LOCAL, &[&proxy_mode(mode)]);
-    let lines = |mode: &str, flow: &str| rules(&only(ask(&text(mode), flow)), Rule::Dnat);
+    let lines = |mode: &str, flow: &str| {
+        let text = text(mode);
+        rules(&text, step(&only(ask(&text, flow)), Rule::Dnat)).join("\n")
+    };
     let (pod, host) = ("pod/app/cli -> nodePort/node1:30080", "node/node1 -> nodePort/node1:30080");
     let found = lines("iptables", pod);
     assert!(found.contains("-s 10.244.0.0/16 -m comment --comment \"pod traffic for app/web:web external destinations\" -j KUBE-SVC-"), "{found}");
@@ -249,7 +272,9 @@ spec: {podSelector: {matchLabels: {app: cli}}, policyTypes: [Egress]}";
     // ip_vs accepts it in INPUT: neither OUTPUT, where the policy is asked, nor POSTROUTING follow.
     let pod = only(ask(&text, "pod/app/cli -> service/app/web:80"));
     assert_eq!(pod.verdict, Verdict::Delivered);
-    assert!(uncertain(&pod, Rule::GateSkipped).contains("not measured"));
+    let skipped = step(&pod, Rule::GateSkipped);
+    assert_eq!(skipped.fact, Fact::GateSkipped(Skipped::HandedOn { node_port: false }));
+    assert_eq!(skipped.doubt, Some(Doubt::HandedOn));
     // The node's own packet goes on to POSTROUTING, with the mark.
     let host = only(ask(&text, "node/node1 -> service/app/web:80"));
     assert_eq!(step(&host, Rule::Masquerade).after.source.to_string(), "192.168.1.11");
@@ -257,17 +282,18 @@ spec: {podSelector: {matchLabels: {app: cli}}, policyTypes: [Egress]}";
     // A mark that no POSTROUTING reads is not announced.
     let client = only(ask(&text, "client/near -> nodePort/node1:30080"));
     assert_eq!(client.source_seen_by_app.unwrap().to_string(), "203.0.113.9");
-    let summary = &step(&client, Rule::Dnat).summary;
-    assert!(summary.contains("POSTROUTING never sees it"), "{summary}");
+    assert!(dnat(&client).unread);
 }
 
 #[test]
 fn whether_ipvs_answers_node_ports_on_loopback_is_not_certain() {
     let flow = "node/node1 -> ip/127.0.0.1:30080";
     let ipvs = only(ask(&scenario(&[], &[&proxy_mode("ipvs")]), flow));
-    assert!(uncertain(&ipvs, Rule::NoListener).contains("virtual server"));
+    assert_eq!(doubt(&ipvs, Rule::NoListener), Some(Doubt::IpvsLoopback));
     // nftables mode has no rule for loopback addresses, and says so.
-    let nftables = only(ask(&scenario(&[], &[&proxy_mode("nftables")]), flow));
-    assert_eq!(step(&nftables, Rule::NoListener).uncertain, None);
-    assert!(nftables.cause.unwrap().message.contains("127.0.0.0/8"));
+    let text = scenario(&[], &[&proxy_mode("nftables")]);
+    let nftables = only(ask(&text, flow));
+    assert_eq!(doubt(&nftables, Rule::NoListener), None);
+    assert!(shows(&nftables, Evidence::Mode));
+    assert!(why(&text, &nftables).contains("127.0.0.0/8"));
 }

@@ -1,19 +1,28 @@
 //! Which endpoints services have, and who reaches them.
 
-use hopwise::datapath::{CauseKind, Rule, Trace};
+use hopwise::cluster::{BalancerId, ServiceId, Unresolved};
+use hopwise::datapath::{
+    Because, CauseKind, Evidence, Fact, Hint, HintedBy, Listener, NoTarget, Rule, Trace,
+};
 use hopwise::net::Verdict;
 use hopwise::{Flow, read, trace};
 
-use crate::{TO_SERVICE, ask, endpoints, only, reasons, scenario, step};
+use crate::{
+    NODE1, TO_SERVICE, WEB, ask, endpoints, only, rules, said, scenario, shows, step, why,
+};
 
 #[test]
 fn every_endpoint_is_as_likely_and_named_ports_are_each_pods_own() {
-    let traced = ask(&scenario(&[], &[]), TO_SERVICE);
-    assert_eq!(endpoints(&traced), ["pod/app/web1", "pod/app/web2"]);
+    let text = scenario(&[], &[]);
+    let traced = ask(&text, TO_SERVICE);
+    assert_eq!(endpoints(&text, &traced), ["pod/app/web1", "pod/app/web2"]);
     let to: Vec<String> = traced.outcomes.iter().map(|o| step(o, Rule::Dnat).after.to()).collect();
     assert_eq!(to, ["10.244.1.5:8080", "10.244.2.5:8081"]);
     assert_eq!(
-        step(&traced.outcomes[0], Rule::Dnat).rules[1].split_once(" -m statistic").unwrap().1,
+        rules(&text, step(&traced.outcomes[0], Rule::Dnat))[1]
+            .split_once(" -m statistic")
+            .unwrap()
+            .1,
         " --mode random --probability 0.50000000000 -j KUBE-SEP-TOFCBYNZ4Q7J6SVY"
     );
 }
@@ -21,9 +30,11 @@ fn every_endpoint_is_as_likely_and_named_ports_are_each_pods_own() {
 #[test]
 fn session_affinity_is_said_with_its_rules() {
     let affinity = ("  selector", "  sessionAffinity: ClientIP\n  selector");
-    let traced = ask(&scenario(&[affinity], &[]), TO_SERVICE);
-    assert!(reasons(&traced.outcomes[0]).contains("to the same endpoint for 10800 seconds"));
-    let rules = step(&traced.outcomes[0], Rule::Dnat).rules.join("\n");
+    let text = scenario(&[affinity], &[]);
+    let traced = ask(&text, TO_SERVICE);
+    let dnat = step(&traced.outcomes[0], Rule::Dnat);
+    assert!(dnat.evidence.contains(&Evidence::Affinity(WEB)));
+    let rules = rules(&text, dnat).join("\n");
     assert!(rules.contains("-m recent --rcheck --seconds 10800 --reap"), "{rules}");
 }
 
@@ -37,10 +48,13 @@ fn the_health_check_port_answers_by_the_nodes_own_ready_endpoints() {
         "name: web1, namespace: app, labels: {only: one, ",
     );
     let text = scenario(&[local, on_node1, labelled], &[]);
-    for (node, answer) in [("node1", "it answers 200"), ("node2", "it answers 503")] {
+    for (node, ready, answer) in [("node1", 1, "it answers 200"), ("node2", 0, "it answers 503")] {
         let outcome = only(ask(&text, &format!("client/near -> node/{node}:32100")));
         assert_eq!(outcome.verdict, Verdict::Delivered);
-        assert!(step(&outcome, Rule::DeliverToHost).summary.contains(answer));
+        let answers = step(&outcome, Rule::DeliverToHost);
+        let check = Listener::HealthCheck { service: WEB, ready };
+        assert_eq!(answers.fact, Fact::DeliverToHost(check));
+        assert!(said(&text, answers).contains(answer));
     }
     let cluster = scenario(&[("  selector", "  healthCheckNodePort: 32100\n  selector")], &[]);
     let reading = read(&cluster);
@@ -69,13 +83,16 @@ endpoints:
     let nodes =
         slice([", hints: {forNodes: [{name: node1}]}", ", hints: {forNodes: [{name: node2}]}"]);
     let some = slice([", hints: {forZones: [{name: a}]}", ""]);
-    for hinted in [&zones, &nodes] {
-        let traced = ask(&scenario(&[], &[hinted]), TO_SERVICE);
-        assert_eq!(endpoints(&traced), ["pod/app/web1"]);
-        assert!(reasons(&traced.outcomes[0]).contains("as their hints say"));
+    for (hinted, by) in [(&zones, HintedBy::Zone), (&nodes, HintedBy::Node)] {
+        let text = scenario(&[], &[hinted]);
+        let traced = ask(&text, TO_SERVICE);
+        assert_eq!(endpoints(&text, &traced), ["pod/app/web1"]);
+        let hint = Hint { meant: 1, ready: 2, by, node: NODE1 };
+        assert!(shows(&traced.outcomes[0], Evidence::Hinted(WEB, hint)), "{hint:?}");
     }
-    let traced = ask(&scenario(&[], &[&some]), TO_SERVICE);
-    assert_eq!(endpoints(&traced).len(), 2, "hints count only if every endpoint has one");
+    let text = scenario(&[], &[&some]);
+    let found = endpoints(&text, &ask(&text, TO_SERVICE));
+    assert_eq!(found.len(), 2, "hints count only if every endpoint has one");
 }
 
 #[test]
@@ -84,11 +101,11 @@ fn endpoints_that_are_not_ready_are_left_out_unless_published() {
         "status: {podIP: 10.244.1.5}",
         "status: {podIP: 10.244.1.5, conditions: [{type: Ready, status: \"False\"}]}",
     );
-    let traced = ask(&scenario(&[unready], &[]), TO_SERVICE);
-    assert_eq!(endpoints(&traced), ["pod/app/web2"]);
+    let text = scenario(&[unready], &[]);
+    assert_eq!(endpoints(&text, &ask(&text, TO_SERVICE)), ["pod/app/web2"]);
     let published = ("  selector", "  publishNotReadyAddresses: true\n  selector");
-    let traced = ask(&scenario(&[unready, published], &[]), TO_SERVICE);
-    assert_eq!(endpoints(&traced).len(), 2);
+    let text = scenario(&[unready, published], &[]);
+    assert_eq!(endpoints(&text, &ask(&text, TO_SERVICE)).len(), 2);
 }
 
 #[test]
@@ -97,9 +114,10 @@ fn a_headless_services_name_gives_its_endpoints_addresses() {
     let plain = ("type: LoadBalancer", "type: ClusterIP");
     let port = (", nodePort: 30080", "");
     let status = ("status: {loadBalancer: {ingress: [{ip: 192.0.2.10}]}}", "");
-    let traced = ask(&scenario(&[headless, plain, port, status], &[]), TO_SERVICE);
-    assert_eq!(endpoints(&traced), ["pod/app/web1", "pod/app/web2"]);
-    assert!(traced.outcomes.iter().all(|o| o.steps.iter().all(|step| step.rule != Rule::Dnat)));
+    let text = scenario(&[headless, plain, port, status], &[]);
+    let traced = ask(&text, TO_SERVICE);
+    assert_eq!(endpoints(&text, &traced), ["pod/app/web1", "pod/app/web2"]);
+    assert!(traced.outcomes.iter().all(|o| o.steps.iter().all(|step| step.rule() != Rule::Dnat)));
 }
 
 #[test]
@@ -128,13 +146,11 @@ ports: [{{name: https, port: {port}, protocol: TCP}}]"
         assert_eq!(outcome.verdict, Verdict::Delivered, "{ip}: {:?}", outcome.cause);
     }
     // What is refused is no connection.
-    let refused = only(ask(&scenario(&[], &[]), "pod/app/cli -> node/node2:68/UDP"));
+    let text = scenario(&[], &[]);
+    let refused = only(ask(&text, "pod/app/cli -> node/node2:68/UDP"));
     assert_eq!(refused.verdict, Verdict::Rejected);
-    assert!(refused.cause.unwrap().message.ends_with("an ICMP port unreachable"));
-    assert_eq!(
-        refused.reply.last().unwrap().summary,
-        "the refusal arrives: there is no connection"
-    );
+    assert!(why(&text, &refused).ends_with("an ICMP port unreachable"));
+    assert_eq!(refused.reply.last().unwrap().fact, Fact::ReplyDelivered { refusal: true });
 }
 
 #[test]
@@ -149,10 +165,11 @@ apiVersion: projectcalico.org/v3
 kind: FelixConfiguration
 metadata: {name: default}
 spec: {serviceLoopPrevention: Disabled}";
-    let traced = ask(&scenario(&[], &[loops]), "client/near -> ip/10.96.99.99:80");
+    let text = scenario(&[], &[loops]);
+    let traced = ask(&text, "client/near -> ip/10.96.99.99:80");
     assert!(traced.outcomes.len() <= 3, "{} ways", traced.outcomes.len());
     for outcome in traced.outcomes {
-        assert!(outcome.cause.unwrap().message.contains("circles"));
+        assert_eq!(outcome.cause.unwrap().because, Because::Circles);
     }
 }
 
@@ -163,10 +180,11 @@ apiVersion: v1
 kind: Service
 metadata: {name: there, namespace: app}
 spec: {type: ExternalName, externalName: example.org}";
-    let outcome = only(ask(&scenario(&[], &[service]), "pod/app/cli -> service/app/there:80"));
-    let cause = outcome.cause.unwrap();
+    let text = scenario(&[], &[service]);
+    let cause = only(ask(&text, "pod/app/cli -> service/app/there:80")).cause.unwrap();
     assert_eq!(cause.kind, CauseKind::NoSuchDestination);
-    assert!(cause.message.contains("only a name in DNS for example.org"), "{}", cause.message);
+    let there = Unresolved::OnlyAName { service: ServiceId(1) };
+    assert_eq!(cause.because, Because::Unresolved(there));
 }
 
 #[test]
@@ -189,7 +207,7 @@ fn source_ranges_are_for_the_balancers_address_only() {
 fn a_balancers_address_that_proxies_is_left_to_the_balancer() {
     let proxy = ("{ip: 192.0.2.10}", "{ip: 192.0.2.10, ipMode: Proxy}");
     let outcome = only(ask(&scenario(&[proxy], &[]), "pod/app/cli -> loadBalancer/app/web:80"));
-    assert!(outcome.steps.iter().all(|step| step.rule != Rule::Dnat));
+    assert!(outcome.steps.iter().all(|step| step.rule() != Rule::Dnat));
     assert_eq!(outcome.verdict, Verdict::Unroutable, "nobody outside has the address");
 }
 
@@ -203,10 +221,11 @@ fn a_service_that_forbids_node_ports_gets_none() {
         "  loadBalancers: [{name: lb, ip: 192.168.1.200, sourceAddress: Preserve, healthCheck: false}]\n  clients:",
     );
     let flow = "client/near -> loadBalancer/app/web:80@lb/node1";
-    let outcome = only(ask(&scenario(&[none, forbids, balancer], &[]), flow));
+    let text = scenario(&[none, forbids, balancer], &[]);
+    let outcome = only(ask(&text, flow));
     assert_ne!(outcome.verdict, Verdict::Delivered);
-    let message = outcome.cause.unwrap().message;
-    assert!(message.contains("node port"), "{message}");
+    let without = Because::NoTarget(BalancerId(0), NoTarget::NoNodePort(WEB));
+    assert_eq!(outcome.cause.unwrap().because, without);
     // Without the field kube-apiserver allocates one.
     let text = scenario(&[none, balancer], &[]);
     assert_eq!(ask(&text, flow).outcomes[0].verdict, Verdict::Delivered);
@@ -243,12 +262,13 @@ const TO_OLD: &str = "pod/app/cli -> service/app/db:5432";
 
 #[test]
 fn old_endpoints_are_the_ready_addresses() {
-    let text = old("
+    let db = old("
 - addresses: [{ip: 10.244.1.5}, {ip: 10.50.0.9}]
   notReadyAddresses: [{ip: 10.244.2.5}]
   ports: [{name: sql, port: 5000}]");
-    let traced = ask(&scenario(&[], &[&text]), TO_OLD);
-    assert_eq!(endpoints(&traced), ["pod/app/web1", "10.50.0.9:5000"]);
+    let text = scenario(&[], &[&db]);
+    let traced = ask(&text, TO_OLD);
+    assert_eq!(endpoints(&text, &traced), ["pod/app/web1", "10.50.0.9:5000"]);
     assert_eq!(destinations(&traced), ["10.244.1.5:5000", "10.50.0.9:5000"]);
 
     let unready =
@@ -311,7 +331,8 @@ ports: [{name: web, port: 8080}]";
         (vec![old("app"), slice.to_owned()], vec!["pod/app/web1"]),
     ] {
         let objects: Vec<_> = objects.iter().map(String::as_str).collect();
-        assert_eq!(endpoints(&ask(&scenario(&[], &objects), TO_SERVICE)), expected, "{objects:?}");
+        let text = scenario(&[], &objects);
+        assert_eq!(endpoints(&text, &ask(&text, TO_SERVICE)), expected, "{objects:?}");
     }
 }
 

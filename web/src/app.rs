@@ -56,7 +56,7 @@ pub(crate) fn App() -> Html {
     };
     let marks = use_memo((asked.clone(), answer.clone(), current), |(asked, answer, current)| {
         let trace = asked.as_ref().filter(|_| *current).map(|asked| &asked.trace);
-        trace.map_or_else(|| Rc::from([]), |trace| marks(trace, &answer.text))
+        trace.map_or_else(|| Rc::from([]), |trace| marks(trace, answer))
     });
     let title = AttrValue::from(shown.reading.scenario.title.clone());
 
@@ -173,7 +173,8 @@ fn notice(message: &str, act: &Callback<Action>) -> Html {
 
 /// The lines that had a say in a flow: what the evidence of its steps matched, and the cause of
 /// its end. Of what spans lines, the first; whole objects are too much to be a sign.
-fn marks(trace: &Trace, text: &str) -> Rc<[Mark]> {
+fn marks(trace: &Trace, answer: &Answer) -> Rc<[Mark]> {
+    let Answer { text, reading, .. } = answer;
     let place = |cite: &Cite| {
         let span = cite.span.filter(|_| !cite.field.is_empty())?;
         let line = text.get(span.start..span.end)?.lines().next()?;
@@ -183,9 +184,9 @@ fn marks(trace: &Trace, text: &str) -> Rc<[Mark]> {
     let denied = ends.filter_map(|it| place(it.cause.as_ref()?.cite.as_ref()?));
     let mut marks: Vec<Mark> = denied.map(|span| Mark { span, denied: true }).collect();
     let steps = trace.outcomes.iter().flat_map(|it| it.steps.iter().chain(&it.reply));
-    let gates = steps.clone().filter_map(|step| place(step.gate.as_ref()?.decision.cite.as_ref()?));
+    let gates = steps.clone().filter_map(|step| place(step.gate()?.ruling.cite.as_ref()?));
     let evidence = steps.flat_map(|step| &step.evidence);
-    for span in gates.chain(evidence.filter_map(|it| place(&it.cite))) {
+    for span in gates.chain(evidence.filter_map(|it| place(&it.cite(&reading.cluster)))) {
         if marks.iter().all(|mark| mark.span.line != span.line) {
             marks.push(Mark { span, denied: false });
         }

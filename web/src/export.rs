@@ -2,6 +2,7 @@
 
 use hopwise::picture::{self, Layout};
 use hopwise::report::{markdown, mermaid};
+use hopwise::words::names;
 use yew::prelude::*;
 
 use crate::browser;
@@ -56,16 +57,18 @@ fn offers(answer: &Answer, asked: Option<&Asked>) -> Vec<Offer> {
         content: answer.text.to_string(),
     }];
     let Some(asked) = asked else { return offers };
+    let cluster = &answer.reading.cluster;
     let count = asked.trace.outcomes.len();
     for (at, outcome) in asked.trace.outcomes.iter().enumerate() {
         let (label, words, suffix) = if count == 1 {
             ("SVG".to_owned(), "The diagram.".to_owned(), String::new())
         } else {
-            let endpoint = outcome.endpoint.as_deref().unwrap_or("no endpoint");
+            let endpoint = outcome.endpoint.map(|endpoint| names::backend(cluster, endpoint));
+            let endpoint = endpoint.unwrap_or_else(|| "no endpoint".to_owned());
             let number = at + 1;
             (format!("SVG {number}"), format!("The diagram to {endpoint}."), format!("-{number}"))
         };
-        let picture = picture::draw(&answer.reading.cluster, outcome, Layout::Wide);
+        let picture = picture::draw(cluster, outcome, Layout::Wide);
         offers.push(Offer {
             label,
             words,
@@ -79,14 +82,14 @@ fn offers(answer: &Answer, asked: Option<&Asked>) -> Vec<Offer> {
         words: "The selected flow's verdict and hops, for an issue or a runbook.".to_owned(),
         name: format!("{name}.md"),
         kind: "text/markdown",
-        content: markdown::path(&answer.reading.cluster, &asked.trace),
+        content: markdown::path(cluster, &asked.trace),
     });
     offers.push(Offer {
         label: "Mermaid".to_owned(),
         words: "The selected flow as a sequence diagram, for Markdown that draws it.".to_owned(),
         name: format!("{name}.mmd"),
         kind: "text/plain",
-        content: mermaid::path(&asked.trace),
+        content: mermaid::path(cluster, &asked.trace),
     });
     offers
 }

@@ -18,6 +18,7 @@ mod flows;
 mod header;
 mod help;
 mod inventory;
+mod links;
 mod matrix;
 mod path;
 mod pickers;

@@ -1,7 +1,7 @@
 //! Who may reach whom, as a table. A cell leads to its path.
 
 use hopwise::analysis::{Cell, Column, Group, matrix};
-use hopwise::net::Flow;
+use hopwise::net::{Flow, Party, PortRef, Target};
 use web_sys::HtmlSelectElement;
 use yew::prelude::*;
 
@@ -70,9 +70,12 @@ fn indices<T>(items: &[T], keep: impl Fn(&T) -> bool) -> Vec<usize> {
 
 /// The group's name, and how many pods it stands for.
 fn group_name(group: &Group) -> String {
-    let short = group.name.strip_prefix("pod/").or(group.name.strip_prefix("client/"));
-    let short = short.unwrap_or(&group.name);
-    if group.pods > 1 { format!("{short} ×{}", group.pods) } else { short.to_owned() }
+    let short = match &group.party {
+        Party::Client(name) => name.clone(),
+        Party::Pod(namespace, name) => format!("{namespace}/{name}"),
+        other => other.to_string(),
+    };
+    if group.pods > 1 { format!("{short} ×{}", group.pods) } else { short }
 }
 
 fn show(row: &Group, column: &Column, cell: Cell<'_>, act: &Callback<Action>) -> Html {
@@ -85,13 +88,13 @@ fn show(row: &Group, column: &Column, cell: Cell<'_>, act: &Callback<Action>) ->
         n if n == all => ("good", "✓".to_owned()),
         n => ("warn", format!("{n}/{all}")),
     };
-    let words = format!("{} to {}: {open} of {all} ports", row.name, column.group.name);
+    let words = format!("{} to {}: {open} of {all} ports", row.party, column.group.party);
     // The first port that is shut, if any: that is the path to look at.
     let shut = ports.iter().position(|open| !open).unwrap_or_default();
-    let port = column.ports.get(shut).and_then(|port| Some((port.port?, port.protocol)));
-    let flow = port.and_then(|(number, protocol)| {
-        let notation = format!("{} -> {}:{number}/{protocol}", row.name, column.group.name);
-        notation.parse::<Flow>().ok().map(|flow| Flow { explicit_tcp: false, ..flow })
+    let flow = column.ports.get(shut).and_then(|port| {
+        let to = target(&column.group.party, PortRef::Number(port.port?))?;
+        let from = row.party.clone();
+        Some(Flow { from, to, protocol: port.protocol, explicit_tcp: false })
     });
     let Some(flow) = flow else {
         return html! { <td {class}><span role="img" aria-label={words}>{ sign }</span></td> };
@@ -107,6 +110,17 @@ fn show(row: &Group, column: &Column, cell: Cell<'_>, act: &Callback<Action>) ->
         <td {class}>
             <button type="button" aria-label={words.clone()} title={words} onclick={ask}>{ sign }</button>
         </td>
+    }
+}
+
+/// A port of what a column asks for.
+fn target(party: &Party, port: PortRef) -> Option<Target> {
+    match party.clone() {
+        Party::Pod(namespace, name) => Some(Target::Pod(namespace, name, port)),
+        Party::Workload(kind, namespace, name) => {
+            Some(Target::Workload(kind, namespace, name, port))
+        }
+        _ => None,
     }
 }
 
@@ -139,5 +153,26 @@ fn filter<'a>(
                 { for options }
             </select>
         </>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_named_shortly_and_what_can_be_asked_is_a_target() {
+        let client = Party::Client("user".to_owned());
+        let pod = Party::Pod("shop".to_owned(), "db".to_owned());
+        let web = Party::Workload("deployment".to_owned(), "shop".to_owned(), "web".to_owned());
+        for (party, pods, named, asked) in [
+            (client, 1, "user", None),
+            (pod, 1, "shop/db", Some("pod/shop/db:80")),
+            (web, 3, "deployment/shop/web ×3", Some("deployment/shop/web:80")),
+        ] {
+            let to = target(&party, PortRef::Number(80)).map(|to| to.to_string());
+            assert_eq!(to.as_deref(), asked);
+            assert_eq!(group_name(&Group { namespace: String::new(), party, pods }), named);
+        }
     }
 }

@@ -5,11 +5,12 @@ use std::rc::Rc;
 
 use hopwise::datapath::Trace;
 use hopwise::text::Span;
-use hopwise::words::verdict::{Piece, Way, verdict};
+use hopwise::words::verdict::{Way, verdict};
 use yew::prelude::*;
 
 use crate::engine::{Answer, Shared};
 use crate::flows::look;
+use crate::links::Links;
 
 #[derive(Debug, PartialEq, Properties)]
 pub(crate) struct VerdictBoxProps {
@@ -31,7 +32,8 @@ pub(crate) struct VerdictBoxProps {
 
 #[component]
 pub(crate) fn VerdictBox(props: &VerdictBoxProps) -> Html {
-    let VerdictBoxProps { answer, trace, outcome, on_cite, .. } = props;
+    let VerdictBoxProps { answer, trace, outcome, lit, on_light, on_cite, .. } = props;
+    let links = Links { lit: *lit, on_light, on_cite };
     let sentence = verdict(&answer.reading.cluster, trace, *outcome);
     let (sign, class) = look(sentence.verdict);
     let cause = trace
@@ -46,7 +48,7 @@ pub(crate) fn VerdictBox(props: &VerdictBoxProps) -> Html {
                     { &sentence.headline }
                 </strong>
                 { " " }
-                { for sentence.pieces.iter().map(|it| piece(props, it)) }
+                { links.show(&sentence.pieces) }
             </p>
             if !sentence.ways.is_empty() {
                 <ul class="verdict-ways" aria-label="Ways">
@@ -66,49 +68,6 @@ pub(crate) fn VerdictBox(props: &VerdictBoxProps) -> Html {
                 { props.children.clone() }
             </p>
         </section>
-    }
-}
-
-fn piece(props: &VerdictBoxProps, piece: &Piece) -> Html {
-    let VerdictBoxProps { lit, on_light, on_cite, .. } = props;
-    let text = piece.text();
-    match piece {
-        Piece::Text(_) => html! { { text } },
-        Piece::Address { ip, owner, .. } => {
-            let ip = *ip;
-            html! {
-                <span
-                    class={classes!(
-                        "address",
-                        format!("owner-{}", owner.word()),
-                        (*lit == Some(ip)).then_some("lit"),
-                    )}
-                    onmouseenter={on_light.reform(move |_| Some(ip))}
-                    onmouseleave={on_light.reform(|_| None)}
-                >
-                    { text }
-                </span>
-            }
-        }
-        Piece::Code(_, cite) => code(text, cite.as_ref().and_then(|cite| cite.span), on_cite),
-        Piece::Object(cite) => code(text, cite.span, on_cite),
-    }
-}
-
-/// A value or an object, as a link to where it stands.
-fn code(text: String, span: Option<Span>, on_cite: &Callback<Span>) -> Html {
-    match span {
-        Some(span) => html! {
-            <button
-                type="button"
-                class="link code"
-                title={format!("line {}", span.line)}
-                onclick={on_cite.reform(move |_: MouseEvent| span)}
-            >
-                { text }
-            </button>
-        },
-        None => html! { <code>{ text }</code> },
     }
 }
 

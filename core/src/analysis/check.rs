@@ -74,7 +74,7 @@ fn source(outcome: &Outcome) -> Option<IpAddr> {
         .steps
         .iter()
         .rev()
-        .find_map(|step| (step.rule == Rule::IngressGate).then_some(step.before.source));
+        .find_map(|step| (step.rule() == Rule::IngressGate).then_some(step.before.source));
     asked.or(outcome.source_at_pod)
 }
 

@@ -72,10 +72,16 @@ impl Serialize for Rows<'_> {
 pub struct Group {
     /// Empty for clients.
     pub namespace: String,
-    /// As flows spell it: `client/user`, `deployment/shop/web`, `pod/shop/db`.
-    pub name: String,
+    /// Who: a client, a workload, or a pod of its own.
+    #[serde(rename = "name", serialize_with = "as_flows_spell_it")]
+    pub party: Party,
     /// How many pods it stands for; 1 for a client.
     pub pods: usize,
+}
+
+/// `client/user`, `deployment/shop/web`, `pod/shop/db`.
+fn as_flows_spell_it<S: Serializer>(party: &Party, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(party)
 }
 
 /// A group as a destination.
@@ -178,8 +184,7 @@ struct Asker {
 }
 
 fn client_group(client: &Client) -> Group {
-    let name = Party::Client(client.name.clone()).to_string();
-    Group { namespace: String::new(), name, pods: 1 }
+    Group { namespace: String::new(), party: Party::Client(client.name.clone()), pods: 1 }
 }
 
 fn columns(cluster: &Cluster, groups: &[Vec<PodId>]) -> Vec<Column> {
@@ -211,16 +216,15 @@ fn declared(port: &ContainerPort) -> Port {
 
 fn group(cluster: &Cluster, ids: &[PodId]) -> Group {
     let pod = ids.first().and_then(|id| cluster.pods.get(id.0));
-    let (namespace, name) = pod.map_or_else(Default::default, |pod| {
-        let party = match &pod.owner {
-            Some(Workload { kind, name }) => {
-                Party::Workload(kind.clone(), pod.namespace.clone(), name.clone())
-            }
-            None => Party::Pod(pod.namespace.clone(), pod.name.clone()),
-        };
-        (pod.namespace.clone(), party.to_string())
-    });
-    Group { namespace, name, pods: ids.len() }
+    let (namespace, name) =
+        pod.map_or_else(Default::default, |pod| (pod.namespace.clone(), pod.name.clone()));
+    let party = match pod.and_then(|pod| pod.owner.as_ref()) {
+        Some(Workload { kind, name }) => {
+            Party::Workload(kind.clone(), namespace.clone(), name.clone())
+        }
+        None => Party::Pod(namespace.clone(), name),
+    };
+    Group { namespace, party, pods: ids.len() }
 }
 
 /// Everything by which a policy can tell pods apart.
@@ -253,8 +257,8 @@ fn groups(cluster: &Cluster) -> Vec<Vec<PodId>> {
     }
     let mut groups: Vec<Vec<PodId>> = groups.into_values().collect();
     groups.sort_by_cached_key(|ids| {
-        let Group { namespace, name, .. } = group(cluster, ids);
-        (namespace, name)
+        let Group { namespace, party, .. } = group(cluster, ids);
+        (namespace, party.to_string())
     });
     groups
 }
@@ -343,7 +347,7 @@ spec:
   ingress: [{from: [{podSelector: {matchLabels: {app: web}}}], ports: [{port: 5432}]}]
 ";
         let matrix = matrix(&crate::read(text).cluster);
-        let names: Vec<_> = matrix.rows.iter().map(|row| row.name.as_str()).collect();
+        let names: Vec<_> = matrix.rows.iter().map(|row| row.party.to_string()).collect();
         assert_eq!(names, ["client/user", "pod/shop/db", "pod/shop/web"]);
         let ports: Vec<_> = matrix.columns[0].ports.iter().map(|port| port.port).collect();
         assert_eq!(ports, [None, Some(5432)]);

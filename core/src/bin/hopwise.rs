@@ -187,12 +187,12 @@ fn run(command: Command, out: &mut impl Write) -> Result<u8, Stop> {
         Command::Trace { files, flow, flows, format, rules } => {
             let (_, reading, status) = open(&files)?;
             let flows = wanted(&files, &flow, flows.as_ref(), reading)?;
+            let cluster = &reading.cluster;
             if matches!(format, PathFormat::Svg) {
-                let traces: Vec<_> = flows.iter().map(|f| trace(&reading.cluster, f)).collect();
-                out.write_all(svg::sheet(&reading.cluster, &traces).as_bytes())?;
+                let traces: Vec<_> = flows.iter().map(|f| trace(cluster, f)).collect();
+                out.write_all(svg::sheet(cluster, &traces).as_bytes())?;
                 return Ok(status);
             }
-            let cluster = &reading.cluster;
             for (i, flow) in flows.iter().enumerate() {
                 let trace = trace(cluster, flow);
                 if i > 0 && !matches!(format, PathFormat::Json) {
@@ -204,7 +204,9 @@ fn run(command: Command, out: &mut impl Write) -> Result<u8, Stop> {
                         let look = Look { colour: colour(), rules };
                         out.write_all(text::path(cluster, &trace, look).as_bytes())?;
                     }
-                    PathFormat::Mermaid => out.write_all(mermaid::path(&trace).as_bytes())?,
+                    PathFormat::Mermaid => {
+                        out.write_all(mermaid::path(cluster, &trace).as_bytes())?;
+                    }
                     PathFormat::Markdown => {
                         out.write_all(markdown::path(cluster, &trace).as_bytes())?;
                     }
@@ -217,15 +219,13 @@ fn run(command: Command, out: &mut impl Write) -> Result<u8, Stop> {
             let cluster = &reading.cluster;
             for flow in &wanted(&files, &flow, flows.as_ref(), reading)? {
                 let answer = evaluate(cluster, flow);
-                match format {
-                    AnswerFormat::Json => {
-                        writeln!(out, "{}", json::evaluation_line(cluster, &answer))?;
-                    }
+                let told = match format {
+                    AnswerFormat::Json => json::evaluation_line(cluster, &answer) + "\n",
                     AnswerFormat::Text => {
-                        let look = Look { colour: colour(), rules: false };
-                        out.write_all(text::evaluation(cluster, &answer, look).as_bytes())?;
+                        text::evaluation(cluster, &answer, Look { colour: colour(), rules: false })
                     }
-                }
+                };
+                out.write_all(told.as_bytes())?;
             }
             Ok(status)
         }

@@ -120,7 +120,8 @@ fn asked_about(cluster: &Cluster) -> BTreeSet<Vec<IpNet>> {
 
 /// The endpoints of a service that are processes of nodes.
 fn processes(cluster: &Cluster, namespace: &str, name: &str) -> Vec<IpNet> {
-    let service = cluster.find_service(namespace, name);
+    let mut services = cluster.services.iter();
+    let service = services.find(|service| service.namespace == namespace && service.name == name);
     let ports = service.into_iter().flat_map(|service| &service.ports);
     let endpoints = ports.flat_map(|port| &port.endpoints).map(|endpoint| endpoint.ip);
     let own = endpoints.filter(|address| cluster.node_by_address.contains_key(address));

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::settings::{default, written};
-use super::{Cluster, Node, NodeId, OutsideRoute, Service, ServiceField, TrafficPolicy};
+use super::{
+    Cluster, Node, NodeId, OutsideRoute, PeerId, RouteDoubt, Service, ServiceField, TrafficPolicy,
+};
 use crate::manifest::calico::{self, annotation};
 use crate::manifest::calico_policy::Expression;
 use crate::manifest::{Kind, Object};
@@ -17,11 +19,6 @@ use crate::text::{Cite, Setting};
 
 /// Nodes with this label advertise no service addresses.
 const EXCLUDED: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
-
-const UNTOLD_ROUTERS: &str = "the text has no BGPPeer with a router; nodes are taken to tell the routers what BGPConfiguration advertises";
-const ANNOUNCED: &str =
-    "the text does not say who leads the address to the nodes: every node is taken to announce it";
-const ANNOUNCED_LOCAL: &str = "the text does not say who leads the address to the nodes: under Local, those with a ready endpoint are taken to announce it";
 
 /// Who tells whom the routes, and which service addresses are advertised.
 #[derive(Clone, Debug)]
@@ -122,16 +119,18 @@ impl Bgp {
     }
 
     /// The session between two nodes that a `BGPPeer` makes: confd configures both ends of one.
-    pub fn session(&self, a: NodeId, b: NodeId) -> Option<&BgpPeer> {
-        self.peers.iter().find(|peer| {
+    pub fn session(&self, a: NodeId, b: NodeId) -> Option<PeerId> {
+        let session = |peer: &BgpPeer| {
             peer.nodes.contains(&a) && peer.with.contains(&b)
                 || peer.nodes.contains(&b) && peer.with.contains(&a)
-        })
+        };
+        self.peers.iter().position(session).map(PeerId)
     }
 
     /// The session of a node with a router outside.
-    pub fn with_router(&self, node: NodeId) -> Option<&BgpPeer> {
-        self.peers.iter().find(|peer| peer.router.is_some() && peer.nodes.contains(&node))
+    pub fn with_router(&self, node: NodeId) -> Option<PeerId> {
+        let tells = |peer: &BgpPeer| peer.router.is_some() && peer.nodes.contains(&node);
+        self.peers.iter().position(tells).map(PeerId)
     }
 }
 
@@ -213,7 +212,7 @@ pub(crate) fn announce(cluster: &mut Cluster) {
             || cluster.balancers.iter().any(|balancer| to.contains(&balancer.ip))
     };
     let routers = cluster.bgp.peers.iter().any(|peer| peer.router.is_some());
-    let assumed = (!routers).then_some(UNTOLD_ROUTERS);
+    let assumed = (!routers).then_some(RouteDoubt::NoRouters);
     let mut found = cluster.routes.clone();
     let mut add = |route: OutsideRoute| found.entry(route.to).or_default().push(route);
     for advertised in &cluster.bgp.advertised {
@@ -247,7 +246,8 @@ pub(crate) fn announce(cluster: &mut Cluster) {
             let via = if local { ready_nodes(service, &every) } else { every.clone() };
             let cite = service.field(ServiceField::Ingress);
             if !via.is_empty() {
-                let assumed = Some(if local { ANNOUNCED_LOCAL } else { ANNOUNCED });
+                let assumed =
+                    Some(if local { RouteDoubt::AnnouncedLocal } else { RouteDoubt::Announced });
                 found.entry(to).or_default().push(OutsideRoute { to, via, cite, assumed });
             }
         }

@@ -1,14 +1,16 @@
-//! Looking things up in a cluster: by name, with what to tell the user if it is not there, by index
-//! and by address.
+//! Looking things up in a cluster, by index and by address.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use sha1::{Digest, Sha1};
 
-use super::{Cluster, EncapMode, Node, NodeId, Pod, PodId, Pool, Service, ServiceId, ServicePort};
-use crate::net::{Encapsulation, Family, InFamily, PortRef, Protocol};
-use crate::text::Setting;
+use super::{
+    Cluster, EncapMode, HostEndpointId, Node, NodeId, Pod, PodId, Pool, PoolId, Service, ServiceId,
+};
+use crate::net::{Encapsulation, Family, InFamily, Packet};
+use crate::policy::form::HostEndpoint;
+use crate::text::{Origin, Setting};
 
 impl Cluster {
     /// The node with this index.
@@ -21,74 +23,42 @@ impl Cluster {
         self.pods.get(id.0)
     }
 
-    /// `pod/NAMESPACE/NAME`.
-    pub fn pod_name(&self, id: PodId) -> String {
-        self.pod(id).map_or_else(String::new, |pod| format!("pod/{}/{}", pod.namespace, pod.name))
+    /// The pool with this index.
+    pub fn pool(&self, id: PoolId) -> Option<&Pool> {
+        self.pools.get(id.0)
     }
 
     /// The pool that `address` is from: the longest prefix that holds it.
-    pub fn pool_of(&self, address: IpAddr) -> Option<&Pool> {
-        self.pools
-            .iter()
-            .filter(|pool| pool.cidr.contains(&address))
-            .max_by_key(|pool| pool.cidr.prefix_len())
+    pub fn pool_of(&self, address: IpAddr) -> Option<PoolId> {
+        let pools = self.pools.iter().enumerate();
+        let holding = pools.filter(|(_, pool)| pool.cidr.contains(&address));
+        holding.max_by_key(|(_, pool)| pool.cidr.prefix_len()).map(|(index, _)| PoolId(index))
     }
 
-    /// The pod of this name, or what to tell the user.
-    pub fn find_pod(&self, namespace: &str, name: &str) -> Result<PodId, String> {
-        self.pods
-            .iter()
-            .position(|pod| pod.namespace == namespace && pod.name == name)
-            .map(PodId)
-            .ok_or_else(|| {
-                let near = self.pods.iter().find(|pod: &&Pod| {
-                    pod.namespace == namespace && pod.name.starts_with(name) || pod.name == name
-                });
-                let hint = near.map_or_else(String::new, |pod| {
-                    format!("; did you mean pod/{}/{}?", pod.namespace, pod.name)
-                });
-                format!("there is no pod {namespace}/{name}{hint}")
-            })
+    /// The pool whose natOutgoing applies: the source is from it, the destination from none.
+    pub(crate) fn translating_pool(&self, packet: &Packet) -> Option<PoolId> {
+        let id = self.pool_of(packet.source)?;
+        let inside =
+            |pool: &Pool| !pool.load_balancer_only && pool.cidr.contains(&packet.destination);
+        let excluded = self.felix.nat_excludes_hosts.value
+            && self.node_by_address.contains_key(&packet.destination);
+        let translates = self.pool(id)?.nat_outgoing.value;
+        (translates && !excluded && !self.pools.iter().any(inside)).then_some(id)
     }
 
-    /// The first running pod of a workload, or what to tell the user.
-    pub fn find_workload_pod(
-        &self,
-        kind: &str,
-        namespace: &str,
-        name: &str,
-    ) -> Result<PodId, String> {
-        let owned = |pod: &Pod| {
-            pod.namespace == namespace
-                && pod.owner.as_ref().is_some_and(|own| own.kind == kind && own.name == name)
-        };
-        self.pods
-            .iter()
-            .position(|pod| owned(pod) && !pod.finished)
-            .map(PodId)
-            .ok_or_else(|| format!("there is no {kind} {namespace}/{name}, or it has no pods"))
-    }
-
-    /// The node of this name, or what to tell the user.
-    pub fn find_node(&self, name: &str) -> Result<NodeId, String> {
-        self.nodes.iter().position(|node| node.name == name).map(NodeId).ok_or_else(|| {
-            let names: Vec<&str> =
-                self.nodes.iter().take(5).map(|node| node.name.as_str()).collect();
-            format!("there is no node `{name}`; nodes are {}", names.join(", "))
-        })
-    }
-
-    /// The service of this name, or what to tell the user.
-    pub fn find_service(&self, namespace: &str, name: &str) -> Result<&Service, String> {
-        self.services
-            .iter()
-            .find(|service| service.namespace == namespace && service.name == name)
-            .ok_or_else(|| format!("there is no Service {namespace}/{name}"))
+    /// Why a tunnel of some node has this address.
+    pub(crate) fn tunnel_origin(&self, address: IpAddr) -> Option<&Origin> {
+        self.nodes.iter().find_map(|node| node.tunnel_origin(address))
     }
 
     /// The service with this index.
     pub fn service(&self, id: ServiceId) -> Option<&Service> {
         self.services.get(id.0)
+    }
+
+    /// The host endpoint with this index.
+    pub fn host_endpoint(&self, id: HostEndpointId) -> Option<&HostEndpoint> {
+        self.policies.host_endpoints.get(id.0)
     }
 
     /// A pod's device on its node: `cali` and eleven characters.
@@ -114,29 +84,6 @@ impl Cluster {
     }
 }
 
-impl Service {
-    /// The port of this number or name, or what to tell the user.
-    pub fn find_port(&self, port: &PortRef, protocol: Protocol) -> Result<&ServicePort, String> {
-        let matches = |known: &&ServicePort| {
-            known.protocol == protocol
-                && match port {
-                    PortRef::Number(number) => known.port == *number,
-                    PortRef::Name(name) => known.name == *name,
-                }
-        };
-        self.ports.iter().find(matches).ok_or_else(|| {
-            let known: Vec<String> =
-                self.ports.iter().map(|p| format!("{}/{}", p.port, p.protocol)).collect();
-            format!(
-                "Service {}/{} has no port {port}/{protocol}; it has {}",
-                self.namespace,
-                self.name,
-                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
-            )
-        })
-    }
-}
-
 impl Node {
     /// The card's address of a family.
     pub fn address(&self, family: Family) -> Option<IpAddr> {
@@ -155,6 +102,17 @@ impl Node {
             }
         }
         .filter(|own| own.family() == family)
+    }
+
+    /// Its zone.
+    pub fn zone(&self) -> Option<&str> {
+        self.labels.get("topology.kubernetes.io/zone").map(String::as_str)
+    }
+
+    /// Why a tunnel has this address, if one has.
+    pub(crate) fn tunnel_origin(&self, address: IpAddr) -> Option<&Origin> {
+        let mut tunnels = self.ipip.iter().chain(&self.vxlan).chain(&self.wireguard);
+        tunnels.find(|own| own.value == address).map(|own| &own.origin)
     }
 
     /// The tunnel whose device has the address.

@@ -6,6 +6,7 @@
 pub(crate) mod alike;
 pub(crate) mod bgp;
 pub(crate) mod endpoints;
+pub(crate) mod ends;
 pub(crate) mod find;
 pub(crate) mod nodes;
 pub(crate) mod pods;
@@ -19,11 +20,12 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::net::{ContainerPort, Labels, Protocol};
+use crate::net::{ContainerPort, Encapsulation, Labels, Protocol};
 use crate::text::{Cite, ObjectRef, Origin, Setting};
 
 pub use alike::NodeClass;
 pub use bgp::{Advertised, Bgp, BgpPeer};
+pub use ends::{Asked, Ends, Front, Holder, Outside, Sender, Side, Unresolved};
 pub use prefixes::Prefixes;
 pub use settings::{
     ClusterRoutes, ConnectTime, EndpointToHost, Failsafe, Felix, LocalDetector, NodePortAddresses,
@@ -44,6 +46,16 @@ ids! {
     PodId,
     /// Index into [`Cluster::services`].
     ServiceId,
+    /// Index into [`Cluster::pools`].
+    PoolId,
+    /// Index into [`Cluster::clients`].
+    ClientId,
+    /// Index into [`Cluster::balancers`].
+    BalancerId,
+    /// Index into [`Bgp::peers`].
+    PeerId,
+    /// Index into [`Policies::host_endpoints`](crate::policy::Policies::host_endpoints).
+    HostEndpointId,
 }
 
 /// The resolved world.
@@ -185,6 +197,13 @@ pub struct Pod {
     pub ports: Vec<ContainerPort>,
     /// `spec.serviceAccountName`, `default` if left out.
     pub service_account: String,
+}
+
+impl Pod {
+    /// How the text would name it.
+    pub fn reference(&self) -> ObjectRef {
+        ObjectRef::new("Pod", &self.namespace, &self.name)
+    }
 }
 
 /// A service.
@@ -348,6 +367,27 @@ pub struct Endpoint {
     pub nodes: Vec<String>,
 }
 
+/// What a service's port leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Backend {
+    /// Its address.
+    pub ip: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// The pod that has the address.
+    pub pod: Option<PodId>,
+    /// The node that it is on.
+    pub node: Option<NodeId>,
+}
+
+impl Backend {
+    /// An endpoint of a service's port.
+    pub(crate) fn of(endpoint: &Endpoint) -> Self {
+        let Endpoint { ip, port, pod, node, .. } = *endpoint;
+        Self { ip, port, pod, node }
+    }
+}
+
 /// Calico's `IPPool`.
 #[derive(Clone, Debug)]
 pub struct Pool {
@@ -367,6 +407,17 @@ pub struct Pool {
     pub load_balancer_only: bool,
     /// Where it comes from.
     pub origin: Origin,
+}
+
+impl Pool {
+    /// When a tunnel wraps its packets; `None` for `WireGuard`, which is no pool's.
+    pub fn mode(&self, encapsulation: Encapsulation) -> Option<&Setting<EncapMode>> {
+        match encapsulation {
+            Encapsulation::Ipip => Some(&self.ipip),
+            Encapsulation::Vxlan => Some(&self.vxlan),
+            Encapsulation::Wireguard => None,
+        }
+    }
 }
 
 /// When a pool's packets are wrapped.
@@ -416,5 +467,16 @@ pub struct OutsideRoute {
     /// What says so.
     pub cite: Cite,
     /// Why it is not certain, if the text alone does not tell it.
-    pub assumed: Option<&'static str>,
+    pub assumed: Option<RouteDoubt>,
+}
+
+/// Why a route outside is not certain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RouteDoubt {
+    /// No `BGPPeer` leads to a router: nodes are taken to tell what `BGPConfiguration` advertises.
+    NoRouters,
+    /// Nothing tells who leads the address to the nodes: every node is taken to announce it.
+    Announced,
+    /// Under `Local`, the nodes with a ready endpoint are.
+    AnnouncedLocal,
 }

@@ -1,52 +1,163 @@
-//! What in the text, or which default, made something happen.
+//! Where in the text stands what made something happen, or which default it is.
 
+use super::fact::{Evidence, FrontendKind, FrontendRef};
+use crate::cluster::{Cluster, ProxyMode, Service, ServiceField, ServiceId, TrafficPolicy};
+use crate::net::{Encapsulation, Family};
 use crate::text::{Cite, ObjectRef, Origin, Setting};
 
-/// A place in the text, or a default, that had its effect.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Evidence {
-    /// Where it stands.
-    pub cite: Cite,
-    /// What was found there, for a person: `it is the service's address`.
-    pub finding: String,
+/// A setting as evidence: why it is as it is, and where it would stand.
+struct Said<'a> {
+    origin: &'a Origin,
+    object: ObjectRef,
+    field: &'static str,
 }
 
 impl Evidence {
-    /// A setting of `object` that had its effect.
-    pub(super) fn of_setting<T>(
-        setting: &Setting<T>,
-        object: &ObjectRef,
-        field: &str,
-        finding: &str,
-    ) -> Self {
-        let unwritten = |why: &str| Self {
-            cite: Cite { object: object.clone(), field: field.to_owned(), span: None },
-            finding: format!("{finding} ({why})"),
+    /// Where it stands, or would stand.
+    pub fn cite(&self, cluster: &Cluster) -> Cite {
+        if let Some(said) = self.setting(cluster) {
+            return match said.origin {
+                Origin::Written(cite) => cite.clone(),
+                _ => Cite { object: said.object, field: said.field.to_owned(), span: None },
+            };
+        }
+        self.object(cluster).unwrap_or_else(nowhere)
+    }
+
+    /// Why a setting is as it is; `None` for what is no setting.
+    pub fn origin<'a>(&self, cluster: &'a Cluster) -> Option<&'a Origin> {
+        self.setting(cluster).map(|said| said.origin)
+    }
+
+    fn setting<'a>(&self, cluster: &'a Cluster) -> Option<Said<'a>> {
+        let felix = |origin, field| {
+            let object = ObjectRef::new("FelixConfiguration", "", "default");
+            Some(Said { origin, object, field })
         };
-        match &setting.origin {
-            Origin::Written(cite) => Self { cite: cite.clone(), finding: finding.to_owned() },
-            Origin::Default(why) => unwritten(why),
-            Origin::Assumed(why) => unwritten(&format!("assumed: {why}")),
+        let proxy = |origin, field| {
+            let object = ObjectRef::new("KubeProxyConfiguration", "", "");
+            Some(Said { origin, object, field })
+        };
+        let pool = |id: usize, field, origin: fn(&crate::cluster::Pool) -> &Origin| {
+            let pool = cluster.pools.get(id)?;
+            let object = ObjectRef::new("IPPool", "", &pool.name);
+            Some(Said { origin: origin(pool), object, field })
+        };
+        match self {
+            Self::Policy(frontend, _) => policy(cluster, *frontend),
+            Self::AnyNodePort(service, _) => {
+                let service = cluster.service(*service)?;
+                Some(external(service, &service.external_traffic_policy))
+            }
+            Self::MasqueradeAll => {
+                let field = match cluster.proxy.mode.value {
+                    ProxyMode::Nftables => "nftables.masqueradeAll",
+                    _ => "iptables.masqueradeAll",
+                };
+                proxy(&cluster.proxy.masquerade_all.origin, field)
+            }
+            Self::NotLocal(_) | Self::NotLocalHere(_) | Self::OwnClusterIp => {
+                proxy(&cluster.proxy.detect_local.origin, "clusterCIDR")
+            }
+            Self::RpFilter => Some(Said {
+                origin: &cluster.felix.strict_rp_filter.origin,
+                object: ObjectRef::new("Scenario", "", ""),
+                field: "spec.hosts.rpFilter",
+            }),
+            Self::EndpointToHost => {
+                felix(&cluster.felix.endpoint_to_host.origin, "spec.defaultEndpointToHostAction")
+            }
+            Self::ServiceLoop => {
+                felix(&cluster.felix.service_loop_prevention.origin, "spec.serviceLoopPrevention")
+            }
+            Self::NatOutgoing(id) => {
+                pool(id.0, "spec.natOutgoing", |pool| &pool.nat_outgoing.origin)
+            }
+            Self::NatOutgoingAddress => {
+                let address = cluster.felix.nat_outgoing_address.as_ref()?;
+                felix(&address.origin, "spec.natOutgoingAddress")
+            }
+            Self::Wrapped(id, Encapsulation::Ipip) | Self::NotWrapped(id, Encapsulation::Ipip) => {
+                pool(id.0, "spec.ipipMode", |pool| &pool.ipip.origin)
+            }
+            Self::Wrapped(id, _) | Self::NotWrapped(id, _) => {
+                pool(id.0, "spec.vxlanMode", |pool| &pool.vxlan.origin)
+            }
+            Self::Wireguard(family) => {
+                let field = match family {
+                    Family::V4 => "spec.wireguardEnabled",
+                    Family::V6 => "spec.wireguardEnabledV6",
+                };
+                felix(&cluster.felix.wireguard_of(*family).origin, field)
+            }
+            Self::ClusterRoutes => {
+                felix(&cluster.felix.cluster_routes.origin, "spec.programClusterRoutes")
+            }
+            Self::Mesh(_) => Some(Said {
+                origin: &cluster.bgp.mesh.origin,
+                object: ObjectRef::new("BGPConfiguration", "", "default"),
+                field: "spec.nodeToNodeMeshEnabled",
+            }),
+            Self::BpfEnabled => felix(&cluster.proxy.mode.origin, "spec.bpfEnabled"),
+            Self::Mode => proxy(&cluster.proxy.mode.origin, "mode"),
+            Self::LocalhostNodePorts => {
+                proxy(&cluster.proxy.localhost_node_ports.origin, "iptables.localhostNodePorts")
+            }
+            Self::NodePortAddresses => {
+                proxy(&cluster.proxy.node_port_addresses.origin, "nodePortAddresses")
+            }
+            _ => None,
         }
     }
 
-    /// A setting of kube-proxy that had its effect.
-    pub(super) fn of_proxy<T>(setting: &Setting<T>, field: &str, finding: &str) -> Self {
-        Self::of_setting(setting, &ObjectRef::new("KubeProxyConfiguration", "", ""), field, finding)
+    fn object(&self, cluster: &Cluster) -> Option<Cite> {
+        let service = |id: &ServiceId| cluster.service(*id);
+        let field = |id: &ServiceId, field| service(id).map(|service| service.field(field));
+        match self {
+            Self::Frontend(FrontendRef { service: id, .. })
+            | Self::Hinted(id, _)
+            | Self::Hairpin(id)
+            | Self::Terminating(id)
+            | Self::Service(id) => service(id).map(|service| service.cite.clone()),
+            Self::Affinity(id) => field(id, ServiceField::SessionAffinity),
+            Self::SourceRanges(id) => field(id, ServiceField::SourceRanges),
+            Self::NoEndpoints(id) => field(id, ServiceField::Selector),
+            Self::NoSuchPort(id) | Self::NodePort(id) => field(id, ServiceField::Ports),
+            Self::HealthCheck(id) => field(id, ServiceField::HealthCheckNodePort),
+            Self::ServiceRange(index) => {
+                cluster.service_ranges.get(*index).map(|(_, cite)| cite.clone())
+            }
+            Self::Session(id) | Self::Announces(id, _) => {
+                cluster.bgp.peers.get(id.0).map(|peer| peer.cite.clone())
+            }
+            Self::Route(to, index) => {
+                cluster.routes.get(*to)?.get(*index).map(|route| route.cite.clone())
+            }
+            _ => None,
+        }
     }
+}
 
-    /// A setting of Felix that had its effect.
-    pub(super) fn of_felix<T>(setting: &Setting<T>, field: &str, finding: &str) -> Self {
-        Self::of_setting(
-            setting,
-            &ObjectRef::new("FelixConfiguration", "", "default"),
-            field,
-            finding,
-        )
+fn policy(cluster: &Cluster, frontend: FrontendRef) -> Option<Said<'_>> {
+    let service = cluster.service(frontend.service)?;
+    match frontend.kind {
+        FrontendKind::ClusterIp => Some(Said {
+            origin: &service.internal_traffic_policy.origin,
+            object: service.cite.object.clone(),
+            field: "spec.internalTrafficPolicy",
+        }),
+        _ => Some(external(service, &service.external_traffic_policy)),
     }
+}
 
-    /// An object that had its effect.
-    pub(super) fn of(cite: Cite, finding: &str) -> Self {
-        Self { cite, finding: finding.to_owned() }
+fn external<'a>(service: &Service, setting: &'a Setting<TrafficPolicy>) -> Said<'a> {
+    Said {
+        origin: &setting.origin,
+        object: service.cite.object.clone(),
+        field: "spec.externalTrafficPolicy",
     }
+}
+
+fn nowhere() -> Cite {
+    Cite { object: ObjectRef::default(), field: String::new(), span: None }
 }

@@ -255,15 +255,15 @@ proptest! {
     ) {
         let cluster = world.cluster("");
         for outcome in ask(&cluster, &flow).outcomes {
-            let mut arrived: Option<(&Machine, std::net::IpAddr)> = None;
+            let mut arrived: Option<(Machine, std::net::IpAddr)> = None;
             for step in &outcome.steps {
-                if arrived.is_none_or(|(machine, _)| *machine != step.machine)
-                    || matches!(step.rule, Rule::DeviceIn | Rule::Decapsulate)
+                if arrived.is_none_or(|(machine, _)| machine != step.machine)
+                    || matches!(step.rule(), Rule::DeviceIn | Rule::Decapsulate)
                 {
-                    arrived = Some((&step.machine, step.before.source));
+                    arrived = Some((step.machine, step.before.source));
                 }
-                if step.rule == Rule::IngressGate {
-                    prop_assert_eq!(arrived, Some((&step.machine, step.before.source)));
+                if step.rule() == Rule::IngressGate {
+                    prop_assert_eq!(arrived, Some((step.machine, step.before.source)));
                     prop_assert!(cluster.pod_by_address.contains_key(&step.before.destination));
                 }
             }
@@ -275,7 +275,7 @@ proptest! {
         let path = |more: &str| -> Vec<_> {
             let traced = ask(&world.cluster(more), &flow);
             let mut path: Vec<String> = steps(&traced)
-                .map(|step| format!("{:?} {:?} {:?} {:?}", step.machine, step.rule, step.before, step.after))
+                .map(|step| format!("{:?} {:?} {:?} {:?}", step.machine, step.rule(), step.before, step.after))
                 .collect();
             path.push(format!("{:?}", traced.verdict));
             path
@@ -290,7 +290,7 @@ proptest! {
     ) {
         let traced = ask(&world.cluster(""), &format!("node/node{node} -> pod/other/a{node}:80"));
         prop_assert_eq!(traced.verdict, Verdict::Delivered);
-        prop_assert!(steps(&traced).all(|step| step.gate.is_none()));
+        prop_assert!(steps(&traced).all(|step| step.gate().is_none()));
     }
 
     #[test]
@@ -313,7 +313,7 @@ proptest! {
     fn who_tells_whom_the_routes_never_changes_a_verdict(world in worlds(), flow in flows()) {
         let told = |cluster: &Cluster| {
             let traced = ask(cluster, &flow);
-            let seen: Vec<_> = steps(&traced).map(|step| (step.rule, step.before)).collect();
+            let seen: Vec<_> = steps(&traced).map(|step| (step.rule(), step.before)).collect();
             (traced.verdict, seen)
         };
         prop_assert_eq!(told(&world.cluster("")), told(&reflected(&world)));

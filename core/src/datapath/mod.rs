@@ -1,25 +1,31 @@
 //! What happens to a packet: a node's hooks in the kernel's order, the service proxy, Calico's
-//! gates, routes and tunnels, forward and back.
+//! gates, routes and tunnels, forward and back. It decides and records facts; words are made of them
+//! elsewhere.
 
-mod ask;
-mod dnat;
-mod ebpf;
-
+mod devices;
+mod distribution;
+pub(crate) mod ebpf;
 mod evidence;
+mod fact;
+pub(crate) mod frontend;
 mod gate;
-mod host;
+mod interfaces;
 #[cfg(test)]
 mod laws;
-mod leave;
+pub(crate) mod netfilter;
 mod network;
-mod node;
-mod postrouting;
-mod proxy;
-mod route;
+pub(crate) mod route;
+mod send;
+mod socket;
 mod step;
-mod told;
 mod walk;
 
-pub use ask::trace;
-pub use evidence::Evidence;
-pub use step::{Cause, CauseKind, Gate, Hook, Inspect, Machine, Outcome, Rule, Step, Trace};
+pub use fact::{
+    Device, Dnat, Doubt, Evidence, Fact, FrontendKind, FrontendRef, Gate, Hint, HintedBy, Known,
+    Late, Left, Listener, Lost, Masquerade, Masquerades, NoRoute, NotTaken, Out, Picked,
+    PolicyEffect, Refused, Routed, Rule, Sent, Skipped, Subject, Translator, Unanswered, Untold,
+    Wrap,
+};
+pub(crate) use interfaces::host_packet;
+pub use send::trace;
+pub use step::{Because, Cause, CauseKind, Hook, Machine, NoTarget, Outcome, Step, Trace};

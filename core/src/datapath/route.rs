@@ -4,38 +4,26 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::told::told;
+use super::distribution::known;
+use super::fact::{Device, Untold};
 use crate::cluster::{Cluster, EncapMode, NodeId, PodId, ProxyMode};
 use crate::net::{Encapsulation, Family, InFamily};
 
-/// A device of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Device {
-    /// The loopback device: a packet of the node to itself.
-    Loopback,
-    /// The network card.
-    Ethernet,
-    /// tunl0, vxlan.calico or wireguard.cali.
-    Tunnel(Encapsulation),
-    /// The node's end of a pod's veth.
-    Pod(PodId),
-}
-
 impl Device {
-    /// The device's name in steps; a pod's veth is named after the pod.
-    pub(super) fn name(self, cluster: &Cluster, family: Family) -> String {
+    /// The device's own name; a pod's is the pod's.
+    pub(crate) fn interface(self, family: Family) -> Option<&'static str> {
         match self {
-            Self::Loopback => "lo".to_owned(),
-            Self::Ethernet => "eth0".to_owned(),
-            Self::Tunnel(encapsulation) => encapsulation.device(family).to_owned(),
-            Self::Pod(pod) => cluster.pod_name(pod),
+            Self::Loopback => Some("lo"),
+            Self::Ethernet => Some("eth0"),
+            Self::Tunnel(encapsulation) => Some(encapsulation.device(family)),
+            Self::Pod(_) => None,
         }
     }
 }
 
 /// Where a node sends a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Route {
+pub(crate) enum Route {
     /// To itself.
     Local,
     /// Out by a pod's veth.
@@ -48,7 +36,7 @@ pub(super) enum Route {
     Node(NodeId, IpNet),
     /// Out by the network card to the default gateway, because nobody told it which node has the
     /// block.
-    Untold(NodeId, IpNet),
+    Untold(NodeId, IpNet, Untold),
     /// Out by the network card to a machine of the node's own subnet.
     OnLink,
     /// Out by the network card to the default gateway.
@@ -87,8 +75,8 @@ pub(super) fn route(cluster: &Cluster, node: NodeId, to: IpAddr) -> Route {
             return Route::Blackhole(block);
         }
         let encapsulation = encapsulation(cluster, to, node, owner);
-        if told(cluster, node, owner, encapsulation).is_none() {
-            return Route::Untold(owner, block);
+        if let Err(why) = known(cluster, node, owner, encapsulation) {
+            return Route::Untold(owner, block, why);
         }
         return match encapsulation {
             Some(encapsulation) => Route::Tunnel(encapsulation, owner, block),
@@ -120,7 +108,7 @@ pub(super) fn encapsulation(
     from: NodeId,
     owner: NodeId,
 ) -> Option<Encapsulation> {
-    let pool = cluster.pool_of(to)?;
+    let pool = cluster.pool(cluster.pool_of(to)?)?;
     let family = to.family();
     let keyed = |id: NodeId| {
         cluster

@@ -3,11 +3,10 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use serde::Serialize;
-
-use super::evidence::Evidence;
-use crate::decision::Decision;
-use crate::net::{Direction, Flow, Packet, Verdict};
+use super::fact::{Device, Doubt, Evidence, Fact, Gate, Left, Refused, Rule, Subject};
+use crate::cluster::{Backend, BalancerId, NodeId, Outside, ServiceId, Unresolved};
+use crate::decision::HostChain;
+use crate::net::{Flow, Packet, Verdict};
 use crate::text::Cite;
 
 /// What happens to a flow, and why.
@@ -26,8 +25,8 @@ pub struct Trace {
 pub struct Outcome {
     /// Of the new connections, from 0 to 1.
     pub share: f64,
-    /// The pod (`pod/NAMESPACE/NAME`) or address that kube-proxy picked.
-    pub endpoint: Option<String>,
+    /// What kube-proxy picked.
+    pub endpoint: Option<Backend>,
     /// What the client sees.
     pub verdict: Verdict,
     /// Why it was not delivered.
@@ -43,18 +42,49 @@ pub struct Outcome {
 }
 
 /// Why a connection did not come about.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Cause {
     /// The class.
     pub kind: CauseKind,
     /// What in the text decided, if anything did.
     pub cite: Option<Cite>,
-    /// One sentence for a person. Of a policy's verdict it leaves out the decision's reason.
-    pub message: String,
+    /// What tells it.
+    pub because: Because,
+    /// It is a refusal whose answer does not find the way back: the sender only times out.
+    pub unheard: bool,
+}
+
+/// What tells why a connection did not come about.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Because {
+    /// This step of the request, or of the reply: what came of it shows only later.
+    Step {
+        /// Of the reply.
+        reply: bool,
+        /// Its index.
+        at: usize,
+    },
+    /// An end of the flow is nothing that can be asked.
+    Unresolved(Unresolved),
+    /// The packet comes back where it was, as it was.
+    Circles,
+    /// The balancer has no node to send it to.
+    NoTarget(BalancerId, NoTarget),
+}
+
+/// Why a balancer has no node to send a packet to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoTarget {
+    /// The service has no node port.
+    NoNodePort(ServiceId),
+    /// No service with a node port is behind the address that was asked.
+    NoService(IpAddr, Option<u16>),
+    /// No node has a ready endpoint of the service.
+    NoHealthyNode(ServiceId),
 }
 
 /// The ways to fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub enum CauseKind {
     /// A policy's verdict.
     PolicyDenied,
@@ -84,21 +114,38 @@ pub enum CauseKind {
     NoSuchPort,
 }
 
+impl CauseKind {
+    /// The class of a proxy's refusal.
+    pub(super) fn of_refusal(refused: &Refused) -> Self {
+        match refused {
+            Refused::SourceRange(_) => Self::SourceRange,
+            Refused::NoEndpoints(_)
+            | Refused::EmptyServer { elsewhere: false, .. }
+            | Refused::NoBackend { left: Left::None, .. } => Self::NoEndpoints,
+            Refused::NoLocalEndpoints(_)
+            | Refused::EmptyServer { .. }
+            | Refused::NoBackend { .. } => Self::NoLocalEndpoints,
+            Refused::NoSuchPort(_) => Self::NoSuchPort,
+            Refused::Unallocated(_) => Self::NoRoute,
+        }
+    }
+}
+
 /// A machine that the packet passes: a lane of the diagram. Pods live in their node's lane.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Machine {
-    /// Outside the cluster, by name or address.
-    Client(String),
-    /// A balancer, by name.
-    Balancer(String),
+    /// Outside the cluster.
+    Client(Outside),
+    /// A balancer outside.
+    Balancer(BalancerId),
     /// The routers between the machines.
     Router,
-    /// A node, by name.
-    Node(String),
+    /// A node.
+    Node(NodeId),
 }
 
 /// Where on its machine a step happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Hook {
     /// The application's end.
     Socket,
@@ -120,6 +167,7 @@ pub enum Hook {
     Inside,
 }
 
+/// As netfilter spells them.
 impl fmt::Display for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -143,126 +191,54 @@ pub struct Step {
     pub machine: Machine,
     /// Where on the machine.
     pub hook: Hook,
-    /// The device that it came in by, goes out by, or whose pod is asked; pods' devices are
-    /// named after the pod: `pod/NAMESPACE/NAME`.
-    pub device: Option<String>,
-    /// What kind of thing.
-    pub rule: Rule,
+    /// The device that it came in by, goes out by, or whose pod is asked.
+    pub device: Option<Device>,
     /// The packet before.
     pub before: Packet,
     /// The packet after; equal unless the step rewrites or wraps it.
     pub after: Packet,
-    /// One sentence for a person: what happened and why. Of a policy evaluation it leaves out the
-    /// decision's reason.
-    pub summary: String,
+    /// What happened.
+    pub fact: Fact,
     /// What in the text, or which default, made it happen.
     pub evidence: Vec<Evidence>,
-    /// The rules, as the machine's own tools print them, one a line.
-    pub rules: Vec<String>,
-    /// How to see it on a real machine.
-    pub inspect: Option<Inspect>,
-    /// The policy evaluation, if it is one.
-    pub gate: Option<Gate>,
-    /// Why this is not certain, where it is not for a doubt about a policy's decision.
-    pub uncertain: Option<String>,
-}
-
-/// A command that shows a step on a real machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Inspect {
-    /// The machine to run it on; empty for wherever kubectl works.
-    pub on: String,
-    /// The command line.
-    pub command: String,
-}
-
-/// A policy evaluation.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Gate {
-    /// Which question.
-    pub direction: Direction,
-    /// Whose policies: `pod/NAMESPACE/NAME`, or `hostEndpoint/NAME`.
-    pub pod: String,
-    /// The answer.
-    pub decision: Decision,
-}
-
-/// The rules of the datapath.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum Rule {
-    /// The sender makes the packet.
-    Send,
-    /// In by a device.
-    DeviceIn,
-    /// Out by a device.
-    DeviceOut,
-    /// kube-proxy rewrites a service address into an endpoint.
-    Dnat,
-    /// kube-proxy finds no endpoint and rejects.
-    NoEndpoints,
-    /// kube-proxy finds no local endpoint and drops.
-    NoLocalEndpoints,
-    /// kube-proxy drops a source outside `loadBalancerSourceRanges`.
-    SourceRange,
-    /// No route, or a blackhole.
-    NoRoute,
-    /// A node's own address as source from outside.
-    Martian,
-    /// The strict reverse path filter drops.
-    RpFilter,
-    /// A pod's egress policy is asked.
-    EgressGate,
-    /// A pod's ingress policy is asked.
-    IngressGate,
-    /// A pod's policy is not asked, and why.
-    GateSkipped,
-    /// A host endpoint's policy is asked.
-    HostGate,
-    /// `defaultEndpointToHostAction`.
-    EndpointToHost,
-    /// `MASQUERADE` by kube-proxy's mark.
-    Masquerade,
-    /// `MASQUERADE` by Calico's natOutgoing.
-    NatOutgoing,
-    /// `MASQUERADE` by Calico's rule for local sources that leave by a tunnel.
-    TunnelSource,
-    /// Wrapped for a tunnel.
-    Encapsulate,
-    /// Unwrapped.
-    Decapsulate,
-    /// A balancer passes it on with its source.
-    BalancerForward,
-    /// A balancer opens its own connection.
-    BalancerConnect,
-    /// A router passes it on.
-    RouterForward,
-    /// Calico's service loop prevention.
-    ServiceLoop,
-    /// It arrives at the pod.
-    DeliverToPod,
-    /// It arrives at a process of the machine.
-    DeliverToHost,
-    /// Nothing listens there.
-    NoListener,
-    /// The reply is translated back.
-    UnNat,
-    /// The reply reaches its asker.
-    ReplyDelivered,
-    /// The reply is not what its asker waits for.
-    ReplyLost,
+    /// Why this is not certain, where it is not.
+    pub doubt: Option<Doubt>,
 }
 
 impl Step {
-    /// Whether it may go otherwise.
-    pub fn is_uncertain(&self) -> bool {
-        let doubt = self.gate.as_ref().and_then(|gate| gate.decision.uncertain.as_ref());
-        doubt.is_some() || self.uncertain.is_some()
+    /// What kind of thing.
+    pub fn rule(&self) -> Rule {
+        self.fact.rule()
+    }
+
+    /// The policy evaluation, if it is one.
+    pub fn gate(&self) -> Option<&Gate> {
+        match &self.fact {
+            Fact::Gate(gate) => Some(gate),
+            _ => None,
+        }
+    }
+
+    /// The pod that lives behind the step's device.
+    pub fn pod(&self) -> Option<crate::cluster::PodId> {
+        match self.device {
+            Some(Device::Pod(pod)) => Some(pod),
+            _ => None,
+        }
+    }
+
+    /// The chain of a host endpoint that is asked.
+    pub fn host_chain(&self) -> Option<HostChain> {
+        match self.gate()?.who {
+            Subject::Host(_, chain) => Some(chain),
+            Subject::Pod(_) => None,
+        }
     }
 
     /// The headers that a policy is asked about: of a tunnel's packet that a host endpoint sees, the
     /// outer ones.
     pub fn asked(&self) -> Packet {
-        match self.before.outer.filter(|_| self.rule == Rule::HostGate) {
+        match self.before.outer.filter(|_| self.host_chain().is_some()) {
             Some(outer) => Packet {
                 protocol: self.before.protocol,
                 source: outer.source,
@@ -274,40 +250,9 @@ impl Step {
             None => self.before,
         }
     }
-}
 
-impl Rule {
-    /// All of them, in the order in which a packet may meet them.
-    pub const ALL: [Self; 30] = [
-        Self::Send,
-        Self::DeviceIn,
-        Self::DeviceOut,
-        Self::Dnat,
-        Self::NoEndpoints,
-        Self::NoLocalEndpoints,
-        Self::SourceRange,
-        Self::NoRoute,
-        Self::Martian,
-        Self::RpFilter,
-        Self::EgressGate,
-        Self::IngressGate,
-        Self::GateSkipped,
-        Self::HostGate,
-        Self::EndpointToHost,
-        Self::Masquerade,
-        Self::NatOutgoing,
-        Self::TunnelSource,
-        Self::Encapsulate,
-        Self::Decapsulate,
-        Self::BalancerForward,
-        Self::BalancerConnect,
-        Self::RouterForward,
-        Self::ServiceLoop,
-        Self::DeliverToPod,
-        Self::DeliverToHost,
-        Self::NoListener,
-        Self::UnNat,
-        Self::ReplyDelivered,
-        Self::ReplyLost,
-    ];
+    /// Does it change the packet's own addresses or ports?
+    pub fn rewrites(&self) -> bool {
+        Packet { outer: None, ..self.before } != Packet { outer: None, ..self.after }
+    }
 }

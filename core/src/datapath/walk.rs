@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use super::evidence::Evidence;
-use super::route::Device;
-use super::step::{Cause, CauseKind, Hook, Inspect, Machine, Rule, Step};
-use crate::cluster::{Balancer, Cluster, Endpoint, NodeClass, NodeId, PodId, Service, ServicePort};
+use super::fact::{Device, Doubt, Evidence, Fact};
+use super::step::{Because, Cause, CauseKind, Hook, Machine, NoTarget, Step};
+use crate::cluster::{
+    Backend, BalancerId, Cluster, Endpoint, Front, NodeClass, NodeId, PodId, Service,
+};
 use crate::net::{Packet, Verdict};
+use crate::text::Cite;
 
 /// More machines than any path has: what comes this far goes in circles.
 const MAX_MACHINES: usize = 16;
@@ -17,6 +19,8 @@ const MAX_MACHINES: usize = 16;
 /// One connection under way.
 pub(super) struct Walk<'a> {
     pub(super) cluster: &'a Cluster,
+    /// What its nodes do to packets.
+    pub(super) dataplane: &'static dyn Dataplane,
     /// The balancer that the flow names, and what it is in front of.
     pub(super) front: Option<Front<'a>>,
     /// Addresses outside that the flow itself names.
@@ -30,7 +34,7 @@ pub(super) struct Walk<'a> {
     /// What conntrack remembers, on every machine.
     pub(super) tracked: Vec<Tracked>,
     /// The endpoint that was picked last.
-    pub(super) endpoint: Option<String>,
+    pub(super) endpoint: Option<Backend>,
     /// The request's source where it reached a pod.
     pub(super) source_at_pod: Option<IpAddr>,
     /// What the packet under way to the next node was forwarded for: the eBPF dataplane only.
@@ -46,6 +50,29 @@ pub(super) struct Walk<'a> {
     machines: usize,
 }
 
+/// What a node does to packets. The network between nodes, routes and policies are the same for all.
+pub(super) trait Dataplane: Sync {
+    /// A request comes in by a device.
+    fn receive(&self, walk: &mut Walk<'_>, node: NodeId, packet: Packet, from: Device) -> End;
+
+    /// A process of the node sends a request.
+    fn send_from_host(&self, walk: &mut Walk<'_>, node: NodeId, packet: Packet) -> End;
+
+    /// A reply comes in by a device, or from a process of the node.
+    fn pass_reply(
+        &self,
+        walk: &mut Walk<'_>,
+        node: NodeId,
+        packet: Packet,
+        from: Option<Device>,
+    ) -> End;
+
+    /// Why nothing that it does is certain, if nothing is.
+    fn doubt(&self) -> Option<Doubt> {
+        None
+    }
+}
+
 /// A place where new connections go different ways.
 #[derive(Clone, Debug)]
 pub(super) struct Fork {
@@ -57,18 +84,8 @@ pub(super) struct Fork {
     nodes: Rc<[(NodeId, usize)]>,
 }
 
-/// A balancer in front of a service's port.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Front<'a> {
-    pub(super) balancer: &'a Balancer,
-    pub(super) service: &'a Service,
-    pub(super) port: &'a ServicePort,
-    /// The node that the flow pins.
-    pub(super) node: Option<NodeId>,
-}
-
 /// A connection as a machine remembers it: how it came, and how its replies will come.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Tracked {
     pub(super) machine: Machine,
     pub(super) original: Packet,
@@ -97,7 +114,7 @@ pub(super) enum End {
     /// At a machine outside.
     Outside(Machine, Packet),
     /// Nowhere.
-    Failed(Failure),
+    Failed(Box<Failure>),
 }
 
 /// How a packet's way ends early.
@@ -110,9 +127,14 @@ pub(super) struct Failure {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(cluster: &'a Cluster, script: Vec<Fork>) -> Self {
+    pub(super) fn new(
+        cluster: &'a Cluster,
+        dataplane: &'static dyn Dataplane,
+        script: Vec<Fork>,
+    ) -> Self {
         Self {
             cluster,
+            dataplane,
             front: None,
             outside: Vec::new(),
             script,
@@ -219,46 +241,34 @@ impl<'a> Walk<'a> {
         std::mem::take(&mut self.steps)
     }
 
-    pub(super) fn node_name(&self, node: NodeId) -> String {
-        self.cluster.node(node).map_or_else(String::new, |node| node.name.clone())
-    }
-
-    pub(super) fn node_machine(&self, node: NodeId) -> Machine {
-        Machine::Node(self.node_name(node))
-    }
-
-    /// The name of a device that the packet uses.
-    pub(super) fn device(&self, device: Device, packet: &Packet) -> String {
-        device.name(self.cluster, packet.family())
-    }
-
     /// Leaves a step. The returned reference is for what only some steps have.
     pub(super) fn step(
         &mut self,
-        at: (Machine, Hook),
-        rule: Rule,
+        (machine, hook): (Machine, Hook),
+        fact: Fact,
         before: &Packet,
         after: &Packet,
-        summary: String,
     ) -> &mut Step {
-        let at = Step {
-            machine: at.0,
-            hook: at.1,
-            device: None,
-            rule,
-            before: *before,
-            after: *after,
-            summary,
-            evidence: Vec::new(),
-            rules: Vec::new(),
-            inspect: None,
-            gate: None,
-            uncertain: None,
-        };
-        self.steps.push(at);
+        let (before, after) = (*before, *after);
+        let evidence = Vec::new();
+        let step = Step { machine, hook, device: None, before, after, fact, evidence, doubt: None };
+        self.steps.push(step);
         let last = self.steps.len() - 1;
         #[expect(clippy::indexing_slicing, reason = "it was pushed just now")]
         &mut self.steps[last]
+    }
+
+    /// The connection fails with the last step.
+    pub(super) fn fail(&self, verdict: Verdict, kind: CauseKind, cite: Option<Cite>) -> End {
+        let at = self.steps.len().saturating_sub(1);
+        let because = Because::Step { reply: self.replying, at };
+        let cause = Cause { kind, cite, because, unheard: false };
+        End::Failed(Box::new(Failure { verdict, cause, rejected_by: None }))
+    }
+
+    /// The same, for what the step cites.
+    pub(super) fn fail_for(&self, verdict: Verdict, kind: CauseKind, evidence: Evidence) -> End {
+        self.fail(verdict, kind, Some(evidence.cite(self.cluster)))
     }
 
     /// Remembers a connection.
@@ -279,15 +289,15 @@ impl<'a> Walk<'a> {
     }
 
     /// The connection that `reply` answers, as `machine` remembers it.
-    pub(super) fn recall(&self, machine: &Machine, reply: &Packet) -> Option<&Tracked> {
-        self.tracked.iter().rev().find(|known| {
-            known.machine == *machine && known.rewritten.answered().same_connection(reply)
+    pub(super) fn recall(&self, machine: Machine, reply: &Packet) -> Option<Tracked> {
+        self.tracked.iter().rev().copied().find(|known| {
+            known.machine == machine && known.rewritten.answered().same_connection(reply)
         })
     }
 }
 
 impl Step {
-    pub(super) fn by(&mut self, device: String) -> &mut Self {
+    pub(super) fn by(&mut self, device: Device) -> &mut Self {
         self.device = Some(device);
         self
     }
@@ -297,33 +307,26 @@ impl Step {
         self
     }
 
-    pub(super) fn with_rules(&mut self, rules: impl IntoIterator<Item = String>) -> &mut Self {
-        self.rules.extend(rules);
-        self
-    }
-
-    pub(super) fn see(&mut self, on: &str, command: String) -> &mut Self {
-        self.inspect = Some(Inspect { on: on.to_owned(), command });
+    pub(super) fn doubtful(&mut self, doubt: Option<Doubt>) -> &mut Self {
+        self.doubt = doubt;
         self
     }
 }
 
 impl End {
-    pub(super) fn failed(verdict: Verdict, kind: CauseKind, message: String) -> Self {
-        Self::Failed(Failure {
-            verdict,
-            cause: Cause { kind, cite: None, message },
-            rejected_by: None,
-        })
-    }
-
     /// Back where it was, as it was.
     pub(super) fn circles() -> Self {
-        let message = "the packet goes in circles until its TTL runs out".to_owned();
-        Self::failed(Verdict::Dropped, CauseKind::NoRoute, message)
+        Self::without_step(Verdict::Dropped, CauseKind::NoRoute, Because::Circles)
     }
 
-    pub(super) fn caused(verdict: Verdict, cause: Cause) -> Self {
-        Self::Failed(Failure { verdict, cause, rejected_by: None })
+    /// The balancer has no node to send it to.
+    pub(super) fn no_target(balancer: BalancerId, why: NoTarget) -> Self {
+        let because = Because::NoTarget(balancer, why);
+        Self::without_step(Verdict::Rejected, CauseKind::NoSuchDestination, because)
+    }
+
+    fn without_step(verdict: Verdict, kind: CauseKind, because: Because) -> Self {
+        let cause = Cause { kind, cite: None, because, unheard: false };
+        Self::Failed(Box::new(Failure { verdict, cause, rejected_by: None }))
     }
 }

@@ -162,7 +162,7 @@ impl EndpointRef {
 /// A protocol and a port of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Traffic {
-    /// The IP protocol.
+    /// The IP protocol's number.
     pub protocol: IpProtocol,
     /// The port; `None` for a client's random one, and for protocols without ports.
     pub port: Option<u16>,

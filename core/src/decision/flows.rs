@@ -7,9 +7,10 @@ use super::evaluate::allows;
 use super::explain::explain_question;
 use super::holds::Question;
 use super::{Decision, Doubt, Reason};
-use crate::cluster::{Cluster, NodeId, PodId, Service, ServicePort, Workload};
-use crate::net::{Direction, Family, Flow, Party, PortRef, Protocol, Target};
-use crate::policy::form::HostEndpoint;
+use crate::cluster::{
+    Asked, Backend, Cluster, Endpoint, Holder, HostEndpointId, PodId, Sender, Unresolved,
+};
+use crate::net::{Direction, Family, Flow, InFamily, Party};
 
 /// What the policies say of a flow.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,8 +23,8 @@ pub struct Evaluation {
     pub ingress: Decision,
     /// The source's policies.
     pub egress: Decision,
-    /// What the flow names that is not there; nothing is allowed then.
-    pub problem: Option<String>,
+    /// What the flow names that is not there; then no policy is asked, and nothing is allowed.
+    pub problem: Option<Unresolved>,
 }
 
 /// What the policies say of `flow`: the source's egress and the destination's ingress, on the
@@ -36,42 +37,30 @@ pub fn evaluate(cluster: &Cluster, flow: &Flow) -> Evaluation {
         egress,
         problem,
     };
-    match question(cluster, flow) {
+    match asking(cluster, flow) {
         Err(problem) => {
-            let unknown = Decision::unasked(false, Reason::NotThere(problem.clone()));
+            let unknown = Decision::unasked(false, Reason::NotThere);
             answer(unknown.clone(), unknown, Some(problem))
         }
-        Ok(Asked { exempt: Some(reason), .. }) => {
-            let free = Decision::unasked(true, reason);
-            answer(free.clone(), free, None)
-        }
-        Ok(Asked { question, other_family, exempt: None }) => {
+        Ok((asking, instead)) => {
             let decide = |direction| {
-                let decision = explain_question(cluster, direction, &question);
-                let other = other_family.as_ref();
-                let other = other.map(|other| explain_question(cluster, direction, other));
-                by_family(&question, decision, other)
+                let decision = asking.decide(cluster, direction);
+                let mut others =
+                    instead.iter().map(|(what, asking)| (what, asking.decide(cluster, direction)));
+                match others.find(|(_, other)| other.allow != decision.allow) {
+                    Some((what, other)) => doubted(decision, what, &other),
+                    None => decision,
+                }
             };
             answer(decide(Direction::Ingress), decide(Direction::Egress), None)
         }
     }
 }
 
-/// What is decided for the first family that both ends have; if the other one's packets fare
-/// otherwise, it is not certain which of them the connection uses.
-fn by_family(q: &Question<'_>, decision: Decision, other: Option<Decision>) -> Decision {
-    let Some(other) = other.filter(|other| other.allow != decision.allow) else {
-        return decision;
-    };
-    let family = if q.ip_version() == Some(4) { Family::V4 } else { Family::V6 };
-    let doubt = Doubt::Family { family, allow: other.allow, reason: Box::new(other.reason) };
-    Decision { uncertain: decision.uncertain.or(Some(doubt)), ..decision }
-}
-
 /// Whether the policies allow `flow`: [`evaluate`] without its reasons. `None` if the flow names
 /// something that is not there.
 pub fn allowed(cluster: &Cluster, flow: &Flow) -> Option<bool> {
-    let Asked { question, exempt, .. } = question(cluster, flow).ok()?;
+    let (Asking { question, exempt }, _) = asking(cluster, flow).ok()?;
     Some(
         exempt.is_some()
             || (allows(cluster, Direction::Egress, &question)
@@ -79,202 +68,140 @@ pub fn allowed(cluster: &Cluster, flow: &Flow) -> Option<bool> {
     )
 }
 
-struct Asked<'a> {
+/// A question for the policies of both ends.
+struct Asking<'a> {
     question: Question<'a>,
-    /// The same over the other family, where both ends have both.
-    other_family: Option<Question<'a>>,
     /// Why no policy is asked.
     exempt: Option<Reason>,
 }
 
-/// What a flow's end is.
-enum Place<'a> {
-    Pod(PodId),
-    Host(&'a HostEndpoint),
-    Node(NodeId),
-    Address(IpAddr),
+impl Asking<'_> {
+    fn decide(&self, cluster: &Cluster, direction: Direction) -> Decision {
+        match self.exempt.clone() {
+            Some(reason) => Decision::unasked(true, reason),
+            None => explain_question(cluster, direction, &self.question),
+        }
+    }
 }
 
-fn question<'a>(cluster: &'a Cluster, flow: &Flow) -> Result<Asked<'a>, String> {
-    let from = match &flow.from {
-        Party::Client(name) => {
-            let client = cluster.clients.iter().find(|c| c.name == *name);
-            Place::Address(client.ok_or_else(|| format!("there is no client `{name}`"))?.ip)
+/// What the connection may use instead, for all that the flow says.
+enum Instead<'a> {
+    /// The other family, which both ends have, too.
+    Family(Family),
+    /// Another endpoint that DNS gives the address of.
+    Endpoint { first: &'a Endpoint, other: &'a Endpoint },
+}
+
+/// A decision that is not certain: what may come about instead is decided otherwise.
+fn doubted(decision: Decision, instead: &Instead<'_>, other: &Decision) -> Decision {
+    let (allow, reason) = (other.allow, Box::new(other.reason.clone()));
+    let doubt = match *instead {
+        Instead::Family(family) => Doubt::Family { instead: family, allow, reason },
+        Instead::Endpoint { first, other } => {
+            let (first, other) = (Backend::of(first), Backend::of(other));
+            Doubt::Endpoint { first, other, allow, reason }
         }
-        Party::Ip(ip) => Place::Address(*ip),
-        Party::Pod(namespace, name) => Place::Pod(pod(cluster, namespace, name)?),
-        Party::Workload(kind, namespace, name) => {
-            Place::Pod(workload(cluster, kind, namespace, name)?)
-        }
-        Party::Node(name) => Place::Node(node(cluster, name)?),
-        Party::HostEndpoint(name) => Place::Host(host(cluster, name)?),
     };
-    let (to, port) = target(cluster, &flow.to, flow.protocol)?;
-    let exempt = match (&from, &to) {
-        (Place::Pod(from), Place::Pod(to)) if from == to => Some(Reason::Itself),
-        (Place::Node(node), Place::Pod(pod)) if runs_on(cluster, *pod, *node) => {
+    Decision { uncertain: decision.uncertain.or(Some(doubt)), ..decision }
+}
+
+/// What is decided, and what the connection may use instead: the first family that both ends have
+/// and the other one, the first endpoint that DNS names and the others.
+fn asking<'a>(
+    cluster: &'a Cluster,
+    flow: &Flow,
+) -> Result<(Asking<'a>, Vec<(Instead<'a>, Asking<'a>)>), Unresolved> {
+    let mut ends = cluster.ends(flow)?;
+    if let Party::Ip(ip) = flow.from {
+        // Policies do not know that it is one of several of a node or a pod.
+        ends.own = vec![ip];
+    }
+    let about = |asked: &Asked<'_>, (source, destination): Addresses| Asking {
+        question: Question {
+            source: source_end(cluster, &ends.sender, source),
+            destination: destination_end(cluster, asked.holder, destination),
+            protocol: flow.protocol.number(),
+            source_port: None,
+            destination_port: Some(asked.port),
+        },
+        exempt: pod_asked(cluster, asked).and_then(|pod| exempt(cluster, &ends.sender, pod)),
+    };
+    let (first, second) = addresses(&ends.own, &ends.asked);
+    let mut instead = Vec::new();
+    if let Some((source, destination)) = second {
+        let family = Instead::Family(destination.family());
+        instead.push((family, about(&ends.asked, (Some(source), Some(destination)))));
+    }
+    for asked in &ends.others {
+        if let (Some(first), Some(other)) = (ends.asked.named, asked.named) {
+            let (addresses, _) = addresses(&ends.own, asked);
+            instead.push((Instead::Endpoint { first, other }, about(asked, addresses)));
+        }
+    }
+    Ok((about(&ends.asked, first), instead))
+}
+
+/// The pod that is asked for, by its name or by its address.
+fn pod_asked(cluster: &Cluster, asked: &Asked<'_>) -> Option<PodId> {
+    match asked.holder {
+        Holder::Pod(id) => Some(id),
+        Holder::Address => cluster.pod_by_address.get(asked.addresses.first()?).copied(),
+        _ => None,
+    }
+}
+
+/// Why no policy is asked of what `sender` sends to a pod, if none is.
+pub(super) fn exempt(cluster: &Cluster, sender: &Sender, to: PodId) -> Option<Reason> {
+    match *sender {
+        Sender::Pod(from) | Sender::Process(_, Some(from)) if from == to => Some(Reason::Itself),
+        Sender::Process(node, _) if cluster.pod(to).is_some_and(|pod| pod.node == node) => {
             Some(Reason::OwnNode)
         }
         _ => None,
-    };
-    let over = |(source, destination)| Question {
-        source: end(cluster, &from, source),
-        destination: end(cluster, &to, destination),
-        protocol: flow.protocol.number(),
-        source_port: None,
-        destination_port: Some(port),
-    };
-    let (first, second) = addresses(cluster, &from, &to);
-    Ok(Asked { question: over(first), other_family: second.map(over), exempt })
-}
-
-fn target<'a>(
-    cluster: &'a Cluster,
-    target: &Target,
-    protocol: Protocol,
-) -> Result<(Place<'a>, u16), String> {
-    Ok(match target {
-        Target::Pod(namespace, name, port) => {
-            let id = pod(cluster, namespace, name)?;
-            (Place::Pod(id), pod_port(cluster, id, port, protocol)?)
-        }
-        Target::Workload(kind, namespace, name, port) => {
-            let id = workload(cluster, kind, namespace, name)?;
-            (Place::Pod(id), pod_port(cluster, id, port, protocol)?)
-        }
-        Target::Ip(ip, port) | Target::ExternalIp(ip, port) => (Place::Address(*ip), *port),
-        Target::Node(name, port) | Target::NodePort(name, port) => {
-            (Place::Node(node(cluster, name)?), *port)
-        }
-        Target::NodePortOf(name, namespace, service_name, port) => {
-            let (_, service_port) = service(cluster, namespace, service_name, port, protocol)?;
-            let port = service_port.node_port.ok_or_else(|| {
-                format!("the port of service/{namespace}/{service_name} has no node port")
-            })?;
-            (Place::Node(node(cluster, name)?), port)
-        }
-        Target::Service(namespace, name, port) => {
-            let (service, port) = service(cluster, namespace, name, port, protocol)?;
-            let ip = service.cluster_ips.first();
-            let ip = ip.ok_or_else(|| format!("service/{namespace}/{name} has no ClusterIP"))?;
-            (Place::Address(*ip), port.port)
-        }
-        Target::LoadBalancer { namespace, name, port, .. } => {
-            let (service, port) = service(cluster, namespace, name, port, protocol)?;
-            let ip = service.ingress_ips.first();
-            let ip = ip.ok_or_else(|| {
-                format!("service/{namespace}/{name} has no load balancer address")
-            })?;
-            (Place::Address(ip.ip), port.port)
-        }
-        Target::HostEndpoint(name, port) => (Place::Host(host(cluster, name)?), *port),
-    })
-}
-
-fn end<'a>(cluster: &'a Cluster, place: &Place<'a>, address: Option<IpAddr>) -> End<'a> {
-    match (place, address) {
-        (Place::Pod(id), address) => End::pod(cluster, *id, address),
-        (Place::Host(host), address) => End::host(cluster, host, address),
-        (_, Some(address)) => End::at(cluster, address),
-        (_, None) => End::nowhere(cluster),
     }
+}
+
+fn source_end<'a>(cluster: &'a Cluster, sender: &Sender, address: Option<IpAddr>) -> End<'a> {
+    match sender {
+        Sender::Pod(id) | Sender::Process(_, Some(id)) => End::pod(cluster, *id, address),
+        Sender::HostEndpoint(id) => host_end(cluster, *id, address),
+        Sender::Process(_, None) | Sender::Outside(_) => at(cluster, address),
+    }
+}
+
+fn destination_end(cluster: &Cluster, holder: Holder, address: Option<IpAddr>) -> End<'_> {
+    match holder {
+        Holder::Pod(id) => End::pod(cluster, id, address),
+        Holder::HostEndpoint(id) => host_end(cluster, id, address),
+        _ => at(cluster, address),
+    }
+}
+
+fn host_end(cluster: &Cluster, id: HostEndpointId, address: Option<IpAddr>) -> End<'_> {
+    match cluster.host_endpoint(id) {
+        Some(host) => End::host(cluster, host, address),
+        None => at(cluster, address),
+    }
+}
+
+fn at(cluster: &Cluster, address: Option<IpAddr>) -> End<'_> {
+    address.map_or_else(|| End::nowhere(cluster), |ip| End::at(cluster, ip))
 }
 
 /// Source and destination.
 type Addresses = (Option<IpAddr>, Option<IpAddr>);
 
-/// The addresses of both ends, of one family where they have one in common; and of the other one
-/// if they have both.
-fn addresses(
-    cluster: &Cluster,
-    from: &Place<'_>,
-    to: &Place<'_>,
-) -> (Addresses, Option<Addresses>) {
-    let (from, to) = (all_addresses(cluster, from), all_addresses(cluster, to));
-    let pairs = || from.iter().flat_map(|f| to.iter().map(move |t| (*f, *t)));
-    let Some((source, destination)) = pairs().find(|(f, t)| f.is_ipv4() == t.is_ipv4()) else {
-        return ((from.first().copied(), to.first().copied()), None);
+/// Source and destination of the family that is used, where they have one in common; and of the
+/// other one, where they have both. Of a service only the address is asked for that is tried first.
+fn addresses(own: &[IpAddr], asked: &Asked<'_>) -> (Addresses, Option<(IpAddr, IpAddr)>) {
+    let to = &asked.addresses;
+    let mut pairs = to
+        .iter()
+        .filter_map(|to| own.iter().find(|own| own.family() == to.family()).map(|own| (*own, *to)));
+    let Some((source, destination)) = pairs.next() else {
+        return ((own.first().copied(), to.first().copied()), None);
     };
-    let v4 = !source.is_ipv4();
-    let other = pairs().find(|(f, t)| f.is_ipv4() == v4 && t.is_ipv4() == v4);
-    ((Some(source), Some(destination)), other.map(|(f, t)| (Some(f), Some(t))))
-}
-
-fn all_addresses(cluster: &Cluster, place: &Place<'_>) -> Vec<IpAddr> {
-    match place {
-        Place::Pod(id) => cluster.pods.get(id.0).map_or_else(Vec::new, |p| p.addresses.clone()),
-        Place::Host(host) => host.addresses.clone(),
-        Place::Node(id) => cluster
-            .nodes
-            .get(id.0)
-            .map_or_else(Vec::new, |n| n.addresses.iter().map(ipnet::IpNet::addr).collect()),
-        Place::Address(ip) => vec![*ip],
-    }
-}
-
-fn pod(cluster: &Cluster, namespace: &str, name: &str) -> Result<PodId, String> {
-    let found = cluster.pods.iter().position(|p| p.namespace == namespace && p.name == name);
-    found.map(PodId).ok_or_else(|| format!("there is no pod `{name}` in namespace `{namespace}`"))
-}
-
-fn workload(cluster: &Cluster, kind: &str, namespace: &str, name: &str) -> Result<PodId, String> {
-    let owner = Some(Workload { kind: kind.to_owned(), name: name.to_owned() });
-    let found = cluster.pods.iter().position(|p| p.namespace == namespace && p.owner == owner);
-    found
-        .map(PodId)
-        .ok_or_else(|| format!("there is no pod of {kind} `{name}` in namespace `{namespace}`"))
-}
-
-fn host<'a>(cluster: &'a Cluster, name: &str) -> Result<&'a HostEndpoint, String> {
-    let mut hosts = cluster.policies.host_endpoints.iter();
-    hosts
-        .find(|host| host.object.name == name)
-        .ok_or_else(|| format!("there is no host endpoint `{name}`"))
-}
-
-fn node(cluster: &Cluster, name: &str) -> Result<NodeId, String> {
-    let found = cluster.nodes.iter().position(|n| n.name == name);
-    found.map(NodeId).ok_or_else(|| format!("there is no node `{name}`"))
-}
-
-fn service<'a>(
-    cluster: &'a Cluster,
-    namespace: &str,
-    name: &str,
-    port: &PortRef,
-    protocol: Protocol,
-) -> Result<(&'a Service, &'a ServicePort), String> {
-    let mut services = cluster.services.iter();
-    let service = services
-        .find(|s| s.namespace == namespace && s.name == name)
-        .ok_or_else(|| format!("there is no service `{name}` in namespace `{namespace}`"))?;
-    let mut ports = service.ports.iter().filter(|p| p.protocol == protocol);
-    let found = ports.find(|p| match port {
-        PortRef::Number(number) => p.port == *number,
-        PortRef::Name(name) => p.name == *name,
-    });
-    let found = found
-        .ok_or_else(|| format!("service/{namespace}/{name} has no {protocol} port `{port}`"))?;
-    Ok((service, found))
-}
-
-fn pod_port(
-    cluster: &Cluster,
-    id: PodId,
-    port: &PortRef,
-    protocol: Protocol,
-) -> Result<u16, String> {
-    match port {
-        PortRef::Number(number) => Ok(*number),
-        PortRef::Name(name) => {
-            let pod = cluster.pods.get(id.0);
-            let mut ports = pod.into_iter().flat_map(|p| &p.ports);
-            let found = ports.find(|p| p.name == *name && p.protocol == protocol);
-            found.map(|p| p.port).ok_or_else(|| format!("the pod has no {protocol} port `{name}`"))
-        }
-    }
-}
-
-fn runs_on(cluster: &Cluster, pod: PodId, node: NodeId) -> bool {
-    cluster.pods.get(pod.0).is_some_and(|p| p.node == node)
+    let both = matches!(asked.holder, Holder::Pod(_) | Holder::Node(_) | Holder::HostEndpoint(_));
+    let other = pairs.find(|(_, to)| both && to.family() != destination.family());
+    ((Some(source), Some(destination)), other)
 }

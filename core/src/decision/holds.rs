@@ -14,6 +14,7 @@ use crate::policy::form::{Peer, Port, PortNumber, Rule, Side, Test};
 pub(crate) struct Question<'a> {
     pub(crate) source: End<'a>,
     pub(crate) destination: End<'a>,
+    /// The IP protocol's number.
     pub(crate) protocol: IpProtocol,
     pub(crate) source_port: Option<u16>,
     pub(crate) destination_port: Option<u16>,

@@ -41,6 +41,7 @@ pub use select::{describes, ports_named, selected, selects_anything, selects_hos
 use serde::Serialize;
 pub(crate) use set::Set;
 
+use crate::cluster::Backend;
 use crate::net::{Direction, Family};
 use crate::policy::form::{Action, StagedAction, View};
 use crate::text::{Cite, ObjectRef};
@@ -114,7 +115,7 @@ pub enum Reason {
     /// A node can always reach the pods that run on it.
     OwnNode,
     /// What the flow names is not there.
-    NotThere(String),
+    NotThere,
     /// kube-proxy puts a service's pods in the place of the address, and it is about these that
     /// policies are asked.
     ServiceAddress {
@@ -221,9 +222,20 @@ pub enum Doubt {
     },
     /// Both ends have both families, and over the other one it is decided otherwise.
     Family {
-        /// The family that was asked about.
-        family: Family,
-        /// What is decided over the other.
+        /// The other one.
+        instead: Family,
+        /// What is decided over it.
+        allow: bool,
+        /// Why.
+        reason: Box<Reason>,
+    },
+    /// DNS gives the addresses of several endpoints, and about another it is decided otherwise.
+    Endpoint {
+        /// The endpoint that was asked about.
+        first: Backend,
+        /// The other one.
+        other: Backend,
+        /// What is decided about that.
         allow: bool,
         /// Why.
         reason: Box<Reason>,

@@ -1,7 +1,7 @@
 //! What policies mean, by example; each table row is a rule of the API.
 
-use super::{Decision, Doubt, Evaluation, Finding, Reason, Unknown, evaluate};
-use crate::cluster::Cluster;
+use super::{Decision, Doubt, Evaluation, Finding, Reason, Unknown, evaluate, selected};
+use crate::cluster::{Cluster, Unresolved};
 use crate::net::Family;
 use crate::policy::form::Action;
 use crate::text::Severity;
@@ -235,15 +235,24 @@ fn of_two_policies_with_one_name_the_last_is_the_only_one() {
 }
 
 #[test]
-fn pods_of_the_hosts_network_and_finished_pods_are_no_pods_to_policies() {
-    for spec in ["spec: {hostNetwork: true}", "status: {phase: Succeeded}"] {
-        let text = policy("{ingress: [{from: [{namespaceSelector: {}}]}]}")
-            + &format!(
-                "{{apiVersion: v1, kind: Pod, metadata: {{name: h, namespace: foo}}, {spec}}}\n---\n"
-            );
-        assert!(ask(&text, "ip/1.2.3.4 -> pod/foo/h:80").allowed, "{spec}");
-        assert!(!ask(&text, "pod/foo/h -> pod/foo/web:80").allowed, "{spec}");
+fn pods_of_the_hosts_network_are_no_pods_to_policies() {
+    let text = policy("{ingress: [{from: [{namespaceSelector: {}}]}]}")
+        + "{apiVersion: v1, kind: Pod, metadata: {name: h, namespace: foo}, spec: {hostNetwork: true}}\n---\n";
+    assert!(ask(&text, "ip/1.2.3.4 -> pod/foo/h:80").allowed);
+    assert!(!ask(&text, "pod/foo/h -> pod/foo/web:80").allowed);
+}
+
+#[test]
+fn finished_pods_are_nobody() {
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: done, namespace: foo}, status: {phase: Succeeded, podIP: 10.233.1.9}}\n---\n";
+    for flow in ["ip/1.2.3.4 -> pod/foo/done:80", "pod/foo/done -> pod/foo/web:80"] {
+        let found = ask(pod, flow);
+        assert!(!found.allowed, "{flow}");
+        assert!(matches!(found.problem, Some(Unresolved::Finished { .. })), "{flow}");
     }
+    // what had its address is not in its namespace any more
+    let text = policy("{ingress: [{from: [{namespaceSelector: {}}]}]}") + pod;
+    assert!(!ask(&text, "ip/10.233.1.9 -> pod/foo/web:80").allowed);
 }
 
 /// Who decided, in short.
@@ -472,7 +481,7 @@ fn where_the_families_differ_neither_is_certain() {
     let found = ask(&text, "pod/foo/a -> pod/foo/b:80");
     assert!(!found.allowed);
     let doubt = found.ingress.uncertain.unwrap();
-    assert!(matches!(doubt, Doubt::Family { family: Family::V4, allow: true, .. }), "{doubt:?}");
+    assert!(matches!(doubt, Doubt::Family { instead: Family::V6, allow: true, .. }), "{doubt:?}");
     assert_eq!(found.egress.uncertain, None);
 }
 
@@ -594,12 +603,20 @@ fn calico_knows_where_pods_belong_by_labels() {
                  spec: {hostNetwork: true, serviceAccountName: robot}}\n---\n\
                  {apiVersion: v1, kind: Pod, metadata: {name: done, namespace: foo, labels: {app: bot}}, \
                  spec: {serviceAccountName: robot}, status: {phase: Succeeded, podIP: 10.233.1.8}}\n---\n";
-    let selected = |selector: &str, pod: &str| {
-        let text = format!(
+    let text = |selector: &str| {
+        format!(
             "{world}{{apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {{name: g}}, \
              spec: {{selector: \"{selector}\", types: [Ingress], ingress: [{{action: Deny}}]}}}}\n---\n"
-        );
-        !ask(&text, &format!("ip/1.2.3.4 -> pod/{pod}:80")).allowed
+        )
+    };
+    let denied = |selector: &str, pod: &str| {
+        !ask(&text(selector), &format!("ip/1.2.3.4 -> pod/{pod}:80")).allowed
+    };
+    let names = |selector: &str| -> Vec<String> {
+        let cluster = crate::read(&format!("{WORLD}{}", text(selector))).cluster;
+        let policies: Vec<_> = cluster.policies.all().collect();
+        let pods = policies.iter().flat_map(|policy| selected(&cluster, &policy.subject));
+        pods.map(|id| cluster.pods[id.0].name.clone()).collect()
     };
     for (selector, bot, web) in [
         ("projectcalico.org/namespace == 'foo'", true, true),
@@ -613,11 +630,14 @@ fn calico_knows_where_pods_belong_by_labels() {
         ("pcsa.kind == 'machine'", true, false),
         ("pcsa.projectcalico.org/name == 'robot'", true, false),
     ] {
-        assert_eq!(selected(selector, "foo/bot"), bot, "{selector}");
-        assert_eq!(selected(selector, "foo/web"), web, "{selector}");
+        assert_eq!(denied(selector, "foo/bot"), bot, "{selector}");
+        assert_eq!(denied(selector, "foo/web"), web, "{selector}");
         // neither is an endpoint of Calico's
-        assert!(!selected(selector, "foo/host"), "{selector}");
-        assert!(!selected(selector, "foo/done"), "{selector}");
+        assert!(!denied(selector, "foo/host"), "{selector}");
+        let names = names(selector);
+        assert_eq!(names.contains(&"bot".to_owned()), bot, "{selector}");
+        assert!(!names.contains(&"host".to_owned()), "{selector}");
+        assert!(!names.contains(&"done".to_owned()), "{selector}");
     }
-    assert!(selected("pcns.team == 'bar'", "bar/web"));
+    assert!(denied("pcns.team == 'bar'", "bar/web"));
 }

@@ -3,10 +3,8 @@
 use std::net::IpAddr;
 
 use crate::cluster::Cluster;
-use crate::datapath::{Cause, Gate, Hook, Machine, Outcome, Rule, Step};
-use crate::decision::{By, Decision, Reason, Seen};
-use crate::net::{Direction, Packet, Protocol, Verdict};
-use crate::text::{Cite, ObjectRef};
+use crate::datapath::{Cause, Device, Fact, Hook, Machine, Outcome, Step};
+use crate::net::{Packet, Protocol, Verdict};
 use crate::{read, trace};
 
 /// Two nodes over IPIP behind IPVS, a dashboard on node2 behind a node port, a policy for a user
@@ -87,39 +85,16 @@ impl Path {
         Self { steps: Vec::new(), packet }
     }
 
-    pub(crate) fn step(mut self, machine: &Machine, rule: Rule, device: &str) -> Self {
-        self.steps.push(Step {
-            machine: machine.clone(),
-            hook: Hook::Forward,
-            device: Some(device.to_owned()),
-            rule,
-            before: self.packet,
-            after: self.packet,
-            summary: "something happens".to_owned(),
-            evidence: Vec::new(),
-            rules: Vec::new(),
-            inspect: None,
-            gate: None,
-            uncertain: None,
-        });
+    pub(crate) fn step(mut self, machine: Machine, fact: Fact, device: Option<Device>) -> Self {
+        let (before, after) = (self.packet, self.packet);
+        let (hook, evidence, doubt) = (Hook::Forward, Vec::new(), None);
+        self.steps.push(Step { machine, hook, device, before, after, fact, evidence, doubt });
         self
     }
 
     pub(crate) fn into(mut self, change: impl FnOnce(&mut Packet)) -> Self {
         change(&mut self.packet);
         self.steps.last_mut().unwrap().after = self.packet;
-        self
-    }
-
-    pub(crate) fn gate(mut self, direction: Direction, pod: &str, allow: bool, by: By) -> Self {
-        let object = ObjectRef::new("NetworkPolicy", "", "");
-        let cite = Cite { object, field: String::new(), span: None };
-        let cite = (by != By::NoPolicy).then_some(cite);
-        let subject = Seen { address: None, endpoint: None };
-        let reason = Reason::Unrestricted { subject, direction };
-        let decision = Decision { by, cite, ..Decision::unasked(allow, reason) };
-        let gate = Gate { direction, pod: pod.to_owned(), decision };
-        self.steps.last_mut().unwrap().gate = Some(gate);
         self
     }
 

@@ -29,8 +29,8 @@ use crate::datapath::{Machine, Outcome, Rule, Step};
 use crate::decision::By;
 use crate::net::{Direction, Verdict, address_and_port};
 use crate::words::Owner;
-use crate::words::names::machine_name;
-use crate::words::policy::summary;
+use crate::words::names::machine;
+use crate::words::{doubt, summary};
 use story::{Beat, Mark, Sort, Story};
 
 /// Which way the steps run.
@@ -232,7 +232,7 @@ pub fn draw(cluster: &Cluster, outcome: &Outcome, layout: Layout) -> Picture {
         Layout::Wide => wide::lay(&story),
         Layout::Narrow => narrow::lay(&story),
     };
-    picture.title = title(outcome);
+    picture.title = title(cluster, outcome);
     picture
 }
 
@@ -260,7 +260,7 @@ impl Picture {
     }
 }
 
-fn title(outcome: &Outcome) -> String {
+fn title(cluster: &Cluster, outcome: &Outcome) -> String {
     let end = match outcome.verdict {
         Verdict::Delivered => "delivered",
         Verdict::Dropped if outcome.reply.is_empty() => "dropped",
@@ -272,7 +272,7 @@ fn title(outcome: &Outcome) -> String {
     match outcome.steps.first() {
         Some(step) => format!(
             "The path of a packet from {} ({}) to {}: {end}",
-            machine_name(&step.machine),
+            machine(cluster, step.machine),
             step.before.source,
             address_and_port(step.before.destination, step.before.destination_port),
         ),
@@ -330,10 +330,10 @@ fn station(story: &Story<'_>, index: usize, beat: &Beat<'_>, placed: Placed) -> 
         owner: owner_after(story, index),
         labels,
         assumed,
-        uncertain: beat.step.is_uncertain(),
+        uncertain: doubt(story.cluster, beat.step).is_some(),
         title: format!(
             "{}: {}",
-            machine_name(&beat.step.machine),
+            machine(story.cluster, beat.step.machine),
             summary(story.cluster, beat.step)
         ),
     }
@@ -355,8 +355,12 @@ fn answer(story: &Story<'_>, steps: &Range<usize>, step: &Step, mark: Mark, at: 
         owner: Owner::Outside,
         labels: Vec::new(),
         assumed: false,
-        uncertain: step.is_uncertain(),
-        title: format!("Reply, {}: {}", machine_name(&step.machine), summary(story.cluster, step)),
+        uncertain: doubt(story.cluster, step).is_some(),
+        title: format!(
+            "Reply, {}: {}",
+            machine(story.cluster, step.machine),
+            summary(story.cluster, step)
+        ),
     }
 }
 
@@ -394,7 +398,7 @@ fn title_ink(sort: &Sort) -> Ink {
 
 /// A gate's question and answer.
 struct Question {
-    /// Who asks, and what.
+    /// What is asked, and the answer.
     text: String,
     /// The answer's colour.
     ink: Ink,
@@ -404,7 +408,7 @@ struct Question {
 
 impl Question {
     fn of(beat: &Beat<'_>) -> Option<Self> {
-        let gate = beat.step.gate.as_ref()?;
+        let gate = beat.step.gate()?;
         if matches!(beat.sort, Sort::Skipped) {
             return None;
         }
@@ -413,19 +417,19 @@ impl Question {
             Direction::Ingress => packet.source.to_string(),
             Direction::Egress => address_and_port(packet.destination, packet.destination_port),
         };
-        let (text, ink) = match (&gate.decision.by, gate.decision.allow) {
-            (By::NoPolicy, _) => (format!("no policy asks here: {what} passes"), Ink::Quiet),
-            (_, true) => (format!("policy asks here: is {what} allowed? Yes"), Ink::Good),
-            (_, false) => (format!("policy asks here: is {what} allowed? No"), Ink::Bad),
+        let (text, ink) = match (&gate.ruling.by, gate.ruling.allow) {
+            (By::NoPolicy, _) => (format!("{what} passes"), Ink::Quiet),
+            (_, true) => (format!("is {what} allowed? Yes"), Ink::Good),
+            (_, false) => (format!("is {what} allowed? No"), Ink::Bad),
         };
-        Some(Self { text, ink, asked: gate.decision.by != By::NoPolicy })
+        Some(Self { text, ink, asked: gate.ruling.by != By::NoPolicy })
     }
 }
 
 /// The ribbon of the address that a policy is asked about.
 fn asked(step: &Step, direction: Direction) -> Row {
     match direction {
-        _ if step.rule == Rule::HostGate && step.before.outer.is_some() => Row::Outer,
+        _ if step.rule() == Rule::HostGate && step.before.outer.is_some() => Row::Outer,
         Direction::Ingress => Row::Source,
         Direction::Egress => Row::Destination,
     }

@@ -1,12 +1,13 @@
 //! Steps from top to bottom, a section for each machine that is entered, the ribbons beside.
 
 use super::label::{Anchor, Area, Face, Ink, Label, width, wrap};
-use super::story::{Actor, Beat, Hold, Mark, Row, Sort, Story, encapsulation};
+use super::story::{Actor, Beat, Hold, Mark, Row, Sort, Story};
 use super::{
     Bar, Gate, Lane, Layout, Missed, Picture, Placed, Question, Reply, Segment, Station, answer,
     asked, owner_after, spread, station, title_ink,
 };
-use crate::words::policy::summary;
+use crate::words::names::encapsulation;
+use crate::words::summary;
 
 /// The picture's width, a telephone's.
 const WIDTH: i32 = 360;
@@ -103,7 +104,7 @@ impl Plan<'_, '_> {
         for hold in self.story.holds.iter().filter(|hold| hold.row != Row::Outer) {
             let need = text_height(&bar_lines(hold)) + 2 * PAD;
             for index in hold.from + 1..=hold.to.unwrap_or(last) {
-                let crosses = beats.get(index).is_some_and(|beat| beat.step.gate.is_some());
+                let crosses = beats.get(index).is_some_and(|beat| beat.step.gate().is_some());
                 if crosses || hold.to == Some(index) {
                     apart.push((hold.from, index, need + 2));
                 }
@@ -160,7 +161,7 @@ impl Plan<'_, '_> {
                 labels.push(address.at(TEXT, y + 31, Anchor::Start));
             }
             lanes.push(Lane {
-                machine: Some(stage.machine.clone()),
+                machine: Some(stage.machine),
                 area: Area { x: 1, y, width: SPLIT - 1, height: bottom - y },
                 labels,
                 assumed: stage.assumed,
@@ -249,7 +250,7 @@ impl Plan<'_, '_> {
     fn gates(&self, bars: &[Bar]) -> Vec<Gate> {
         let mut gates = Vec::new();
         for (index, beat) in self.story.beats.iter().enumerate() {
-            let (Some(_), Some(gate)) = (Question::of(beat), &beat.step.gate) else { continue };
+            let (Some(_), Some(gate)) = (Question::of(beat), beat.step.gate()) else { continue };
             let y = self.y(index);
             let row = asked(beat.step, gate.direction);
             let crossing = bars
@@ -257,7 +258,7 @@ impl Plan<'_, '_> {
                 .find(|bar| bar.row == row && bar.area.y < y && y < bar.area.bottom())
                 .map(|bar| (bar.area.x + bar.area.width / 2, y));
             let (from, to) = ((SPLIT + 1, y), (WIDTH - 1, y));
-            let allow = gate.decision.allow;
+            let allow = gate.ruling.allow;
             gates.push(Gate { station: index, from, to, crossing, allow, labels: Vec::new() });
         }
         gates
@@ -294,7 +295,7 @@ impl Plan<'_, '_> {
                 let mut station = answer(self.story, steps, step, *mark, (LINE, y));
                 let mut told = vec![Label::fit(&text, Face::Title, ink, room)];
                 let what = summary(self.story.cluster, step);
-                told.extend(wrap(&what, Face::Note, Ink::Quiet, room));
+                told.extend(wrap(&what.to_string(), Face::Note, Ink::Quiet, room));
                 for line in told {
                     station.labels.push(line.at(TEXT, y + 4, Anchor::Start));
                     y += LEAD;
@@ -338,8 +339,7 @@ fn lines(beat: &Beat<'_>) -> Vec<Label> {
                 lines.extend(wrap(&beat.note, Face::Note, Ink::Quiet, room));
             }
             if let Some(Question { text, ink, .. }) = Question::of(beat).filter(|q| q.asked) {
-                let text = text.trim_start_matches("policy asks here: ");
-                lines.extend(wrap(text, Face::Note, ink, room));
+                lines.extend(wrap(&text, Face::Note, ink, room));
             }
             lines
         }

@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
-use crate::cluster::{Cluster, ProxyMode};
-use crate::datapath::{Machine, Outcome, Rule, Step};
+use crate::cluster::{Cluster, Outside, PodId};
+use crate::datapath::{Fact, Gate, Machine, Outcome, Rule, Step, Subject};
 use crate::decision::By;
-use crate::net::{Direction, Encapsulation, Packet, Verdict, address_and_port};
-use crate::text::{ObjectRef, Origin};
-use crate::words::names::machine_name;
-use crate::words::{Named, Owner, owner_of};
+use crate::net::{Direction, Encapsulation, Outer, Packet, Verdict, address_and_port};
+use crate::text::Origin;
+use crate::words::names::machine;
+use crate::words::{Named, Owner, caption, owner_of, rewriting};
 
 /// An outcome as the picture tells it.
 pub(super) struct Story<'a> {
@@ -158,9 +158,9 @@ impl<'a> Story<'a> {
             let last = steps.end == outcome.steps.len();
             let after =
                 steps.clone().next_back().and_then(|i| outcome.steps.get(i)).unwrap_or(step);
-            let lane = story.lane(cluster, &step.machine);
+            let lane = story.lane(cluster, step.machine);
             let sort = sort(cluster, step, steps.start == 0, last && stopped);
-            let (title, note) = words(cluster, step, &sort);
+            let (title, note) = caption(cluster, step, matches!(sort, Sort::Stop { .. }));
             let after = &after.after;
             let source_owner = owner_of(cluster, after.source).owner;
             story.beats.push(Beat {
@@ -175,9 +175,12 @@ impl<'a> Story<'a> {
                 note,
             });
         }
-        story.missed = story.beats.last().and_then(|beat| match (&beat.sort, &beat.step.gate) {
-            (Sort::Stop { gate: true }, Some(gate)) if gate.direction == Direction::Ingress => {
-                Some(pod(cluster, &gate.pod, Some(beat.step.after.destination)))
+        story.missed = story.beats.last().and_then(|beat| match (&beat.sort, beat.step.gate()?) {
+            (Sort::Stop { gate: true }, Gate { who, direction: Direction::Ingress, .. }) => {
+                Some(match who {
+                    Subject::Pod(id) => pod(cluster, *id),
+                    Subject::Host(..) => at(cluster, beat.step),
+                })
             }
             _ => None,
         });
@@ -186,8 +189,8 @@ impl<'a> Story<'a> {
         story
     }
 
-    fn lane(&mut self, cluster: &Cluster, machine: &Machine) -> usize {
-        if let Some(index) = self.lanes.iter().position(|lane| lane.machine == *machine) {
+    fn lane(&mut self, cluster: &Cluster, machine: Machine) -> usize {
+        if let Some(index) = self.lanes.iter().position(|lane| lane.machine == machine) {
             return index;
         }
         self.lanes.push(stage(cluster, machine));
@@ -208,7 +211,7 @@ impl<'a> Story<'a> {
                 }
                 if let Some(value) = &value {
                     let Named { owner, name } = value.name(cluster);
-                    let note = if row == Row::Source { how(beat.step.rule) } else { None };
+                    let note = if row == Row::Source { rewriting(beat.step) } else { None };
                     let name = note.map_or_else(|| name.clone(), |how| format!("{name} · {how}"));
                     let values = value.lines();
                     let (ip, how) = match value {
@@ -227,20 +230,20 @@ impl<'a> Story<'a> {
         let end = outcome.reply.len().saturating_sub(1);
         let mut told = 0;
         for (index, step) in outcome.reply.iter().enumerate() {
-            let mark = match step.rule {
+            let mark = match step.rule() {
                 Rule::ReplyDelivered => Some(Mark::Taken),
                 _ if index == end => Some(Mark::Lost),
                 // Only nodes and balancers translate.
                 _ => {
                     let translates =
                         matches!(step.machine, Machine::Node(_) | Machine::Balancer(_));
-                    (translates && rewrites(step)).then_some(Mark::UnNat)
+                    (translates && step.rewrites()).then_some(Mark::UnNat)
                 }
             };
             if step.machine == Machine::Router && mark.is_none() {
                 continue;
             }
-            let lane = self.lane(cluster, &step.machine);
+            let lane = self.lane(cluster, step.machine);
             if self.reply.last().is_none_or(|visit| visit.lane != lane) {
                 self.reply.push(Return { lane, marks: Vec::new() });
             }
@@ -261,23 +264,9 @@ impl<'a> Story<'a> {
 
 /// Whether the request itself did not arrive.
 fn stopped(outcome: &Outcome) -> bool {
-    let end = outcome.steps.last().map(|step| step.rule);
+    let end = outcome.steps.last().map(Step::rule);
     outcome.verdict != Verdict::Delivered
         && !matches!(end, Some(Rule::DeliverToPod | Rule::DeliverToHost))
-}
-
-fn rewrites(step: &Step) -> bool {
-    (
-        step.before.source,
-        step.before.destination,
-        step.before.source_port,
-        step.before.destination_port,
-    ) != (
-        step.after.source,
-        step.after.destination,
-        step.after.source_port,
-        step.after.destination_port,
-    )
 }
 
 /// Steps in beats: what merely happens on the way to another step belongs to it.
@@ -296,14 +285,13 @@ fn merge(steps: &[Step]) -> Vec<(Range<usize>, usize)> {
         if last || index == 0 {
             return Fate::Own;
         }
-        match step.rule {
+        match step.rule() {
             Rule::DeviceIn if beside(next) => {
-                let unwraps = next.is_some_and(|n| n.rule == Rule::Decapsulate);
-                let veth = step.device.as_ref().is_some_and(|device| device.starts_with("pod/"));
-                if unwraps || veth { Fate::WithNext } else { Fate::Own }
+                let unwraps = next.is_some_and(|n| n.rule() == Rule::Decapsulate);
+                if unwraps || step.pod().is_some() { Fate::WithNext } else { Fate::Own }
             }
             Rule::DeviceIn | Rule::DeviceOut if beside(previous) => Fate::WithPrevious,
-            Rule::RouterForward if !rewrites(step) => Fate::WithPrevious,
+            Rule::RouterForward if !step.rewrites() => Fate::WithPrevious,
             _ => Fate::Own,
         }
     };
@@ -320,233 +308,102 @@ fn merge(steps: &[Step]) -> Vec<(Range<usize>, usize)> {
 }
 
 fn sort(cluster: &Cluster, step: &Step, first: bool, ends: bool) -> Sort {
-    match step.rule {
-        _ if ends => Sort::Stop { gate: step.gate.is_some() },
+    match &step.fact {
+        _ if ends => Sort::Stop { gate: step.gate().is_some() },
         _ if first => Sort::End(actor(cluster, step, step.after.source)),
-        Rule::DeliverToPod | Rule::DeliverToHost => {
+        Fact::DeliverToPod { .. } | Fact::DeliverToHost(_) => {
             Sort::End(actor(cluster, step, step.after.destination))
         }
-        Rule::GateSkipped => Sort::Skipped,
-        Rule::EgressGate | Rule::IngressGate | Rule::HostGate => match &step.gate {
-            Some(gate) if gate.decision.by != By::NoPolicy => Sort::Open,
-            _ => Sort::Free,
-        },
-        Rule::Encapsulate => Sort::Wrap,
-        Rule::Decapsulate => Sort::Unwrap,
-        _ if rewrites(step) => Sort::Rewrite,
+        Fact::GateSkipped(_) => Sort::Skipped,
+        Fact::Gate(gate) if gate.ruling.by == By::NoPolicy => Sort::Free,
+        Fact::Gate(_) => Sort::Open,
+        Fact::Encapsulate(_) => Sort::Wrap,
+        Fact::Decapsulate => Sort::Unwrap,
+        _ if step.rewrites() => Sort::Rewrite,
         _ => Sort::Point,
     }
 }
 
 fn actor(cluster: &Cluster, step: &Step, ip: IpAddr) -> Actor {
-    match &step.machine {
+    let name = machine(cluster, step.machine).to_string();
+    match step.machine {
         Machine::Node(_) => {
-            let name = step.device.as_deref().filter(|device| device.starts_with("pod/"));
-            let known = cluster.pod_by_address.contains_key(&ip);
-            if let Some(name) = name {
-                return pod(cluster, name, Some(ip));
-            }
-            if known && step.rule != Rule::DeliverToHost {
-                return pod(cluster, "", Some(ip));
-            }
-            Actor {
-                what: "host",
-                name: "process".to_owned(),
-                full: format!("a process on {}’s own network", machine_name(&step.machine)),
-                owner: Owner::Node,
-                assumed: false,
+            let known = cluster.pod_by_address.get(&ip).copied();
+            let known = known.filter(|_| !matches!(step.fact, Fact::DeliverToHost(_)));
+            match step.pod().or(known) {
+                Some(id) => pod(cluster, id),
+                None => Actor {
+                    what: "host",
+                    name: "process".to_owned(),
+                    full: format!("a process on {name}’s own network"),
+                    owner: Owner::Node,
+                    assumed: false,
+                },
             }
         }
         Machine::Balancer(_) => Actor {
             what: "balancer",
-            name: machine_name(&step.machine),
-            full: machine_name(&step.machine),
+            name: name.clone(),
+            full: name,
             owner: Owner::Balancer,
             assumed: false,
         },
         Machine::Client(_) | Machine::Router => Actor {
             what: "client",
             name: String::new(),
-            full: machine_name(&step.machine),
+            full: name,
             owner: owner_of(cluster, ip).owner,
             assumed: false,
         },
     }
 }
 
-/// A pod by its `pod/NAMESPACE/NAME`, or else by its address.
-fn pod(cluster: &Cluster, name: &str, ip: Option<IpAddr>) -> Actor {
-    let by_name = name.strip_prefix("pod/").and_then(|rest| rest.split_once('/'));
-    let found = by_name
-        .and_then(|(ns, name)| cluster.pods.iter().find(|p| p.namespace == ns && p.name == name))
-        .or_else(|| {
-            ip.and_then(|ip| cluster.pod_by_address.get(&ip)).and_then(|id| cluster.pods.get(id.0))
-        });
-    let (namespace, name) = found
-        .map(|pod| (pod.namespace.as_str(), pod.name.as_str()))
-        .or(by_name)
-        .unwrap_or(("", name));
+fn pod(cluster: &Cluster, id: PodId) -> Actor {
+    let found = cluster.pod(id);
+    let name = found.map_or("", |pod| pod.name.as_str());
     Actor {
         what: "pod",
         name: name.to_owned(),
-        full: if namespace.is_empty() {
-            name.to_owned()
-        } else {
-            format!("pod {namespace}/{name}")
-        },
+        full: found.map_or_else(String::new, |pod| format!("pod {}/{name}", pod.namespace)),
         owner: Owner::Pod,
         assumed: found.is_some_and(|pod| matches!(pod.origin, Origin::Assumed(_))),
     }
 }
 
-fn stage(cluster: &Cluster, machine: &Machine) -> Stage {
-    let found = match machine {
-        Machine::Client(name) => {
-            cluster.clients.iter().find(|c| c.name == *name).map(|c| (c.ip, &c.origin))
+/// Whoever has the address that a step's packet goes to.
+fn at(cluster: &Cluster, step: &Step) -> Actor {
+    let ip = step.after.destination;
+    match cluster.pod_by_address.get(&ip) {
+        Some(id) => pod(cluster, *id),
+        None => Actor {
+            what: "host",
+            name: ip.to_string(),
+            full: ip.to_string(),
+            owner: owner_of(cluster, ip).owner,
+            assumed: false,
+        },
+    }
+}
+
+fn stage(cluster: &Cluster, at: Machine) -> Stage {
+    let found = match at {
+        Machine::Client(Outside::Named(id)) => {
+            cluster.clients.get(id.0).map(|client| (client.ip, &client.origin))
         }
-        Machine::Balancer(name) => {
-            cluster.balancers.iter().find(|b| b.name == *name).map(|b| (b.ip, &b.origin))
+        Machine::Balancer(id) => {
+            cluster.balancers.get(id.0).map(|balancer| (balancer.ip, &balancer.origin))
         }
-        Machine::Router => None,
-        Machine::Node(name) => cluster
-            .nodes
-            .iter()
-            .find(|n| n.name == *name)
-            .and_then(|n| n.addresses.first().map(|net| (net.addr(), &n.origin))),
-    };
-    let by_address = match machine {
-        Machine::Client(name) => name.parse::<IpAddr>().ok(),
-        _ => None,
+        // Its name is its address.
+        Machine::Client(Outside::At(_)) | Machine::Router => None,
+        Machine::Node(id) => cluster
+            .node(id)
+            .and_then(|node| node.addresses.first().map(|net| (net.addr(), &node.origin))),
     };
     Stage {
-        machine: machine.clone(),
-        name: machine_name(machine),
-        address: found
-            .map(|(ip, _)| ip)
-            .or(by_address)
-            .map_or_else(String::new, |ip| ip.to_string()),
+        machine: at,
+        name: machine(cluster, at).to_string(),
+        address: found.map_or_else(String::new, |(ip, _)| ip.to_string()),
         assumed: found.is_some_and(|(_, origin)| matches!(origin, Origin::Assumed(_))),
-    }
-}
-
-/// A beat's title and note.
-fn words(cluster: &Cluster, step: &Step, sort: &Sort) -> (String, String) {
-    let device = || match step.device.as_deref() {
-        Some(device) if device.starts_with("pod/") => "cali…".to_owned(),
-        Some(device) => device.to_owned(),
-        None => "device".to_owned(),
-    };
-    let ends = matches!(sort, Sort::Stop { .. });
-    let proxy = if cluster.proxy.mode.value == ProxyMode::Ebpf { "eBPF" } else { "kube-proxy" };
-    let tunnel = |wrapped: Option<crate::net::Outer>| {
-        wrapped.map_or("a tunnel", |outer| encapsulation(outer.encapsulation))
-    };
-    let (title, note): (String, String) = match step.rule {
-        Rule::Send => ("sends".into(), String::new()),
-        Rule::DeviceIn => (device(), "in".into()),
-        Rule::DeviceOut => (device(), "out".into()),
-        Rule::Dnat => ("DNAT".into(), dnat(cluster, step)),
-        Rule::NoEndpoints => ("no endpoints".into(), format!("{proxy} rejects")),
-        Rule::NoLocalEndpoints => ("no local endpoint".into(), format!("{proxy} drops")),
-        Rule::SourceRange => {
-            let note = if ends { format!("{proxy} drops") } else { "passes".into() };
-            ("source range".into(), note)
-        }
-        Rule::NoRoute => ("no route".into(), step.after.destination.to_string()),
-        Rule::Martian => ("martian source".into(), "the node’s own address".into()),
-        Rule::RpFilter => {
-            ("rp_filter".into(), if ends { "wrong device: drops" } else { "passes" }.into())
-        }
-        Rule::EgressGate | Rule::IngressGate | Rule::GateSkipped | Rule::HostGate => gate(step),
-        Rule::EndpointToHost => {
-            ("pod to host".into(), if ends { "drops" } else { "accepts" }.into())
-        }
-        Rule::Masquerade => ("SNAT".into(), "masquerade".into()),
-        Rule::NatOutgoing => ("SNAT".into(), "natOutgoing".into()),
-        Rule::TunnelSource => ("SNAT".into(), "tunnel source".into()),
-        Rule::Encapsulate => (device(), format!("wrap in {}", tunnel(step.after.outer))),
-        Rule::Decapsulate => (device(), format!("unwrap {}", tunnel(step.before.outer))),
-        Rule::BalancerForward => ("forward".into(), "keeps the source".into()),
-        Rule::BalancerConnect => ("new connection".into(), "own source".into()),
-        Rule::RouterForward => ("route".into(), "pass on".into()),
-        Rule::ServiceLoop => {
-            ("service loop".into(), if ends { "stopped" } else { "passes" }.into())
-        }
-        Rule::DeliverToPod | Rule::DeliverToHost => ("delivered".into(), String::new()),
-        Rule::NoListener => ("no listener".into(), format!("on {}", port(&step.after))),
-        Rule::UnNat => ("un-NAT".into(), String::new()),
-        Rule::ReplyDelivered => ("answered".into(), String::new()),
-        Rule::ReplyLost => ("reply lost".into(), String::new()),
-    };
-    (title, note)
-}
-
-fn port(packet: &Packet) -> String {
-    packet.destination_port.map_or_else(
-        || packet.protocol.to_string(),
-        |port| format!("port {port}/{}", packet.protocol),
-    )
-}
-
-fn dnat(cluster: &Cluster, step: &Step) -> String {
-    let from = match owner_of(cluster, step.before.destination) {
-        Named { owner: Owner::Node | Owner::Tunnel, .. } => "node port",
-        Named { owner: Owner::Service, name } if name.starts_with("cluster") => "cluster IP",
-        Named { owner: Owner::Service, name } if name.starts_with("external") => "external IP",
-        Named { owner: Owner::Service | Owner::Balancer, .. } => "LB IP",
-        _ => "service",
-    };
-    let to = match owner_of(cluster, step.after.destination).owner {
-        Owner::Pod => "pod",
-        Owner::Node => "host",
-        _ => "endpoint",
-    };
-    format!("{from} → {to}")
-}
-
-fn gate(step: &Step) -> (String, String) {
-    let Some(gate) = &step.gate else { return ("not policed".into(), String::new()) };
-    let question = match (step.rule, gate.direction) {
-        (Rule::HostGate, _) => "host policy",
-        (_, Direction::Egress) => "egress policy",
-        (_, Direction::Ingress) => "ingress policy",
-    };
-    if step.rule == Rule::GateSkipped {
-        return (format!("{question} not asked"), String::new());
-    }
-    let answer = if gate.decision.allow { "allows" } else { "denies" };
-    let by = match &gate.decision.by {
-        By::NoPolicy => return (format!("no {question}"), String::new()),
-        By::Policy(policy) => policy_name(policy),
-        By::Isolation(policies) => match policies.as_slice() {
-            [policy] => policy_name(policy),
-            policies => format!("{} policies", policies.len()),
-        },
-    };
-    (format!("{question} {answer}"), by)
-}
-
-fn policy_name(policy: &ObjectRef) -> String {
-    policy.name.clone()
-}
-
-/// How a source address came about.
-fn how(rule: Rule) -> Option<&'static str> {
-    match rule {
-        Rule::Masquerade => Some("masqueraded"),
-        Rule::NatOutgoing => Some("natOutgoing"),
-        Rule::TunnelSource => Some("by Calico"),
-        Rule::BalancerConnect => Some("own connection"),
-        _ => None,
-    }
-}
-
-/// The tunnel protocol's name.
-pub(super) fn encapsulation(kind: Encapsulation) -> &'static str {
-    match kind {
-        Encapsulation::Ipip => "IPIP",
-        Encapsulation::Vxlan => "VXLAN",
-        Encapsulation::Wireguard => "WireGuard",
     }
 }
 
@@ -554,7 +411,7 @@ pub(super) fn encapsulation(kind: Encapsulation) -> &'static str {
 #[derive(Clone, Copy, PartialEq)]
 enum Value {
     Address(IpAddr, Option<u16>),
-    Outer(crate::net::Outer),
+    Outer(Outer),
 }
 
 impl Value {

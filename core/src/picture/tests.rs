@@ -5,7 +5,13 @@ use proptest::prelude::*;
 
 use super::fixture::{self, stories};
 use super::*;
-use crate::datapath::{Cause, CauseKind, Machine, Rule, Step};
+use crate::cluster::{Backend, BalancerId, ClientId, NodeId, Outside, PodId, ServiceId};
+use crate::datapath::{
+    Because, Cause, CauseKind, Device, Dnat, Fact, FrontendKind, FrontendRef, Gate, Listener,
+    Machine, Masquerade, Masquerades, NoRoute, Out, Picked, Routed, Rule, Sent, Skipped, Step,
+    Subject, Translator, Wrap,
+};
+use crate::decision::Ruling;
 use crate::net::{Encapsulation, Outer};
 use crate::text::ObjectRef;
 
@@ -130,7 +136,7 @@ fn a_gate_crosses_what_its_policy_sees() {
                     .filter(|bar| bar.area.holds(Area { x, y, width: 0, height: 0 }))
                     .collect();
                 let step = &outcome.steps[step];
-                let asked = match step.gate.as_ref().unwrap().direction {
+                let asked = match step.gate().unwrap().direction {
                     Direction::Ingress => step.before.source,
                     Direction::Egress => step.before.destination,
                 };
@@ -155,8 +161,8 @@ fn every_step_belongs_to_a_station() {
 
 #[test]
 fn files_are_well_formed_and_stand_alone() {
-    let (cluster, mut outcome) = fixture::article();
-    outcome.steps[0].summary = "a < b & \"c\" > \u{1}".to_owned();
+    let (mut cluster, outcome) = fixture::article();
+    cluster.clients[0].name = "a < b & \"c\" > \u{1}".to_owned();
     let file = svg(&draw(&cluster, &outcome, Layout::Wide));
     assert!(file.contains("a &lt; b &amp; &quot;c&quot; &gt; \u{fffd}"));
     assert!(!file.contains("var(") && !file.contains("href"));
@@ -250,52 +256,115 @@ fn addresses(six: bool, n: u8) -> IpAddr {
     text.parse().unwrap()
 }
 
+/// A cluster of made-up names.
+fn named(names: &[String]) -> Cluster {
+    let text = "
+apiVersion: v1
+kind: Node
+metadata: {name: a}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: b}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: c, namespace: d}
+spec: {containers: [{name: main}]}
+---
+apiVersion: hopwise.dev/v1
+kind: Scenario
+metadata: {name: e}
+spec: {clients: [{name: f, ip: 192.0.2.1}], loadBalancers: [{name: g, ip: 192.0.2.2}]}
+";
+    let mut cluster = crate::read(text).cluster;
+    cluster.clients[0].name.clone_from(&names[0]);
+    cluster.nodes[0].name.clone_from(&names[1]);
+    cluster.balancers[0].name.clone_from(&names[2]);
+    cluster.nodes[1].name.clone_from(&names[3]);
+    cluster.pods[0].namespace.clone_from(&names[4]);
+    cluster.pods[0].name.clone_from(&names[5]);
+    cluster
+}
+
 /// A path that no datapath need ever take, to try the geometry.
 fn path(names: &[String], moves: &[Move], six: bool) -> Outcome {
     let machines = [
-        Machine::Client(names[0].clone()),
-        Machine::Node(names[1].clone()),
-        Machine::Balancer(names[2].clone()),
-        Machine::Node(names[3].clone()),
+        Machine::Client(Outside::Named(ClientId(0))),
+        Machine::Node(NodeId(0)),
+        Machine::Balancer(BalancerId(0)),
+        Machine::Node(NodeId(1)),
         Machine::Router,
     ];
-    let rules = [
-        Rule::DeviceIn,
-        Rule::Dnat,
-        Rule::Masquerade,
-        Rule::NatOutgoing,
-        Rule::Encapsulate,
-        Rule::Decapsulate,
-        Rule::IngressGate,
-        Rule::EgressGate,
-        Rule::GateSkipped,
-        Rule::DeviceOut,
-        Rule::BalancerConnect,
-        Rule::NoRoute,
-        Rule::RpFilter,
-        Rule::NoListener,
-        Rule::DeliverToPod,
-        Rule::DeliverToHost,
-        Rule::EndpointToHost,
-        Rule::RouterForward,
-    ];
+    let (ip, port, pod, node) = (addresses(six, 3), 80, Some(PodId(0)), Some(NodeId(0)));
+    let frontend =
+        FrontendRef { service: ServiceId(0), port: 0, kind: FrontendKind::LoadBalancerIp };
+    let dnat = Dnat {
+        frontend,
+        endpoint: Backend { ip, port, pod, node },
+        chosen: 0,
+        of: 1,
+        local: false,
+        marked: false,
+        hairpin: false,
+        unread: false,
+        from: None,
+        forwarded: false,
+    };
+    let masquerade =
+        |why| Fact::Masquerade(Masquerade { why, out: Device::Ethernet, fixed: false });
+    let picked = Picked { node: NodeId(0), others: 0 };
+    let gate = |direction, n: u8, allow| {
+        let policy = ObjectRef::new("NetworkPolicy", &names[4], &names[5]);
+        let by = match n % 3 {
+            0 if allow => By::NoPolicy,
+            1 => By::Isolation(vec![policy.clone(), policy]),
+            _ => By::Policy(policy),
+        };
+        let ruling = Ruling { allow, by, cite: None };
+        Fact::Gate(Gate { who: Subject::Pod(PodId(0)), direction, ruling })
+    };
+    let facts = |n: u8, allow: bool| {
+        [
+            Fact::DeviceIn,
+            Fact::Dnat(dnat),
+            masquerade(Masquerades::Marked),
+            masquerade(Masquerades::NatOutgoing),
+            Fact::Encapsulate(Wrap::Return(NodeId(1))),
+            Fact::Decapsulate,
+            gate(Direction::Ingress, n, allow),
+            gate(Direction::Egress, n, allow),
+            Fact::GateSkipped(Skipped::OwnProcess),
+            Fact::DeviceOut(Out::Gateway),
+            Fact::BalancerConnect(picked),
+            Fact::NoRoute(NoRoute::Unknown),
+            Fact::RpFilter { back: Device::Ethernet },
+            Fact::NoListener(None),
+            Fact::DeliverToPod { own: false },
+            Fact::DeliverToHost(Listener::Kubelet),
+            Fact::EndpointToHost,
+            Fact::RouterForward(Routed::Route { to: ip.into(), via: NodeId(0), others: 2 }),
+        ]
+    };
     let mut path = fixture::Path::from(addresses(six, 1), addresses(six, 2));
-    let pod = format!("pod/{}/{}", names[4], names[5]);
-    path = path.step(&machines[0], Rule::Send, "");
-    for (index, (machine, rule, n, allow)) in moves.iter().enumerate() {
-        let rule = rules[rule % rules.len()];
+    path = path.step(machines[0], Fact::Send(Sent::Outside), None);
+    for (index, (machine, fact, n, allow)) in moves.iter().enumerate() {
         let last = index + 1 == moves.len();
+        let facts = facts(*n, *allow || !last);
+        let fact = facts[fact % facts.len()].clone();
         // Ends stand at the end.
-        let rule = match rule {
-            Rule::DeliverToHost | Rule::DeliverToPod if !last => Rule::DeviceOut,
-            rule => rule,
+        let fact = match fact {
+            Fact::DeliverToHost(_) | Fact::DeliverToPod { .. } if !last => {
+                Fact::DeviceOut(Out::Gateway)
+            }
+            fact => fact,
         };
-        let device = match rule {
-            Rule::DeliverToPod | Rule::IngressGate | Rule::EgressGate => pod.as_str(),
-            _ => "a-device-name15",
+        let device = match fact {
+            Fact::DeliverToPod { .. } | Fact::Gate(_) => Device::Pod(PodId(0)),
+            _ => Device::Tunnel(Encapsulation::Wireguard),
         };
-        path = path.step(&machines[machine % machines.len()], rule, device);
-        let allow = *allow || !last;
+        let rule = fact.rule();
+        path = path.step(machines[machine % machines.len()], fact, Some(device));
         path = match rule {
             Rule::Dnat => path.into(|p| p.destination = addresses(six, *n)),
             Rule::Masquerade | Rule::NatOutgoing | Rule::BalancerConnect => {
@@ -309,29 +378,17 @@ fn path(names: &[String], moves: &[Move], six: bool) -> Outcome {
                 });
             }),
             Rule::Decapsulate => path.into(|p| p.outer = None),
-            Rule::IngressGate | Rule::EgressGate => {
-                let direction = match rule {
-                    Rule::IngressGate => Direction::Ingress,
-                    _ => Direction::Egress,
-                };
-                let policy = ObjectRef::new("NetworkPolicy", &names[4], &names[5]);
-                let by = match n % 3 {
-                    0 if allow => By::NoPolicy,
-                    1 => By::Isolation(vec![policy.clone(), policy]),
-                    _ => By::Policy(policy),
-                };
-                path.gate(direction, &pod, allow, by)
-            }
             _ => path,
         };
     }
     let end = path.steps.last().unwrap();
-    let delivered = matches!(end.rule, Rule::DeliverToPod | Rule::DeliverToHost);
+    let delivered = matches!(end.rule(), Rule::DeliverToPod | Rule::DeliverToHost);
     if delivered {
         let reply = answer_of(&path.steps);
         return path.ends(None, reply);
     }
-    let cause = Cause { kind: CauseKind::PolicyDenied, cite: None, message: String::new() };
+    let because = Because::Step { reply: false, at: path.steps.len() - 1 };
+    let cause = Cause { kind: CauseKind::PolicyDenied, cite: None, because, unheard: false };
     path.ends(Some(cause), Vec::new())
 }
 
@@ -340,16 +397,16 @@ fn answer_of(steps: &[Step]) -> Vec<Step> {
     let mut reply: Vec<Step> = steps
         .iter()
         .rev()
-        .filter(|step| step.before != step.after || step.rule == Rule::DeviceIn)
+        .filter(|step| step.before != step.after || step.rule() == Rule::DeviceIn)
         .map(|step| Step {
-            rule: Rule::UnNat,
+            fact: Fact::UnNat(Translator::Conntrack),
             before: step.after,
             after: step.before,
-            gate: None,
             ..step.clone()
         })
         .collect();
-    reply.extend(steps.first().map(|step| Step { rule: Rule::ReplyDelivered, ..step.clone() }));
+    let delivered = Fact::ReplyDelivered { refusal: false };
+    reply.extend(steps.first().map(|step| Step { fact: delivered, ..step.clone() }));
     reply
 }
 
@@ -361,7 +418,7 @@ proptest! {
         moves in proptest::collection::vec((0usize..5, 0usize..19, any::<u8>(), any::<bool>()), 1..14),
         six in any::<bool>(),
     ) {
-        let cluster = Cluster::default();
+        let cluster = named(&names);
         let outcome = path(&names, &moves, six);
         for layout in [Layout::Wide, Layout::Narrow] {
             let picture = draw(&cluster, &outcome, layout);

@@ -1,11 +1,12 @@
 //! Steps from left to right, a lane for each machine, the ribbons under them.
 
 use super::label::{Anchor, Area, Face, Ink, Label, width, wrap};
-use super::story::{Actor, Beat, Hold, Mark, Row, Sort, Story, encapsulation};
+use super::story::{Actor, Beat, Hold, Mark, Row, Sort, Story};
 use super::{
     Bar, Gate, Lane, Layout, Missed, Picture, Placed, Point, Question, Reply, Segment, Station,
     asked, spread, title_ink,
 };
+use crate::words::names::encapsulation;
 
 /// The narrowest picture; shorter paths are stretched.
 const WIDTH: i32 = 900;
@@ -142,7 +143,7 @@ impl<'s, 'a> Plan<'s, 'a> {
             let until = hold.to.unwrap_or(last);
             for index in hold.from + 1..=until {
                 let crosses =
-                    self.story.beats.get(index).is_some_and(|beat| beat.step.gate.is_some());
+                    self.story.beats.get(index).is_some_and(|beat| beat.step.gate().is_some());
                 if crosses || Some(index) == hold.to {
                     apart.push((hold.from, index, need - lead));
                 }
@@ -239,7 +240,7 @@ impl<'s, 'a> Plan<'s, 'a> {
                     labels.push(address.at(14, strip.top + 37, Anchor::Start));
                 }
                 Lane {
-                    machine: Some(lane.machine.clone()),
+                    machine: Some(lane.machine),
                     area: Area {
                         x: 1,
                         y: strip.top,
@@ -388,7 +389,9 @@ impl<'s, 'a> Plan<'s, 'a> {
                 }
                 let area = Area { x: left, y, width: right - left, height: BAR };
                 let gate = beats.iter().enumerate().position(|(index, beat)| {
-                    index > hold.from && beat.step.gate.is_some() && place(&self.xs, index) < right
+                    index > hold.from
+                        && beat.step.gate().is_some()
+                        && place(&self.xs, index) < right
                 });
                 let clear = gate.map_or(right, |index| place(&self.xs, index));
                 let room = clear - left - 2 * PAD;
@@ -417,7 +420,7 @@ impl<'s, 'a> Plan<'s, 'a> {
         let mut gates = Vec::new();
         let mut y = top + 8;
         for (index, beat) in self.story.beats.iter().enumerate() {
-            let (Some(lines), Some(gate)) = (question(beat), &beat.step.gate) else { continue };
+            let (Some(lines), Some(gate)) = (question(beat), beat.step.gate()) else { continue };
             let (x, line) = self.at(index);
             let row = asked(beat.step, gate.direction);
             let crossing = bars
@@ -431,7 +434,7 @@ impl<'s, 'a> Plan<'s, 'a> {
             }
             let to = (x, y + 2);
             y += 6;
-            let (from, allow) = ((x, line + 16), gate.decision.allow);
+            let (from, allow) = ((x, line + 16), gate.ruling.allow);
             gates.push(Gate { station: index, from, to, crossing, allow, labels });
         }
         (gates, if gates_empty(top, y) { top } else { y })
@@ -616,6 +619,7 @@ fn bar_labels(hold: &Hold, area: Area, room: i32) -> Vec<Label> {
 
 /// What a policy is asked, in lines.
 fn question(beat: &Beat<'_>) -> Option<Vec<Label>> {
-    let Question { text, ink, .. } = Question::of(beat)?;
-    Some(wrap(&text, Face::Title, ink, 360))
+    let Question { text, ink, asked } = Question::of(beat)?;
+    let who = if asked { "policy asks here" } else { "no policy asks here" };
+    Some(wrap(&format!("{who}: {text}"), Face::Title, ink, 360))
 }

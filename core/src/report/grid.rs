@@ -56,12 +56,12 @@ pub fn csv(matrix: &Matrix, ports: bool) -> impl Iterator<Item = String> {
                 let number = port.port.map_or(String::new(), |n| n.to_string());
                 format!("{number},{}", port.protocol)
             };
-            (field(&column.group.name), column.ports.iter().map(port).collect())
+            (field(&column.group.party.to_string()), column.ports.iter().map(port).collect())
         })
         .collect();
     let rows = matrix.rows.iter().enumerate().map(move |(i, row)| {
         let mut out = String::new();
-        let from = field(&row.name);
+        let from = field(&row.party.to_string());
         for (cell, (to, names)) in matrix.cells(i).zip(&columns) {
             let Cell::Ports(answers) = cell else { continue };
             if ports {
@@ -191,8 +191,8 @@ fn port_name(port: Port) -> String {
 
 fn label(group: &Group) -> String {
     match group.pods {
-        0 | 1 => group.name.clone(),
-        pods => format!("{} ×{pods}", group.name),
+        0 | 1 => group.party.to_string(),
+        pods => format!("{} ×{pods}", group.party),
     }
 }
 

@@ -8,60 +8,62 @@ use serde::Serialize;
 
 use crate::analysis::Matrix;
 use crate::cluster::Cluster;
-use crate::datapath::{Gate, Inspect, Machine, Outcome, Rule, Step, Trace};
+use crate::datapath::{Gate, Outcome, Rule, Step, Trace};
 use crate::decision::{Asked, Decision, Evaluation, Says, Staged};
-use crate::net::{Direction, Packet, Protocol, Verdict, address_and_port};
+use crate::net::{Direction, Packet, Protocol, Verdict};
 use crate::text::Cite;
-use crate::words::{names as words, policy};
+use crate::words::{
+    Inspect, Line, cause, doubt, evidence, names, policy, rules, summary, unresolved,
+};
 
 /// What `trace --format json` prints for a flow, on one line.
 #[derive(Clone, Debug, Serialize)]
-pub struct Answer<'a> {
+pub struct Answer {
     /// The flow as it was written.
     pub flow: String,
     /// All outcomes in one word.
     pub verdict: Verdict,
     /// One for each way that new connections can go.
-    pub outcomes: Vec<OutcomeJson<'a>>,
+    pub outcomes: Vec<OutcomeJson>,
 }
 
 /// One way that new connections can go.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct OutcomeJson<'a> {
+pub struct OutcomeJson {
     /// Of the new connections, from 0 to 1.
     pub share: f64,
     /// `pod/NAMESPACE/NAME` or an address.
-    pub endpoint: Option<&'a str>,
+    pub endpoint: Option<String>,
     /// What the client sees.
     pub verdict: Verdict,
     /// Why it was not delivered; absent when it was.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cause: Option<CauseJson<'a>>,
+    pub cause: Option<CauseJson>,
     /// The peer address that the application got, once delivered.
     pub source_seen_by_app: Option<IpAddr>,
     /// The request's source where it reached the pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_at_pod: Option<IpAddr>,
     /// Every policy evaluation of the request, in order.
-    pub gates: Vec<GateJson<'a>>,
+    pub gates: Vec<GateJson>,
     /// Every NAT of the request, in order.
-    pub rewrites: Vec<RewriteJson<'a>>,
+    pub rewrites: Vec<RewriteJson>,
     /// The request's way.
-    pub hops: Vec<Hop<'a>>,
+    pub hops: Vec<Hop>,
     /// The answer's way back; empty if the request did not arrive.
-    pub reply: Vec<Hop<'a>>,
+    pub reply: Vec<Hop>,
 }
 
 /// Why a connection did not come about.
 #[derive(Clone, Debug, Serialize)]
-pub struct CauseJson<'a> {
+pub struct CauseJson {
     /// The class.
     pub kind: crate::datapath::CauseKind,
     /// The object that decided: `NetworkPolicy foo/test`.
     pub object: Option<String>,
     /// The deciding field's path in it.
-    pub field: Option<&'a str>,
+    pub field: Option<String>,
     /// Its line in the text, from 1.
     pub line: Option<u32>,
     /// One sentence.
@@ -70,15 +72,15 @@ pub struct CauseJson<'a> {
 
 /// A policy evaluation.
 #[derive(Clone, Debug, Serialize)]
-pub struct GateJson<'a> {
+pub struct GateJson {
     /// The machine that evaluates.
-    pub node: &'a str,
+    pub node: String,
     /// The netfilter hook.
     pub hook: String,
     /// Which of the pod's two questions.
     pub direction: Direction,
     /// Whose policies.
-    pub pod: &'a str,
+    pub pod: String,
     /// The source that they are asked about.
     pub source: IpAddr,
     /// The destination, with its port.
@@ -89,7 +91,7 @@ pub struct GateJson<'a> {
     pub by: String,
     /// The deciding field's path.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub field: Option<&'a str>,
+    pub field: Option<String>,
     /// The deciding line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
@@ -99,9 +101,9 @@ pub struct GateJson<'a> {
 
 /// A NAT.
 #[derive(Clone, Debug, Serialize)]
-pub struct RewriteJson<'a> {
+pub struct RewriteJson {
     /// The machine that rewrites.
-    pub node: &'a str,
+    pub node: String,
     /// The netfilter hook.
     pub hook: String,
     /// `DNAT` or `SNAT`.
@@ -113,19 +115,19 @@ pub struct RewriteJson<'a> {
     pub to: String,
     /// For an SNAT, the device that the packet leaves by.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub device: Option<&'a str>,
+    pub device: Option<String>,
 }
 
 /// One thing that happened to the packet.
 #[derive(Clone, Debug, Serialize)]
-pub struct Hop<'a> {
+pub struct Hop {
     /// `client/NAME`, `loadBalancer/NAME`, `router` or `node/NAME`.
     pub machine: String,
     /// Where on the machine.
     pub hook: String,
     /// The device, or the pod behind it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub device: Option<&'a str>,
+    pub device: Option<String>,
     /// What kind of thing.
     pub rule: Rule,
     /// The packet before.
@@ -136,16 +138,16 @@ pub struct Hop<'a> {
     pub summary: String,
     /// What in the text, or which default, made it happen.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub evidence: Vec<EvidenceJson<'a>>,
+    pub evidence: Vec<EvidenceJson>,
     /// The rules as the machine's own tools print them.
-    #[serde(skip_serializing_if = "slice_is_empty")]
-    pub rules: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<String>,
     /// How to see it on a real machine.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub inspect: Option<&'a Inspect>,
+    pub inspect: Option<Inspect>,
     /// The policy evaluation, if it is one, with everything that was looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub gate: Option<HopGate<'a>>,
+    pub gate: Option<HopGate>,
     /// Why this is not certain, where it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uncertain: Option<String>,
@@ -185,29 +187,29 @@ pub struct OuterJson {
 
 /// A decision of a pod's policies with everything that was looked at.
 #[derive(Clone, Debug, Serialize)]
-pub struct HopGate<'a> {
+pub struct HopGate {
     /// Which question.
     pub direction: Direction,
     /// Whose policies.
-    pub pod: &'a str,
+    pub pod: String,
     /// The answer.
     #[serde(flatten)]
-    pub decision: DecisionJson<'a>,
+    pub decision: DecisionJson,
     /// What was looked at, misses included.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub evidence: Vec<EvidenceJson<'a>>,
+    pub evidence: Vec<EvidenceJson>,
 }
 
 /// The answer to one question.
 #[derive(Clone, Debug, Serialize)]
-pub struct DecisionJson<'a> {
+pub struct DecisionJson {
     /// `Allow` or `Deny`.
     pub verdict: &'static str,
     /// The deciding policy, or `no policy`.
     pub by: String,
     /// The deciding field's path.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub field: Option<&'a str>,
+    pub field: Option<String>,
     /// The deciding line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
@@ -215,7 +217,7 @@ pub struct DecisionJson<'a> {
     pub reason: String,
     /// The policies that select the endpoint, as far as they were asked, in that order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub asked: Vec<AskedJson<'a>>,
+    pub asked: Vec<AskedJson>,
     /// What staged policies would do.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub staged: Vec<StagedJson>,
@@ -226,9 +228,9 @@ pub struct DecisionJson<'a> {
 
 /// A policy that was asked, or the end of a tier.
 #[derive(Clone, Debug, Serialize)]
-pub struct AskedJson<'a> {
+pub struct AskedJson {
     /// The tier.
-    pub tier: &'a str,
+    pub tier: String,
     /// The policy; `null` is the tier's end.
     pub policy: Option<String>,
     /// Its order or priority.
@@ -254,12 +256,12 @@ pub struct StagedJson {
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, Serialize)]
-pub struct EvidenceJson<'a> {
+pub struct EvidenceJson {
     /// The object.
     pub object: String,
     /// The field's path.
-    #[serde(skip_serializing_if = "str::is_empty")]
-    pub field: &'a str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub field: String,
     /// Its line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
@@ -270,7 +272,7 @@ pub struct EvidenceJson<'a> {
 }
 
 /// The trace as the contract has it.
-pub fn answer<'a>(cluster: &Cluster, trace: &'a Trace) -> Answer<'a> {
+pub fn answer(cluster: &Cluster, trace: &Trace) -> Answer {
     Answer {
         flow: trace.flow.to_string(),
         verdict: trace.verdict,
@@ -286,28 +288,36 @@ pub fn trace_line(cluster: &Cluster, trace: &Trace) -> String {
 
 /// What `evaluate --format json` prints for a flow, on one line.
 #[derive(Clone, Debug, Serialize)]
-pub struct EvaluationJson<'a> {
+pub struct EvaluationJson {
     /// The flow as it was written.
     pub flow: String,
     /// May it pass both ends?
     pub allowed: bool,
     /// The destination's policies.
-    pub ingress: DecisionJson<'a>,
+    pub ingress: DecisionJson,
     /// The source's policies.
-    pub egress: DecisionJson<'a>,
+    pub egress: DecisionJson,
     /// What the flow names that is not there.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub problem: Option<&'a str>,
+    pub problem: Option<String>,
 }
 
 /// The evaluation as the contract has it, on one line, without the line's end.
 pub fn evaluation_line(cluster: &Cluster, evaluation: &Evaluation) -> String {
+    let problem = evaluation.problem.as_ref().map(|why| unresolved(cluster, why).to_string());
+    let answer = |of: &Decision| {
+        let mut answer = decision(cluster, of);
+        if let Some(problem) = &problem {
+            answer.reason.clone_from(problem);
+        }
+        answer
+    };
     let line = EvaluationJson {
         flow: evaluation.flow.to_string(),
         allowed: evaluation.allowed,
-        ingress: decision(cluster, &evaluation.ingress),
-        egress: decision(cluster, &evaluation.egress),
-        problem: evaluation.problem.as_deref(),
+        ingress: answer(&evaluation.ingress),
+        egress: answer(&evaluation.egress),
+        problem: problem.clone(),
     };
     serde_json::to_string(&line).unwrap_or_default()
 }
@@ -319,79 +329,73 @@ pub fn matrix_line(matrix: &Matrix) -> String {
 }
 
 /// The policy evaluations of a request, in order.
-pub fn gates<'a>(cluster: &Cluster, steps: &'a [Step]) -> Vec<GateJson<'a>> {
-    let gates = steps.iter().filter_map(|step| Some((step, step.gate.as_ref()?)));
+pub fn gates(cluster: &Cluster, steps: &[Step]) -> Vec<GateJson> {
+    let gates = steps.iter().filter_map(|step| Some((step, step.gate()?)));
     gates.map(|(step, gate)| gate_of(cluster, step, gate)).collect()
 }
 
 /// The NATs of a request, in order.
-pub fn rewrites(steps: &[Step]) -> Vec<RewriteJson<'_>> {
+pub fn rewrites(cluster: &Cluster, steps: &[Step]) -> Vec<RewriteJson> {
     let mut rewrites = Vec::new();
     for step in steps {
         let (before, after) = (&step.before, &step.after);
         let mut push = |kind, from, to, device| {
+            let node = names::own_name(cluster, step.machine);
             let hook = step.hook.to_string();
-            rewrites.push(RewriteJson {
-                node: words::name(&step.machine),
-                hook,
-                kind,
-                from,
-                to,
-                device,
-            });
+            rewrites.push(RewriteJson { node, hook, kind, from, to, device });
         };
         if (before.destination, before.destination_port)
             != (after.destination, after.destination_port)
         {
-            let end = |p: &Packet| address_and_port(p.destination, p.destination_port);
-            push("DNAT", end(before), end(after), None);
+            push("DNAT", before.to(), after.to(), None);
         }
         if before.source != after.source {
             let (from, to) = (before.source.to_string(), after.source.to_string());
-            push("SNAT", from, to, step.device.as_deref());
+            push("SNAT", from, to, names::step_device(cluster, step));
         }
     }
     rewrites
 }
 
-fn outcome<'a>(cluster: &Cluster, outcome: &'a Outcome) -> OutcomeJson<'a> {
-    let hops = |steps: &'a [Step]| steps.iter().map(|step| hop(cluster, step)).collect();
+fn outcome(cluster: &Cluster, outcome: &Outcome) -> OutcomeJson {
+    let hops = |steps: &[Step]| steps.iter().map(|step| hop(cluster, step)).collect();
     OutcomeJson {
         share: outcome.share,
-        endpoint: outcome.endpoint.as_deref(),
+        endpoint: outcome.endpoint.map(|it| names::backend(cluster, it)),
         verdict: outcome.verdict,
-        cause: cause(cluster, outcome),
+        cause: cause_of(cluster, outcome),
         source_seen_by_app: outcome.source_seen_by_app,
         source_at_pod: outcome.source_at_pod,
         gates: gates(cluster, &outcome.steps),
-        rewrites: rewrites(&outcome.steps),
+        rewrites: rewrites(cluster, &outcome.steps),
         hops: hops(&outcome.steps),
         reply: hops(&outcome.reply),
     }
 }
 
-fn cause<'a>(cluster: &Cluster, outcome: &'a Outcome) -> Option<CauseJson<'a>> {
-    let cause = outcome.cause.as_ref()?;
-    let cite = cause.cite.as_ref();
+fn cause_of(cluster: &Cluster, outcome: &Outcome) -> Option<CauseJson> {
+    let found = outcome.cause.as_ref()?;
+    let cite = found.cite.as_ref();
     Some(CauseJson {
-        kind: cause.kind,
+        kind: found.kind,
         object: cite.map(|c| c.object.to_string()),
-        field: cite.map(|c| c.field.as_str()),
+        field: cite.map(|c| c.field.clone()),
         line: cite.and_then(line),
-        message: policy::message(cluster, outcome)?,
+        message: cause(cluster, outcome)?.to_string(),
     })
 }
 
-fn gate_of<'a>(cluster: &Cluster, step: &'a Step, gate: &'a Gate) -> GateJson<'a> {
-    let DecisionJson { verdict, by, field, line, reason, .. } = decision(cluster, &gate.decision);
+fn gate_of(cluster: &Cluster, step: &Step, gate: &Gate) -> GateJson {
+    let decided = policy::explain(cluster, step, gate);
+    let DecisionJson { verdict, by, field, line, reason, .. } = decision(cluster, &decided);
     let asked = step.asked();
     GateJson {
-        node: words::name(&step.machine),
+        node: names::own_name(cluster, step.machine),
         hook: step.hook.to_string(),
         direction: gate.direction,
-        pod: &gate.pod,
+        pod: names::subject(cluster, gate.who),
         source: asked.source,
-        destination: address_and_port(asked.destination, asked.destination_port),
+        destination: asked.to(),
         verdict,
         by,
         field,
@@ -400,23 +404,24 @@ fn gate_of<'a>(cluster: &Cluster, step: &'a Step, gate: &'a Gate) -> GateJson<'a
     }
 }
 
-fn decision<'a>(cluster: &Cluster, decision: &'a Decision) -> DecisionJson<'a> {
+fn decision(cluster: &Cluster, decision: &Decision) -> DecisionJson {
     let cite = decision.cite.as_ref();
+    let uncertain = decision.uncertain.as_ref();
     DecisionJson {
         verdict: policy::decision(decision),
         by: policy::by(decision),
-        field: cite.map(|c| c.field.as_str()),
+        field: cite.map(|c| c.field.clone()),
         line: cite.and_then(line),
-        reason: policy::reason(cluster, decision),
+        reason: policy::reason(cluster, decision).to_string(),
         asked: decision.asked.iter().map(asked).collect(),
         staged: decision.staged.iter().map(|it| staged(cluster, it)).collect(),
-        uncertain: decision.uncertain.as_ref().map(|doubt| policy::doubt(cluster, doubt)),
+        uncertain: uncertain.map(|doubt| policy::doubt(cluster, doubt).to_string()),
     }
 }
 
-fn asked(asked: &Asked) -> AskedJson<'_> {
+fn asked(asked: &Asked) -> AskedJson {
     AskedJson {
-        tier: &asked.tier,
+        tier: asked.tier.clone(),
         policy: asked.policy.as_ref().map(ToString::to_string),
         order: asked.order,
         says: asked.says,
@@ -428,34 +433,35 @@ fn staged(cluster: &Cluster, staged: &Staged) -> StagedJson {
         policies: staged.policies.iter().map(|policy| policy.object.to_string()).collect(),
         line: line(&staged.cite),
         would: if staged.allow { "Allow" } else { "Deny" },
-        finding: policy::staged(cluster, staged),
+        finding: policy::staged(cluster, staged).to_string(),
     }
 }
 
-fn hop<'a>(cluster: &Cluster, step: &'a Step) -> Hop<'a> {
-    let looked_at = |gate: &'a Gate| {
-        let all = gate.decision.evidence.iter();
-        all.map(|it| evidence(&it.cite, it.matched, policy::finding(cluster, it))).collect()
-    };
-    let because = step.evidence.iter();
+fn hop(cluster: &Cluster, step: &Step) -> Hop {
+    let (rules, inspect) = rules(cluster, step);
+    let gate = step.gate().map(|gate| {
+        let decided = policy::explain(cluster, step, gate);
+        let looked_at = decided.evidence.iter().map(|it| looked_at(&policy::line(cluster, it)));
+        HopGate {
+            direction: gate.direction,
+            pod: names::subject(cluster, gate.who),
+            evidence: looked_at.collect(),
+            decision: decision(cluster, &decided),
+        }
+    });
     Hop {
-        machine: machine(&step.machine),
+        machine: names::machine_notation(cluster, step.machine),
         hook: step.hook.to_string(),
-        device: step.device.as_deref(),
-        rule: step.rule,
+        device: names::step_device(cluster, step),
+        rule: step.rule(),
         before: packet(&step.before),
         after: packet(&step.after),
-        summary: policy::summary(cluster, step),
-        evidence: because.map(|it| evidence(&it.cite, true, it.finding.clone())).collect(),
-        rules: &step.rules,
-        inspect: step.inspect.as_ref(),
-        gate: step.gate.as_ref().map(|gate| HopGate {
-            direction: gate.direction,
-            pod: &gate.pod,
-            decision: decision(cluster, &gate.decision),
-            evidence: looked_at(gate),
-        }),
-        uncertain: policy::uncertain(cluster, step),
+        summary: summary(cluster, step).to_string(),
+        evidence: evidence(cluster, step).iter().map(looked_at).collect(),
+        rules,
+        inspect,
+        gate,
+        uncertain: doubt(cluster, step).map(|doubt| doubt.to_string()),
     }
 }
 
@@ -467,37 +473,23 @@ fn packet(packet: &Packet) -> PacketJson {
         destination: packet.destination,
         destination_port: packet.destination_port,
         outer: packet.outer.map(|outer| OuterJson {
-            encapsulation: words::encapsulation(outer.encapsulation),
+            encapsulation: names::encapsulation(outer.encapsulation),
             source: outer.source,
             destination: outer.destination,
         }),
     }
 }
 
-fn evidence(cite: &Cite, matched: bool, finding: String) -> EvidenceJson<'_> {
+fn looked_at(found: &Line) -> EvidenceJson {
     EvidenceJson {
-        object: cite.object.to_string(),
-        field: &cite.field,
-        line: line(cite),
-        matched,
-        finding,
-    }
-}
-
-/// A machine as flows spell it.
-fn machine(machine: &Machine) -> String {
-    match machine {
-        Machine::Client(name) => format!("client/{name}"),
-        Machine::Balancer(name) => format!("loadBalancer/{name}"),
-        Machine::Router => "router".to_owned(),
-        Machine::Node(name) => format!("node/{name}"),
+        object: found.cite.object.to_string(),
+        field: found.cite.field.clone(),
+        line: line(&found.cite),
+        matched: found.matched,
+        finding: found.finding.to_string(),
     }
 }
 
 fn line(cite: &Cite) -> Option<u32> {
     cite.span.map(|span| span.line)
-}
-
-fn slice_is_empty(slice: &&[String]) -> bool {
-    slice.is_empty()
 }

@@ -2,30 +2,32 @@
 
 use std::fmt::Write as _;
 
-use super::text;
+use super::text::endpoint;
 use crate::cluster::Cluster;
 use crate::datapath::{Outcome, Step, Trace};
-use crate::words::{names as words, policy};
+use crate::words::verdict::of_outcome;
+use crate::words::{names, policy, summary};
 
 /// The trace as a section: the verdict, then a table of the hops.
 pub fn path(cluster: &Cluster, trace: &Trace) -> String {
     let mut out = format!("### `{}`\n", trace.flow);
     for outcome in &trace.outcomes {
         if trace.outcomes.len() > 1 {
-            let endpoint = outcome.endpoint.as_deref().unwrap_or("no endpoint");
-            let share = words::share(outcome.share);
+            let endpoint = endpoint(cluster, outcome);
+            let share = names::share(outcome.share);
             let _ = write!(out, "\n#### {share} new connections, to `{endpoint}`\n");
         }
-        section(&mut out, cluster, outcome, &text::told(cluster, trace, outcome));
+        section(&mut out, cluster, outcome);
     }
     out
 }
 
-fn section(out: &mut String, cluster: &Cluster, outcome: &Outcome, told: &str) {
-    let _ = write!(out, "\n{}\n", escape(told));
+fn section(out: &mut String, cluster: &Cluster, outcome: &Outcome) {
+    let told = of_outcome(cluster, outcome).to_string();
+    let _ = write!(out, "\n{}\n", escape(&told));
     let cite = outcome.cause.as_ref().and_then(|cause| cause.cite.as_ref());
     if let Some(cite) = cite.filter(|cite| cite.span.is_some()) {
-        let _ = write!(out, "\n{}\n", escape(&words::cite(cite)));
+        let _ = write!(out, "\n{}\n", escape(&names::cite(cite)));
     }
     table(out, cluster, "What happens", &outcome.steps);
     if !outcome.reply.is_empty() {
@@ -39,29 +41,29 @@ fn table(out: &mut String, cluster: &Cluster, title: &str, steps: &[Step]) {
         "\n| Machine | Hook | {title} | Source | Destination |\n| --- | --- | --- | --- | --- |\n"
     );
     for step in steps {
-        let mut told = words::rule(step.rule).to_owned();
-        let summary = policy::summary(cluster, step);
+        let mut told = names::rule(step.rule()).to_owned();
+        let summary = summary(cluster, step).to_string();
         if !summary.is_empty() {
             let _ = write!(told, ". {}", summary.trim_end_matches('.'));
         }
-        if let Some(gate) = &step.gate {
-            let decision = &gate.decision;
+        if let Some(gate) = step.gate() {
+            let decision = &policy::explain(cluster, step, gate);
             let _ = write!(told, ". {}", policy::decided(decision));
             if let Some(span) = decision.cite.as_ref().and_then(|c| c.span) {
                 let _ = write!(told, ", line {}", span.line);
             }
         }
         if let Some(outer) = &step.after.outer {
-            let _ = write!(told, ". In {}", words::outer(outer));
+            let _ = write!(told, ". In {}", names::outer(outer));
         }
         let _ = writeln!(
             out,
             "| {} | {} | {} | {} | {} |",
-            escape(&words::machine(&step.machine)),
+            escape(&names::machine(cluster, step.machine).to_string()),
             step.hook,
             escape(&told),
-            change(&words::source(&step.before), &words::source(&step.after)),
-            change(&words::destination(&step.before), &words::destination(&step.after)),
+            change(&names::source(&step.before), &names::source(&step.after)),
+            change(&names::destination(&step.before), &names::destination(&step.after)),
         );
     }
 }

@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 
+use super::text::endpoint;
+use crate::cluster::{Cluster, PodId};
 use crate::datapath::{Hook, Machine, Outcome, Rule, Step, Trace};
-use crate::words::names::{self as words, Mark};
-use crate::words::policy;
+use crate::words::names::{self, Mark};
+use crate::words::{policy, summary};
 
 /// The trace as one diagram; several outcomes stand in it one after the other.
-pub fn path(trace: &Trace) -> String {
+pub fn path(cluster: &Cluster, trace: &Trace) -> String {
     let mut out = String::from("sequenceDiagram\n");
     let mut lanes: Vec<Lane> = Vec::new();
     for outcome in &trace.outcomes {
@@ -20,9 +22,9 @@ pub fn path(trace: &Trace) -> String {
         }
     }
     for (i, lane) in lanes.iter().enumerate() {
-        let _ = writeln!(out, "    participant p{i} as {}", escape(&lane.label()));
+        let _ = writeln!(out, "    participant p{i} as {}", escape(&lane.label(cluster)));
     }
-    let chart = Chart { lanes: &lanes };
+    let chart = Chart { cluster, lanes: &lanes };
     for outcome in &trace.outcomes {
         chart.outcome(&mut out, outcome, trace.outcomes.len() > 1);
     }
@@ -30,46 +32,47 @@ pub fn path(trace: &Trace) -> String {
 }
 
 /// A column of the diagram.
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 enum Lane {
     Machine(Machine),
-    Pod(String),
+    Pod(PodId),
 }
 
 impl Lane {
-    fn label(&self) -> String {
+    fn label(self, cluster: &Cluster) -> String {
         match self {
-            Self::Machine(machine) => words::machine(machine),
-            Self::Pod(pod) => pod.clone(),
+            Self::Machine(machine) => names::machine(cluster, machine).to_string(),
+            Self::Pod(pod) => names::pod(cluster, pod),
         }
     }
 }
 
 /// The columns that a step takes part in: its machine, and the pod that it starts from or ends at.
 fn lanes_of(step: &Step) -> Vec<Lane> {
-    let machine = Lane::Machine(step.machine.clone());
+    let machine = Lane::Machine(step.machine);
     match at_pod(step) {
-        Some(pod) if step.rule == Rule::Send => vec![Lane::Pod(pod), machine],
+        Some(pod) if step.rule() == Rule::Send => vec![Lane::Pod(pod), machine],
         Some(pod) => vec![machine, Lane::Pod(pod)],
         None => vec![machine],
     }
 }
 
 /// The pod that the step happens in.
-fn at_pod(step: &Step) -> Option<String> {
-    let inside = step.hook == Hook::Socket || step.rule == Rule::DeliverToPod;
-    step.device.as_ref().filter(|device| inside && device.starts_with("pod/")).cloned()
+fn at_pod(step: &Step) -> Option<PodId> {
+    let inside = step.hook == Hook::Socket || step.rule() == Rule::DeliverToPod;
+    step.pod().filter(|_| inside)
 }
 
 struct Chart<'a> {
+    cluster: &'a Cluster,
     lanes: &'a [Lane],
 }
 
 impl Chart<'_> {
     fn outcome(&self, out: &mut String, outcome: &Outcome, several: bool) {
         if several {
-            let endpoint = outcome.endpoint.as_deref().unwrap_or("no endpoint");
-            let told = format!("{} to {endpoint}", words::share(outcome.share));
+            let endpoint = endpoint(self.cluster, outcome);
+            let told = format!("{} to {endpoint}", names::share(outcome.share));
             let _ = writeln!(out, "    rect rgba(128, 128, 128, 0.1)");
             let _ = writeln!(out, "    Note over p0: {}", escape(&told));
         }
@@ -83,30 +86,34 @@ impl Chart<'_> {
     fn way(&self, out: &mut String, steps: &[Step], arrow: &str) {
         let mut here: Option<usize> = None;
         for step in steps {
-            let lane = at_pod(step).map_or(Lane::Machine(step.machine.clone()), Lane::Pod);
+            let lane = at_pod(step).map_or(Lane::Machine(step.machine), Lane::Pod);
             let there = self.lanes.iter().position(|l| *l == lane).unwrap_or(0);
             if let Some(here) = here.filter(|here| *here != there) {
                 let packet = &step.before;
                 let outer =
-                    packet.outer.map(|o| format!(" in {}", words::outer(&o))).unwrap_or_default();
+                    packet.outer.map(|o| format!(" in {}", names::outer(&o))).unwrap_or_default();
                 let told =
-                    format!("{} → {}{outer}", words::source(packet), words::destination(packet));
+                    format!("{} → {}{outer}", names::source(packet), names::destination(packet));
                 let _ = writeln!(out, "    p{here}{arrow}p{there}: {}", escape(&told));
             }
             here = Some(there);
-            let note = match words::mark(step) {
+            let note = match names::mark(step) {
                 Mark::Passes | Mark::Arrives => continue,
                 Mark::Rewrites => rewrite(step),
-                Mark::Opens | Mark::Stops => match &step.gate {
-                    Some(gate) => format!(
-                        "{} {}: {}, sees {}",
-                        if gate.decision.allow { "✓" } else { "✗" },
-                        words::rule(step.rule),
-                        policy::decided(&gate.decision),
-                        words::source(&step.before),
-                    ),
-                    None => format!("✗ {}: {}", words::rule(step.rule), step.summary),
-                },
+                Mark::Opens | Mark::Stops => {
+                    if let Some(gate) = step.gate() {
+                        format!(
+                            "{} {}: {}, sees {}",
+                            if gate.ruling.allow { "✓" } else { "✗" },
+                            names::rule(step.rule()),
+                            policy::decided(&policy::explain(self.cluster, step, gate)),
+                            names::source(&step.before),
+                        )
+                    } else {
+                        let summary = summary(self.cluster, step);
+                        format!("✗ {}: {summary}", names::rule(step.rule()))
+                    }
+                }
             };
             let _ = writeln!(out, "    Note over p{there}: {}", escape(&note));
         }
@@ -114,11 +121,11 @@ impl Chart<'_> {
 }
 
 fn rewrite(step: &Step) -> String {
-    let rule = words::rule(step.rule);
+    let rule = names::rule(step.rule());
     let mut told = format!("{} {rule}", step.hook);
     let pairs = [
-        (words::source(&step.before), words::source(&step.after)),
-        (words::destination(&step.before), words::destination(&step.after)),
+        (names::source(&step.before), names::source(&step.after)),
+        (names::destination(&step.before), names::destination(&step.after)),
     ];
     for (before, after) in pairs {
         if before != after {

@@ -11,6 +11,4 @@ pub mod svg;
 pub mod text;
 
 #[cfg(test)]
-mod sample;
-#[cfg(test)]
 mod tests;

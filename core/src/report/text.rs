@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::cluster::Cluster;
-use crate::datapath::{Gate, Machine, Outcome, Step, Trace};
+use crate::cluster::{Cluster, Pod};
+use crate::datapath::{Machine, Outcome, Step, Trace};
 use crate::decision::{Decision, Evaluation, Reason};
-use crate::net::{Flow, Verdict};
-use crate::text::{Cite, Origin};
-use crate::words::names::{self as words, Mark};
-use crate::words::policy;
-use crate::words::verdict::{self as sentence, Sentence, Way};
+use crate::net::{Flow, InFamily, Party, Target, Verdict};
+use crate::text::{Cite, ObjectRef, Origin};
+use crate::words::names::{self, Mark};
+use crate::words::verdict::{Sentence, Way, of_outcome, verdict};
+use crate::words::{Inspect, Line, doubt, evidence, policy, rules, summary, unresolved};
 
 /// How a report looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub fn path(cluster: &Cluster, trace: &Trace, look: Look) -> String {
     let mut out = Out { cluster, text: String::new(), look };
     out.line(&out.paint(BOLD, &trace.flow.to_string()));
     if trace.outcomes.len() > 1 {
-        let Sentence { headline, ways, .. } = sentence::verdict(cluster, trace, 0);
+        let Sentence { headline, ways, .. } = verdict(cluster, trace, 0);
         out.line(&out.paint(YELLOW, &format!("≈ {headline}")));
         for Way { share, name, end, .. } in ways {
             out.line(&format!("  {share} {name}: {end}"));
@@ -36,21 +36,23 @@ pub fn path(cluster: &Cluster, trace: &Trace, look: Look) -> String {
     for (i, outcome) in trace.outcomes.iter().enumerate() {
         if trace.outcomes.len() > 1 {
             out.line("");
-            let endpoint = outcome.endpoint.as_deref().unwrap_or("no endpoint");
+            let endpoint = endpoint(cluster, outcome);
             let n = trace.outcomes.len();
-            let share = words::share(outcome.share);
+            let share = names::share(outcome.share);
             out.line(&format!("outcome {} of {n}: {share} new connections, to {endpoint}", i + 1));
         }
-        out.outcome(outcome, &told(cluster, trace, outcome));
+        out.outcome(outcome);
     }
-    let mut met: BTreeSet<String> = BTreeSet::new();
+    let mut met: BTreeSet<ObjectRef> = named(&trace.flow).collect();
     for outcome in &trace.outcomes {
-        met.extend(outcome.endpoint.clone());
-        for step in outcome.steps.iter().chain(&outcome.reply) {
-            met.insert(format!("node/{}", step.machine.label()));
-        }
+        met.extend(outcome.endpoint.and_then(|it| cluster.pod(it.pod?)).map(Pod::reference));
+        let steps = outcome.steps.iter().chain(&outcome.reply);
+        met.extend(steps.filter_map(|step| match step.machine {
+            Machine::Node(id) => Some(ObjectRef::new("Node", "", &cluster.node(id)?.name)),
+            _ => None,
+        }));
     }
-    out.assumed(cluster, &trace.flow, met);
+    out.assumed(&met);
     out.text
 }
 
@@ -60,7 +62,7 @@ pub fn evaluation(cluster: &Cluster, evaluation: &Evaluation, look: Look) -> Str
     let (sign, code) = if evaluation.allowed { ("✓", GREEN) } else { ("✗", RED) };
     out.line(&out.paint(code, &format!("{sign} {}", evaluation.flow)));
     if let Some(problem) = &evaluation.problem {
-        out.line(&format!("  {problem}"));
+        out.line(&format!("  {}", unresolved(cluster, problem)));
         return out.text;
     }
     for (name, decision) in [("egress", &evaluation.egress), ("ingress", &evaluation.ingress)] {
@@ -73,15 +75,14 @@ pub fn evaluation(cluster: &Cluster, evaluation: &Evaluation, look: Look) -> Str
             out.below("", &format!("not certain: {why}"), YELLOW);
         }
     }
-    out.assumed(cluster, &evaluation.flow, BTreeSet::new());
+    out.assumed(&named(&evaluation.flow).collect());
     out.text
 }
 
-/// The verdict on one outcome, as if it were the only one.
-pub(super) fn told(cluster: &Cluster, trace: &Trace, outcome: &Outcome) -> String {
-    let (flow, verdict) = (trace.flow.clone(), outcome.verdict);
-    let alone = Trace { flow, verdict, outcomes: vec![outcome.clone()] };
-    sentence::verdict(cluster, &alone, 0).to_string()
+/// What an outcome leads to.
+pub(super) fn endpoint(cluster: &Cluster, outcome: &Outcome) -> String {
+    let endpoint = outcome.endpoint.map(|endpoint| names::backend(cluster, endpoint));
+    endpoint.unwrap_or_else(|| "no endpoint".to_owned())
 }
 
 const BOLD: &str = "1";
@@ -118,19 +119,20 @@ impl Out<'_> {
         }
     }
 
-    fn outcome(&mut self, outcome: &Outcome, told: &str) {
+    fn outcome(&mut self, outcome: &Outcome) {
+        let told = of_outcome(self.cluster, outcome).to_string();
         let (sign, code) = match outcome.verdict {
             Verdict::Delivered => ("✓", GREEN),
             Verdict::Mixed => ("≈", YELLOW),
             Verdict::Dropped | Verdict::Rejected | Verdict::Unroutable => ("✗", RED),
         };
-        for (i, line) in wrap(told, WIDTH - 2).iter().enumerate() {
+        for (i, line) in wrap(&told, WIDTH - 2).iter().enumerate() {
             let lead = if i == 0 { sign } else { " " };
             self.line(&self.paint(code, &format!("{lead} {line}")));
         }
         let cite = outcome.cause.as_ref().and_then(|cause| cause.cite.as_ref());
         if let Some(cite) = cite.filter(|cite| cite.span.is_some()) {
-            self.line(&self.paint(DIM, &format!("  {}", words::cite(cite))));
+            self.line(&self.paint(DIM, &format!("  {}", names::cite(cite))));
         }
         self.way("", &outcome.steps);
         if !outcome.reply.is_empty() {
@@ -139,35 +141,35 @@ impl Out<'_> {
     }
 
     fn way(&mut self, title: &str, steps: &[Step]) {
-        let columns = Columns::of(steps);
+        let columns = Columns::of(self.cluster, steps);
         if !title.is_empty() {
             self.line("");
             self.line(&self.paint(DIM, &format!("  ── {title}")));
         }
-        let mut lane: Option<&Machine> = None;
+        let mut lane: Option<Machine> = None;
         for step in steps {
-            if lane != Some(&step.machine) {
+            if lane != Some(step.machine) {
                 self.line("");
-                let name = words::machine(&step.machine);
+                let name = names::machine(self.cluster, step.machine).to_string();
                 self.line(&format!("  {}", self.paint(BOLD, &name)));
-                lane = Some(&step.machine);
+                lane = Some(step.machine);
             }
             self.step(step, &columns);
         }
     }
 
     fn step(&mut self, step: &Step, columns: &Columns) {
-        let (sign, code) = match words::mark(step) {
+        let (sign, code) = match names::mark(step) {
             Mark::Passes => ("│", DIM),
             Mark::Rewrites => ("●", YELLOW),
             Mark::Opens | Mark::Arrives => ("✓", GREEN),
             Mark::Stops => ("✗", RED),
         };
         let hook = step.hook.to_string();
-        let what = what(step);
-        let source = change(&words::source(&step.before), &words::source(&step.after));
+        let what = what(self.cluster, step);
+        let source = change(&names::source(&step.before), &names::source(&step.after));
         let destination =
-            change(&words::destination(&step.before), &words::destination(&step.after));
+            change(&names::destination(&step.before), &names::destination(&step.after));
         let mut row = format!(
             "  {}   {}  {}  ",
             self.paint(code, sign),
@@ -184,31 +186,31 @@ impl Out<'_> {
             coloured(destination.clone(), destination.contains('⇒')),
         );
         if let Some(outer) = step.after.outer.as_ref() {
-            let _ = write!(row, "   {}", self.paint(CYAN, &format!("in {}", words::outer(outer))));
+            let _ = write!(row, "   {}", self.paint(CYAN, &format!("in {}", names::outer(outer))));
         }
         self.line(&row);
-        let thread = if words::mark(step) == Mark::Stops { " " } else { "│" };
-        if let Some(Gate { decision, .. }) = &step.gate {
-            let by = policy::decided(decision);
+        let thread = if names::mark(step) == Mark::Stops { " " } else { "│" };
+        if let Some(gate) = step.gate() {
+            let decision = policy::explain(self.cluster, step, gate);
+            let by = policy::decided(&decision);
             self.below(thread, &with_place(&by, decision.cite.as_ref()), code);
-            self.below(thread, &policy::reason(self.cluster, decision), "");
-            self.looked_at(thread, decision);
+            self.below(thread, &policy::reason(self.cluster, &decision).to_string(), "");
+            self.looked_at(thread, &decision);
         } else {
-            self.below(thread, &step.summary, "");
-            let all = step.evidence.iter();
-            let all = all.map(|it| with_place(&format!("+ {}", it.finding), Some(&it.cite)));
-            self.evidence(thread, &all.collect::<Vec<_>>());
+            self.below(thread, &summary(self.cluster, step).to_string(), "");
+            let all = evidence(self.cluster, step);
+            self.evidence(thread, &all.iter().map(line).collect::<Vec<_>>());
         }
-        if let Some(why) = policy::uncertain(self.cluster, step) {
+        if let Some(why) = doubt(self.cluster, step) {
             self.below(thread, &format!("not certain: {why}"), YELLOW);
         }
         if self.look.rules {
-            for rule in &step.rules {
-                self.below(thread, rule, CYAN);
+            let (rules, inspect) = rules(self.cluster, step);
+            for rule in rules {
+                self.below(thread, &rule, CYAN);
             }
-            if let Some(inspect) = &step.inspect {
-                let on = if inspect.on.is_empty() { "" } else { &inspect.on };
-                self.below(thread, &format!("{on}$ {}", inspect.command), CYAN);
+            if let Some(Inspect { on, command }) = inspect {
+                self.below(thread, &format!("{on}$ {command}"), CYAN);
             }
         }
     }
@@ -221,11 +223,7 @@ impl Out<'_> {
             _ => None,
         };
         let rest = decision.evidence.iter().filter(|it| said != Some(&it.finding));
-        let rest = rest.map(|it| {
-            let sign = if it.matched { "+" } else { "-" };
-            let finding = policy::finding(self.cluster, it);
-            with_place(&format!("{sign} {finding}"), Some(&it.cite))
-        });
+        let rest = rest.map(|it| line(&policy::line(self.cluster, it)));
         self.evidence(thread, &rest.collect::<Vec<_>>());
         let asked = policy::asked(decision);
         if !asked.is_empty() {
@@ -251,26 +249,18 @@ impl Out<'_> {
     }
 
     /// What of the flow's ends, and of what else was met, the text does not have.
-    fn assumed(&mut self, cluster: &Cluster, flow: &Flow, mut met: BTreeSet<String>) {
-        // `pod/foo/web:80` is `pod/foo/web`.
-        for end in flow.to_string().split_whitespace() {
-            met.insert(end.rsplit_once(':').map_or(end, |(name, _)| name).to_owned());
-        }
-        let objects = cluster.assumed.iter().filter(|assumption| {
-            let object = &assumption.object;
-            met.contains(&match object.kind.as_str() {
-                "Pod" => format!("pod/{}/{}", object.namespace, object.name),
-                kind => format!("{}/{}", kind.to_lowercase(), object.name),
-            })
-        });
+    fn assumed(&mut self, met: &BTreeSet<ObjectRef>) {
+        let objects = self.cluster.assumed.iter().filter(|found| met.contains(&found.object));
         let mut lines: Vec<_> =
             objects.map(|found| format!("{}: {}", found.object, found.reason)).collect();
-        for pod in &cluster.pods {
-            let name = format!("pod/{}/{}", pod.namespace, pod.name);
-            if let (Origin::Written(_), Origin::Assumed(reason), Some(ip), true) =
-                (&pod.origin, &pod.address_origin, pod.addresses.first(), met.contains(&name))
-            {
-                lines.push(format!("{ip} of {name}: {reason}"));
+        for pod in &self.cluster.pods {
+            if let (Origin::Written(_), Origin::Assumed(reason), Some(ip), true) = (
+                &pod.origin,
+                &pod.address_origin,
+                pod.addresses.first(),
+                met.contains(&pod.reference()),
+            ) {
+                lines.push(format!("{ip} of pod/{}/{}: {reason}", pod.namespace, pod.name));
             }
         }
         if lines.is_empty() {
@@ -305,24 +295,50 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(steps: &[Step]) -> Self {
+    fn of(cluster: &Cluster, steps: &[Step]) -> Self {
         let widest = |text: &dyn Fn(&Step) -> String| {
             steps.iter().map(|s| text(s).chars().count()).max().unwrap_or(0)
         };
         Self {
             hook: widest(&|s| s.hook.to_string()),
-            what: widest(&what),
-            source: widest(&|s| change(&words::source(&s.before), &words::source(&s.after))),
+            what: widest(&|s| what(cluster, s)),
+            source: widest(&|s| change(&names::source(&s.before), &names::source(&s.after))),
         }
     }
 }
 
-fn what(step: &Step) -> String {
-    let rule = words::rule(step.rule);
-    match (&step.device, &step.gate) {
-        (Some(device), None) if !device.contains('/') => format!("{rule}, {device}"),
-        _ => rule.to_owned(),
+fn what(cluster: &Cluster, step: &Step) -> String {
+    let rule = names::rule(step.rule());
+    match step.device.filter(|_| step.pod().is_none() && step.gate().is_none()) {
+        Some(device) => {
+            let device = names::device(cluster, device, step.before.source.family());
+            format!("{rule}, {device}")
+        }
+        None => rule.to_owned(),
     }
+}
+
+/// The objects that a flow names.
+fn named(flow: &Flow) -> impl Iterator<Item = ObjectRef> {
+    let node = |name: &str| Some(ObjectRef::new("Node", "", name));
+    let from = match &flow.from {
+        Party::Client(name) => Some(ObjectRef::new("Client", "", name)),
+        Party::Pod(namespace, name) => Some(ObjectRef::new("Pod", namespace, name)),
+        Party::Node(name) => node(name),
+        _ => None,
+    };
+    let to = match &flow.to {
+        Target::Pod(namespace, name, _) => Some(ObjectRef::new("Pod", namespace, name)),
+        Target::Node(name, _) => node(name),
+        _ => None,
+    };
+    from.into_iter().chain(to)
+}
+
+/// `+ the mode is ipvs (mode, line 4)`.
+fn line(line: &Line) -> String {
+    let sign = if line.matched { "+" } else { "-" };
+    with_place(&format!("{sign} {}", line.finding), Some(&line.cite))
 }
 
 fn change(before: &str, after: &str) -> String {

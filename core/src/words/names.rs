@@ -1,10 +1,139 @@
-//! The short names that every report uses for machines, rules and packets.
+//! The names that every view uses: one for each thing.
 
-use std::net::IpAddr;
-
-use crate::datapath::{Machine, Rule, Step};
-use crate::net::{Encapsulation, Outer, Packet, address_and_port};
+use super::phrase::{Phrase, name, phrase};
+use crate::cluster::{Backend, Cluster, HostEndpointId, NodeId, Outside, PodId, ProxyMode};
+use crate::datapath::{Device, Fact, FrontendKind, Machine, Rule, Step, Subject};
+use crate::net::{Encapsulation, Family, InFamily, Outer, Packet, address_and_port};
 use crate::text::Cite;
+
+/// A machine: `client user`, `balancer lb`, `the routers`, `node1`.
+pub fn machine(cluster: &Cluster, machine: Machine) -> Phrase {
+    match machine {
+        Machine::Client(Outside::Named(id)) => {
+            let client = cluster.clients.get(id.0).map_or("", |client| client.name.as_str());
+            if client == "client" { "client".into() } else { phrase!["client ", name(client)] }
+        }
+        Machine::Client(Outside::At(ip)) => phrase!["client ", ip],
+        Machine::Balancer(id) => {
+            let balancer = cluster.balancers.get(id.0).map_or("", |known| known.name.as_str());
+            if balancer.contains("balancer") {
+                phrase![name(balancer)]
+            } else {
+                phrase!["balancer ", name(balancer)]
+            }
+        }
+        Machine::Router => "the routers".into(),
+        Machine::Node(id) => phrase![name(node(cluster, id))],
+    }
+}
+
+/// A machine as flows and JSON spell it: `client/user`, `loadBalancer/lb`, `router`, `node/node1`.
+pub fn machine_notation(cluster: &Cluster, machine: Machine) -> String {
+    let own = own_name(cluster, machine);
+    match machine {
+        Machine::Client(_) => format!("client/{own}"),
+        Machine::Balancer(_) => format!("loadBalancer/{own}"),
+        Machine::Router => own,
+        Machine::Node(_) => format!("node/{own}"),
+    }
+}
+
+/// A machine's own name, without its kind: `user`.
+pub fn own_name(cluster: &Cluster, machine: Machine) -> String {
+    match machine {
+        Machine::Client(Outside::Named(id)) => {
+            cluster.clients.get(id.0).map_or_else(String::new, |client| client.name.clone())
+        }
+        Machine::Client(Outside::At(ip)) => ip.to_string(),
+        Machine::Balancer(id) => {
+            cluster.balancers.get(id.0).map_or_else(String::new, |known| known.name.clone())
+        }
+        Machine::Router => "router".to_owned(),
+        Machine::Node(id) => node(cluster, id).to_owned(),
+    }
+}
+
+/// A node's name.
+pub fn node(cluster: &Cluster, id: NodeId) -> &str {
+    cluster.node(id).map_or("", |node| node.name.as_str())
+}
+
+/// A pod as flows spell it: `pod/NAMESPACE/NAME`.
+pub fn pod(cluster: &Cluster, id: PodId) -> String {
+    cluster.pod(id).map_or_else(String::new, |pod| format!("pod/{}/{}", pod.namespace, pod.name))
+}
+
+/// A host endpoint's name.
+pub fn host_endpoint(cluster: &Cluster, id: HostEndpointId) -> &str {
+    let endpoint = cluster.policies.host_endpoints.get(id.0);
+    endpoint.map_or("", |endpoint| endpoint.object.name.as_str())
+}
+
+/// Whose policies are asked: `pod/NAMESPACE/NAME` or `hostEndpoint/NAME`.
+pub fn subject(cluster: &Cluster, subject: Subject) -> String {
+    match subject {
+        Subject::Pod(id) => pod(cluster, id),
+        Subject::Host(id, _) => format!("hostEndpoint/{}", host_endpoint(cluster, id)),
+    }
+}
+
+/// What kube-proxy picked: a pod, or an address with its port.
+pub fn backend(cluster: &Cluster, backend: Backend) -> String {
+    match backend.pod {
+        Some(id) => pod(cluster, id),
+        None => address_and_port(backend.ip, Some(backend.port)),
+    }
+}
+
+/// A device, as `ip link` names it; the pod behind a veth.
+pub fn device(cluster: &Cluster, device: Device, family: Family) -> String {
+    match device {
+        Device::Pod(id) => pod(cluster, id),
+        _ => device.interface(family).unwrap_or_default().to_owned(),
+    }
+}
+
+/// The device of a step.
+pub fn step_device(cluster: &Cluster, step: &Step) -> Option<String> {
+    step.device.map(|found| device(cluster, found, step.before.source.family()))
+}
+
+/// A tunnel's usual name.
+pub fn encapsulation(encapsulation: Encapsulation) -> &'static str {
+    match encapsulation {
+        Encapsulation::Ipip => "IPIP",
+        Encapsulation::Vxlan => "VXLAN",
+        Encapsulation::Wireguard => "WireGuard",
+    }
+}
+
+/// Which of a service's addresses it is.
+pub fn frontend(kind: FrontendKind) -> &'static str {
+    match kind {
+        FrontendKind::ClusterIp => "ClusterIP",
+        FrontendKind::ExternalIp => "external IP",
+        FrontendKind::LoadBalancerIp => "load balancer IP",
+        FrontendKind::NodePort => "node port",
+    }
+}
+
+/// The field that rules an address.
+pub(super) fn traffic_policy(kind: FrontendKind) -> &'static str {
+    match kind {
+        FrontendKind::ClusterIp => "internalTrafficPolicy",
+        _ => "externalTrafficPolicy",
+    }
+}
+
+/// kube-proxy's mode, as its configuration spells it.
+pub(super) fn proxy_mode(mode: ProxyMode) -> &'static str {
+    match mode {
+        ProxyMode::Iptables => "iptables",
+        ProxyMode::Ipvs => "ipvs",
+        ProxyMode::Nftables => "nftables",
+        ProxyMode::Ebpf => "ebpf",
+    }
+}
 
 /// A step's name, in two or three words.
 pub fn rule(rule: Rule) -> &'static str {
@@ -57,30 +186,22 @@ pub enum Mark {
 
 /// How a step stands out.
 pub fn mark(step: &Step) -> Mark {
-    match step.rule {
-        Rule::EgressGate | Rule::IngressGate | Rule::HostGate => {
-            let allowed = step.gate.as_ref().is_none_or(|gate| gate.decision.allow);
-            if allowed { Mark::Opens } else { Mark::Stops }
+    match &step.fact {
+        Fact::Gate(gate) if gate.ruling.allow => Mark::Opens,
+        Fact::Gate(_)
+        | Fact::Refused(_)
+        | Fact::NoRoute(_)
+        | Fact::Martian
+        | Fact::RpFilter { .. }
+        | Fact::ServiceLoop { .. }
+        | Fact::NoListener(_)
+        | Fact::ReplyLost(_) => Mark::Stops,
+        Fact::DeliverToPod { .. } | Fact::DeliverToHost(_) | Fact::ReplyDelivered { .. } => {
+            Mark::Arrives
         }
-        Rule::NoEndpoints
-        | Rule::NoLocalEndpoints
-        | Rule::SourceRange
-        | Rule::NoRoute
-        | Rule::Martian
-        | Rule::RpFilter
-        | Rule::ServiceLoop
-        | Rule::NoListener
-        | Rule::ReplyLost => Mark::Stops,
-        Rule::DeliverToPod | Rule::DeliverToHost | Rule::ReplyDelivered => Mark::Arrives,
-        _ if rewritten(step) => Mark::Rewrites,
+        _ if step.rewrites() => Mark::Rewrites,
         _ => Mark::Passes,
     }
-}
-
-/// Does the step change the packet's own addresses or ports?
-pub fn rewritten(step: &Step) -> bool {
-    source(&step.before) != source(&step.after)
-        || destination(&step.before) != destination(&step.after)
 }
 
 /// Where the packet says it comes from.
@@ -96,46 +217,6 @@ pub fn destination(packet: &Packet) -> String {
 /// The header around a packet in a tunnel: `IPIP 192.168.1.11 → 192.168.1.12`.
 pub fn outer(outer: &Outer) -> String {
     format!("{} {} → {}", encapsulation(outer.encapsulation), outer.source, outer.destination)
-}
-
-/// A tunnel's usual name.
-pub fn encapsulation(encapsulation: Encapsulation) -> &'static str {
-    match encapsulation {
-        Encapsulation::Ipip => "IPIP",
-        Encapsulation::Vxlan => "VXLAN",
-        Encapsulation::Wireguard => "WireGuard",
-    }
-}
-
-/// A machine's own name.
-pub fn name(machine: &Machine) -> &str {
-    match machine {
-        Machine::Client(name) | Machine::Balancer(name) | Machine::Node(name) => name,
-        Machine::Router => "router",
-    }
-}
-
-/// A machine with its kind where its name does not tell it: `client user`.
-pub fn machine(machine: &Machine) -> String {
-    match machine {
-        Machine::Client(name) => format!("client {name}"),
-        Machine::Balancer(name) => format!("load balancer {name}"),
-        Machine::Router | Machine::Node(_) => name(machine).to_owned(),
-    }
-}
-
-/// A machine's name for a person.
-pub(crate) fn machine_name(machine: &Machine) -> String {
-    match machine {
-        Machine::Client(name) if name == "client" || name.parse::<IpAddr>().is_ok() => {
-            "client".to_owned()
-        }
-        Machine::Client(name) => format!("client {name}"),
-        Machine::Balancer(name) if name.contains("balancer") => name.clone(),
-        Machine::Balancer(name) => format!("balancer {name}"),
-        Machine::Router => "the routers".to_owned(),
-        Machine::Node(name) => name.clone(),
-    }
 }
 
 /// A place in the text: `NetworkPolicy foo/test, spec.ingress, line 12`.

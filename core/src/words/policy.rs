@@ -3,13 +3,14 @@
 mod finding;
 
 pub(crate) use finding::{UNKNOWN, UNKNOWN_CLOSED};
-use finding::{found, listed, seen, service_name, traffic_name, with_address};
+use finding::{found, seen, service_name, traffic_name, with_address};
 
-use crate::cluster::Cluster;
-use crate::datapath::{CauseKind, Gate, Outcome, Step};
+use super::phrase::{Line, Part, Phrase, code, joined, object, phrase, pod};
+use crate::cluster::{Backend, Cluster};
+use crate::datapath::{Gate, Step, Subject, host_packet};
 use crate::decision::{
-    Asked, By, Decision, Doubt, EndpointRef, Evidence, Reason, Says, Seen, Staged, StagedPolicy,
-    Unknown,
+    self, Asked, By, Decision, Doubt, EndpointRef, Evidence, Reason, Says, Seen, Staged,
+    StagedPolicy, Unknown,
 };
 use crate::net::Direction;
 use crate::policy::form::{Action, StagedAction, View};
@@ -20,7 +21,9 @@ pub fn by(decision: &Decision) -> String {
     match &decision.by {
         By::NoPolicy => "no policy".to_owned(),
         By::Policy(object) => object.to_string(),
-        By::Isolation(objects) => listed(objects),
+        By::Isolation(objects) => {
+            objects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        }
     }
 }
 
@@ -65,139 +68,159 @@ pub fn asked(decision: &Decision) -> Vec<String> {
     told.collect()
 }
 
-/// What happened at a step; of a policy evaluation with the decision's reason.
-pub fn summary(cluster: &Cluster, step: &Step) -> String {
-    match &step.gate {
-        Some(gate) => format!("{}: {}", step.summary, reason(cluster, &gate.decision)),
-        None => step.summary.clone(),
-    }
-}
-
-/// Why a step is not certain, where it is not.
-pub fn uncertain(cluster: &Cluster, step: &Step) -> Option<String> {
-    let doubted = step.gate.as_ref().and_then(|gate| gate.decision.uncertain.as_ref());
-    doubted.map(|why| doubt(cluster, why)).or_else(|| step.uncertain.clone())
-}
-
-/// Why a connection did not come about; of a policy's verdict with its reason.
-pub fn message(cluster: &Cluster, outcome: &Outcome) -> Option<String> {
-    let cause = outcome.cause.as_ref()?;
-    let steps = outcome.steps.iter().chain(&outcome.reply);
-    let mut gates = steps.filter_map(|step| step.gate.as_ref());
-    let denial = gates.find(|gate| !gate.decision.allow);
-    Some(match denial.filter(|_| cause.kind == CauseKind::PolicyDenied) {
-        Some(Gate { decision, .. }) => format!("{}: {}", cause.message, reason(cluster, decision)),
-        None => cause.message.clone(),
+/// A policy evaluation of a packet's way, asked again with its reasons.
+pub fn explain(cluster: &Cluster, step: &Step, gate: &Gate) -> Decision {
+    let explained = match gate.who {
+        Subject::Pod(id) => Some(decision::explain(cluster, gate.direction, id, &step.before)),
+        Subject::Host(id, chain) => cluster.host_endpoint(id).and_then(|host| {
+            decision::explain_host(cluster, gate.direction, host, chain, &host_packet(step))
+        }),
+    };
+    explained.unwrap_or_else(|| Decision {
+        by: gate.ruling.by.clone(),
+        cite: gate.ruling.cite.clone(),
+        ..Decision::unasked(gate.ruling.allow, Reason::NotThere)
     })
 }
 
 /// Why it was decided so.
-pub fn reason(cluster: &Cluster, decision: &Decision) -> String {
-    because(cluster, &decision.reason)
+pub fn reason(cluster: &Cluster, decision: &Decision) -> Phrase {
+    let mut says = because(cluster, &decision.reason);
+    if let Some(cite) = &decision.cite {
+        says.stands_at(cite);
+    }
+    says
 }
 
-fn because(cluster: &Cluster, reason: &Reason) -> String {
+fn because(cluster: &Cluster, reason: &Reason) -> Phrase {
     match reason {
-        Reason::Itself => "a pod can always reach itself".to_owned(),
-        Reason::OwnNode => "a node can always reach the pods that run on it".to_owned(),
-        Reason::NotThere(problem) => problem.clone(),
-        Reason::ServiceAddress { subject, service } => format!(
-            "{} is an address of {}: policies are asked about its pods, which kube-proxy puts in \
-             its place and `trace` follows",
+        Reason::Itself => "a pod can always reach itself".into(),
+        Reason::OwnNode => "a node can always reach the pods that run on it".into(),
+        Reason::NotThere => Phrase::default(),
+        Reason::ServiceAddress { subject, service } => phrase![
             seen(subject),
-            service_name(&service.namespace, &service.name)
-        ),
+            " is an address of ",
+            service_name(&service.namespace, &service.name),
+            ": policies are asked about its pods, which kube-proxy puts in its place and ",
+            code("trace"),
+            " follows"
+        ],
         Reason::Unrestricted { subject, direction } => unrestricted(subject, *direction),
-        Reason::Passed { subject } if is_host(subject) => {
-            format!("no rule of {}'s policies here decides, and the packet goes on", seen(subject))
-        }
-        Reason::Passed { subject } => format!(
-            "the policies that select {} pass it on, and nothing after them decides, so it is \
-             allowed",
-            seen(subject)
-        ),
+        Reason::Passed { subject } if is_host(subject) => phrase![
+            "no rule of ",
+            seen(subject),
+            "'s policies here decides, and the packet goes on"
+        ],
+        Reason::Passed { subject } => phrase![
+            "the policies that select ",
+            seen(subject),
+            " pass it on, and nothing after them decides, so it is allowed"
+        ],
         Reason::Rule { policy, action, direction, peer, traffic, because } => {
-            let verb = if *action == Action::Allow { "allows" } else { "denies" };
+            let verb = if *action == Action::Allow { " allows " } else { " denies " };
             let way = match direction {
                 Direction::Ingress => "",
                 Direction::Egress => "the way to ",
             };
-            let why = because.as_ref();
-            let why = why.map_or_else(String::new, |it| format!(": {}", found(cluster, it)));
-            format!(
-                "{policy} {verb} {way}{} on {}{why}",
+            let mut says = phrase![
+                object(policy),
+                verb,
+                way,
                 with_address(peer),
+                " on ",
                 traffic_name(*traffic)
-            )
+            ];
+            if let Some(why) = because {
+                says.add(phrase![": ", found(cluster, why)]);
+            }
+            says
         }
-        Reason::Profile { profile, allow, peer, traffic } => {
-            let verb = if *allow { "allows" } else { "does not allow" };
-            let (peer, traffic) = (with_address(peer), traffic_name(*traffic));
-            format!("no policy decides, and {profile} {verb} {peer} on {traffic}")
-        }
-        Reason::Closed { subject, peer, traffic } => format!(
-            "no policy allows {} on {}, and {} has no profile that opens it",
+        Reason::Profile { profile, allow, peer, traffic } => phrase![
+            "no policy decides, and ",
+            object(profile),
+            if *allow { " allows " } else { " does not allow " },
             with_address(peer),
+            " on ",
+            traffic_name(*traffic)
+        ],
+        Reason::Closed { subject, peer, traffic } => phrase![
+            "no policy allows ",
+            with_address(peer),
+            " on ",
             traffic_name(*traffic),
-            seen(subject)
-        ),
-        Reason::Failsafe { subject, traffic } => format!(
-            "{} is one of the failsafe ports that Felix always opens on {}",
+            ", and ",
+            seen(subject),
+            " has no profile that opens it"
+        ],
+        Reason::Failsafe { subject, traffic } => phrase![
             traffic_name(*traffic),
+            " is one of the failsafe ports that Felix always opens on ",
             seen(subject)
-        ),
+        ],
         Reason::NoRuleAllows { policies, tier, direction, peer, traffic } => {
-            let kind = match direction {
-                Direction::Ingress => "rule",
-                Direction::Egress => "egress rule",
+            let rule = match direction {
+                Direction::Ingress => "no rule of ",
+                Direction::Egress => "no egress rule of ",
             };
-            let tier = tier.as_ref().map_or_else(String::new, |tier| {
-                format!(", and tier {tier} denies what its policies do not decide")
-            });
-            let (names, peer) = (named(policies, "or"), with_address(peer));
-            format!("no {kind} of {names} allows {peer} on {}{tier}", traffic_name(*traffic))
+            let mut says = phrase![
+                rule,
+                named(policies, " or "),
+                " allows ",
+                with_address(peer),
+                " on ",
+                traffic_name(*traffic)
+            ];
+            if let Some(tier) = tier {
+                says.add(format!(", and tier {tier} denies what its policies do not decide"));
+            }
+            says
         }
         Reason::NoRules { policies, subject, direction } => {
-            let (select, have) =
-                if policies.len() == 1 { ("selects", "has") } else { ("select", "have") };
+            let (select, have) = match policies.as_slice() {
+                [_] => (" selects ", " and has no "),
+                _ => (" select ", " and have no "),
+            };
             let end = match direction {
                 Direction::Ingress => "enter",
                 Direction::Egress => "leave",
             };
-            format!(
-                "{} {select} {} and {have} no {direction} rule, so nothing may {end}",
-                named(policies, "and"),
-                seen(subject)
-            )
+            let have = format!("{have}{direction} rule, so nothing may {end}");
+            phrase![named(policies, " and "), select, seen(subject), have]
         }
     }
 }
 
-fn unrestricted(subject: &Seen, direction: Direction) -> String {
+fn unrestricted(subject: &Seen, direction: Direction) -> Phrase {
     let name = seen(subject);
     match (&subject.endpoint, direction) {
         (Some(EndpointRef::Host(_)), _) => {
-            format!("no policy selects {name} for {direction}, and its profile opens it")
+            let end = format!(" for {direction}, and its profile opens it");
+            phrase!["no policy selects ", name, end]
         }
         (Some(EndpointRef::Set(_)) | None, _) => {
-            format!("{name} is no pod of its own network, so no policy restricts it")
+            phrase![name, " is no pod of its own network, so no policy restricts it"]
         }
         (Some(EndpointRef::Pod { .. }), Direction::Ingress) => {
-            format!("no policy selects {name} for ingress, so everything may enter")
+            phrase!["no policy selects ", name, " for ingress, so everything may enter"]
         }
         (Some(EndpointRef::Pod { .. }), Direction::Egress) => {
-            format!("no policy selects {name} for egress, so it may send anything anywhere")
+            phrase!["no policy selects ", name, " for egress, so it may send anything anywhere"]
         }
     }
 }
 
 /// Why a decision is not certain.
-pub fn doubt(cluster: &Cluster, doubt: &Doubt) -> String {
+pub fn doubt(cluster: &Cluster, doubt: &Doubt) -> Phrase {
+    let decided = |allow: bool, reason: &Reason| {
+        let verb = if allow { "allowed: " } else { "denied: " };
+        phrase![" it is ", verb, because(cluster, reason)]
+    };
     match doubt {
-        Doubt::Service(service) => format!(
-            "the policies of the pods of {} decide",
-            service_name(&service.namespace, &service.name)
-        ),
+        Doubt::Service(service) => phrase![
+            "the policies of the pods of ",
+            service_name(&service.namespace, &service.name),
+            " decide"
+        ],
         Doubt::Rule { finding, policy, action, unknown, peer } => {
             let verb = match action {
                 Action::Deny => "deny",
@@ -205,61 +228,89 @@ pub fn doubt(cluster: &Cluster, doubt: &Doubt) -> String {
                 Action::Allow | Action::Log => "allow",
             };
             let otherwise = match unknown {
-                Unknown::Name => format!("if one of them has {}", seen(peer)),
-                Unknown::SourcePort => "where it is another".to_owned(),
+                Unknown::Name => phrase!["if one of them has ", seen(peer)],
+                Unknown::SourcePort => "where it is another".into(),
             };
-            let finding = found(cluster, finding);
-            format!("{finding}; {otherwise}, {policy} would {verb} it first")
+            let would = format!(" would {verb} it first");
+            phrase![found(cluster, finding), "; ", otherwise, ", ", object(policy), would]
         }
-        Doubt::Family { family, allow, reason } => {
-            let other = family.other();
-            let verb = if *allow { "allowed" } else { "denied" };
-            let why = because(cluster, reason);
+        Doubt::Family { instead, allow, reason } => phrase![
             format!(
-                "both ends have both families, and this is over {family}; over {other} it is \
-                 {verb}: {why}"
-            )
-        }
+                "both ends have both families, and this is over {}; over {instead}",
+                instead.other()
+            ),
+            decided(*allow, reason)
+        ],
+        Doubt::Endpoint { first, other, allow, reason } => phrase![
+            "DNS gives the addresses of several endpoints, and this is about ",
+            backend(cluster, *first),
+            "; to ",
+            backend(cluster, *other),
+            decided(*allow, reason)
+        ],
+    }
+}
+
+/// A pod, or an address with its port.
+fn backend(cluster: &Cluster, backend: Backend) -> Part {
+    match backend.pod {
+        Some(id) => pod(cluster, id),
+        None => Part::Address(backend.ip, Some(backend.port)),
     }
 }
 
 /// What staged policies would do, and why.
-pub fn staged(cluster: &Cluster, staged: &Staged) -> String {
-    let what = staged_briefly(staged);
-    match &staged.change {
-        Some(reason) => format!("{what}: {}", because(cluster, reason)),
-        None => what,
+pub fn staged(cluster: &Cluster, staged: &Staged) -> Phrase {
+    let mut says = staged_briefly(staged);
+    if let Some(reason) = &staged.change {
+        says.add(phrase![": ", because(cluster, reason)]);
     }
+    says
 }
 
 /// What staged policies would do.
-pub(super) fn staged_briefly(staged: &Staged) -> String {
+pub(super) fn staged_briefly(staged: &Staged) -> Phrase {
     let what = match (&staged.change, staged.allow) {
         (None, _) => "would change nothing here",
         (Some(_), true) => "would allow this",
         (Some(_), false) => "would deny this",
     };
-    let [StagedPolicy { object, action, deletes }] = staged.policies.as_slice() else {
-        return format!("more than one policy is staged: enforced together, they {what}");
+    let mut says = if let [policy] = staged.policies.as_slice() {
+        staged_alone(policy, what)
+    } else {
+        phrase!["more than one policy is staged: enforced together, they ", what]
     };
+    says.stands_at(&staged.cite);
+    says
+}
+
+fn staged_alone(policy: &StagedPolicy, what: &str) -> Phrase {
+    let StagedPolicy { object: staged, action, deletes } = policy;
+    let never =
+        |action: &str| format!(" is staged with stagedAction {action}, and is never enforced so");
+    let staged = object(staged);
     match action {
-        StagedAction::Set => format!("{object} is staged: enforced, it {what}"),
+        StagedAction::Set => phrase![staged, " is staged: enforced, it ", what],
         StagedAction::Delete => {
-            let target = deletes.as_ref().map_or_else(String::new, ToString::to_string);
-            format!("{object} is staged to delete {target}: enforced, it {what}")
+            let target = deletes.as_ref().map_or_else(Phrase::default, |it| object(it).into());
+            phrase![staged, " is staged to delete ", target, ": enforced, it ", what]
         }
-        StagedAction::Learn => never(object, "Learn"),
-        StagedAction::Ignore => never(object, "Ignore"),
+        StagedAction::Learn => phrase![staged, never("Learn")],
+        StagedAction::Ignore => phrase![staged, never("Ignore")],
     }
 }
 
-fn never(object: &ObjectRef, action: &str) -> String {
-    format!("{object} is staged with stagedAction {action}, and is never enforced so")
+/// One thing that was looked at.
+pub fn line(cluster: &Cluster, evidence: &Evidence) -> Line {
+    let finding = finding(cluster, evidence);
+    Line { cite: evidence.cite.clone(), matched: evidence.matched, finding }
 }
 
 /// What was found where one looked.
-pub fn finding(cluster: &Cluster, evidence: &Evidence) -> String {
-    found(cluster, &evidence.finding)
+pub fn finding(cluster: &Cluster, evidence: &Evidence) -> Phrase {
+    let mut says = found(cluster, &evidence.finding);
+    says.stands_at(&evidence.cite);
+    says
 }
 
 fn is_host(end: &Seen) -> bool {
@@ -267,12 +318,12 @@ fn is_host(end: &Seen) -> bool {
 }
 
 /// `NetworkPolicy a/b`, or the first few of many.
-fn named(policies: &[ObjectRef], joined_by: &str) -> String {
+fn named(policies: &[ObjectRef], joined_by: &str) -> Phrase {
     const SHOWN: usize = 3;
-    let names: Vec<_> = policies.iter().take(SHOWN).map(ToString::to_string).collect();
+    let names = policies.iter().take(SHOWN).map(object);
     match policies.len().saturating_sub(SHOWN) {
-        0 => names.join(&format!(" {joined_by} ")),
-        more => format!("{} {joined_by} {more} more policies", names.join(", ")),
+        0 => joined(names, joined_by),
+        more => phrase![joined(names, ", "), joined_by, more, " more policies"],
     }
 }
 

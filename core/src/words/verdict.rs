@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use super::names::machine_name;
-use super::{Named, Owner, owner_of, policy};
-use crate::cluster::{Cluster, ProxyMode, TrafficPolicy};
-use crate::datapath::{CauseKind, Machine, Outcome, Rule, Step, Trace};
+use super::phrase::{Part, Phrase, name, phrase, to};
+use super::{Named, Owner, Piece, evidence, names, owner_of, policy, proxy, step};
+use crate::cluster::{Cluster, NodeId, ProxyMode, TrafficPolicy};
+use crate::datapath::{
+    CauseKind, Evidence, Fact, FrontendRef, Gate, Machine, Masquerades, Outcome, PolicyEffect,
+    Step, Subject, Trace,
+};
 use crate::decision::{By, Decision, Reason, Staged};
-use crate::net::{Direction, Verdict, address_and_port};
+use crate::net::{Direction, Verdict};
 use crate::text::{Cite, ObjectRef};
 
 /// A verdict for a person.
@@ -40,43 +43,6 @@ pub struct Way {
     pub end: String,
 }
 
-/// A piece of a sentence.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Piece {
-    /// Plain words.
-    Text(String),
-    /// A value or a field, and where it stands.
-    Code(String, Option<Cite>),
-    /// An address.
-    Address {
-        /// The address itself.
-        ip: IpAddr,
-        /// With its port, where the sentence says it.
-        text: String,
-        /// Whose it is.
-        owner: Owner,
-    },
-    /// An object, or a part of it.
-    Object(Cite),
-}
-
-impl Piece {
-    /// What is read.
-    pub fn text(&self) -> String {
-        match self {
-            Self::Text(text) | Self::Code(text, _) | Self::Address { text, .. } => text.clone(),
-            Self::Object(cite) if cite.object.namespace.is_empty() => cite.object.name.clone(),
-            Self::Object(cite) => format!("{}/{}", cite.object.namespace, cite.object.name),
-        }
-    }
-}
-
-impl Piece {
-    fn is(&self, address: IpAddr) -> bool {
-        matches!(self, Self::Address { ip, .. } if *ip == address)
-    }
-}
-
 impl fmt::Display for Sentence {
     /// For a terminal: code in backticks, each way on its own line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -103,24 +69,18 @@ pub fn verdict(cluster: &Cluster, trace: &Trace, outcome: usize) -> Sentence {
         let headline = "Nothing to say.".to_owned();
         return Sentence { verdict: trace.verdict, headline, pieces: vec![], ways: vec![] };
     };
-    let mut words = Words { cluster, pieces: Vec::new() };
-    words.explain(chosen);
-    let mut sentence = Sentence {
-        verdict: trace.verdict,
-        headline: headline(chosen),
-        pieces: words.pieces,
-        ways: Vec::new(),
-    };
+    let mut sentence = Sentence { verdict: trace.verdict, ..of_outcome(cluster, chosen) };
     if trace.outcomes.len() > 1 {
-        sentence.ways = ways(trace);
+        sentence.ways = ways(cluster, trace);
     }
     if trace.verdict == Verdict::Mixed {
-        let this = sentence
+        let mut lead = sentence
             .ways
             .iter()
             .find(|way| way.outcome == outcome)
             .map_or_else(String::new, |way| format!("{}: ", capital(&way.name)));
-        let lead = format!("{this}{} ", uncapital(&sentence.headline));
+        lead.push_str(&happens(cluster, chosen));
+        lead.push_str(". ");
         sentence.pieces.insert(0, Piece::Text(lead));
         let delivered = trace.outcomes.iter().filter(|o| o.verdict == Verdict::Delivered);
         let share: f64 = delivered.map(|o| o.share).sum();
@@ -133,68 +93,83 @@ pub fn verdict(cluster: &Cluster, trace: &Trace, outcome: usize) -> Sentence {
     sentence
 }
 
-/// What happens, and where.
-fn headline(outcome: &Outcome) -> String {
+/// The verdict on one outcome, as if it were the only one.
+pub fn of_outcome(cluster: &Cluster, outcome: &Outcome) -> Sentence {
+    let mut words = Words { cluster, says: Phrase::default() };
+    words.explain(outcome);
+    Sentence {
+        verdict: outcome.verdict,
+        headline: format!("{}.", capital(&happens(cluster, outcome))),
+        pieces: words.says.pieces(cluster),
+        ways: Vec::new(),
+    }
+}
+
+/// What happens, and where: `dropped on node2`.
+fn happens(cluster: &Cluster, outcome: &Outcome) -> String {
     let kind = outcome.cause.as_ref().map(|cause| cause.kind);
-    let place = |steps: &[Step]| steps.last().map(|step| step.machine.clone());
-    let on = |machine: Option<Machine>| match machine {
-        Some(Machine::Node(name)) => format!(" on {name}"),
+    let on = |steps: &[Step]| match steps.last().map(|step| step.machine) {
+        Some(Machine::Node(id)) => format!(" on {}", names::node(cluster, id)),
         Some(Machine::Router) => " outside the nodes".to_owned(),
-        Some(machine) => format!(" at {}", machine_name(&machine)),
+        Some(machine) => format!(" at {}", names::machine(cluster, machine)),
         None => String::new(),
     };
     let arrived = arrived(outcome);
     match (outcome.verdict, kind) {
-        (_, Some(CauseKind::NoSuchDestination)) => "Nothing to reach.".to_owned(),
-        (Verdict::Delivered, _) => "Delivered.".to_owned(),
+        (_, Some(CauseKind::NoSuchDestination)) => "nothing to reach".to_owned(),
+        (Verdict::Delivered, _) => "delivered".to_owned(),
         (Verdict::Dropped, Some(CauseKind::ReplyLost)) => {
-            "No connection: the reply is lost.".to_owned()
+            "no connection: the reply is lost".to_owned()
         }
         (Verdict::Dropped, _) if arrived => {
-            format!("No connection: the reply is dropped{}.", on(place(&outcome.reply)))
+            format!("no connection: the reply is dropped{}", on(&outcome.reply))
         }
-        (Verdict::Dropped, _) => format!("Dropped{}.", on(place(&outcome.steps))),
-        (Verdict::Rejected, _) => format!("Rejected{}.", on(place(&outcome.steps))),
-        (Verdict::Unroutable, _) => format!("No route{}.", on(place(&outcome.steps))),
-        (Verdict::Mixed, _) => "It depends.".to_owned(),
+        (Verdict::Dropped, _) => format!("dropped{}", on(&outcome.steps)),
+        (Verdict::Rejected, _) => format!("rejected{}", on(&outcome.steps)),
+        (Verdict::Unroutable, _) => format!("no route{}", on(&outcome.steps)),
+        (Verdict::Mixed, _) => "it depends".to_owned(),
     }
 }
 
 /// Whether the request reached its end.
 fn arrived(outcome: &Outcome) -> bool {
-    let end = outcome.steps.last().map(|step| step.rule);
-    matches!(end, Some(Rule::DeliverToPod | Rule::DeliverToHost))
+    let end = outcome.steps.last().map(|step| &step.fact);
+    matches!(end, Some(Fact::DeliverToPod { .. } | Fact::DeliverToHost(_)))
 }
 
 /// A sentence under construction.
 struct Words<'a> {
     cluster: &'a Cluster,
-    pieces: Vec<Piece>,
+    says: Phrase,
 }
 
 impl Words<'_> {
     fn explain(&mut self, outcome: &Outcome) {
-        let gate = outcome.steps.iter().rev().find(|step| step.gate.is_some());
-        match (&outcome.cause, gate) {
+        let gates = || outcome.steps.iter().filter_map(|step| Some((step, step.gate()?)));
+        match (&outcome.cause, gates().next_back()) {
             (None, _) => {
                 self.delivered(outcome);
-                let gates = outcome.steps.iter().filter_map(|step| step.gate.as_ref());
-                gates.for_each(|gate| self.aside(&gate.decision));
+                for (step, gate) in gates() {
+                    self.aside(&policy::explain(self.cluster, step, gate));
+                }
             }
-            (Some(cause), Some(step)) if cause.kind == CauseKind::PolicyDenied => {
-                self.denied(outcome, step);
-                step.gate.iter().for_each(|gate| self.aside(&gate.decision));
+            (Some(cause), Some((step, gate))) if cause.kind == CauseKind::PolicyDenied => {
+                let decision = policy::explain(self.cluster, step, gate);
+                self.denied(outcome, step, gate, &decision);
+                self.aside(&decision);
             }
             (Some(cause), _) => {
-                let message = policy::message(self.cluster, outcome).unwrap_or_default();
-                self.prose(&capital(&message), cause.cite.as_ref());
-                self.text(".");
-                if cause.cite.as_ref().is_some_and(|cite| cite.span.is_some())
-                    && !self.pieces.iter().any(|piece| matches!(piece, Piece::Object(_)))
-                {
-                    self.text(" See ");
-                    self.field(cause.cite.as_ref());
-                    self.text(".");
+                let cite = cause.cite.as_ref();
+                let mut says = super::cause(self.cluster, outcome).unwrap_or_default().capital();
+                if let Some(cite) = cite {
+                    says.stands_at(cite);
+                }
+                let named = says.names_object();
+                self.say(phrase![says, "."]);
+                if let Some(cite) = cite.filter(|cite| cite.span.is_some() && !named) {
+                    self.say(" See ");
+                    self.field(cite);
+                    self.say(".");
                 }
             }
         }
@@ -203,148 +178,142 @@ impl Words<'_> {
     /// Who lets it through, and whom the application sees.
     fn delivered(&mut self, outcome: &Outcome) {
         let asked = |direction| {
-            outcome.steps.iter().rev().find(move |step| {
-                step.gate.as_ref().is_some_and(|gate| gate.direction == direction)
-                    && !matches!(step.rule, Rule::GateSkipped | Rule::HostGate)
+            let mut gates =
+                outcome.steps.iter().rev().filter_map(|step| Some((step, step.gate()?)));
+            gates.find(move |(_, gate)| {
+                gate.direction == direction && matches!(gate.who, Subject::Pod(_))
             })
         };
-        let host = outcome.steps.iter().find(|step| {
-            let by = step.gate.as_ref().map(|gate| &gate.decision.by);
-            step.rule == Rule::HostGate && matches!(by, Some(By::Policy(_)))
+        let mut gates = outcome.steps.iter().filter_map(|step| Some((step, step.gate()?)));
+        let host = gates.find(|(_, gate)| {
+            matches!(gate.who, Subject::Host(..)) && matches!(gate.ruling.by, By::Policy(_))
         });
-        if let Some(step) = host {
-            self.allowed(outcome, step);
+        if let Some((step, gate)) = host {
+            self.allowed(outcome, step, gate);
         }
-        let skipped = outcome.steps.iter().rev().find(|step| step.rule == Rule::GateSkipped);
+        let skipped =
+            outcome.steps.iter().rev().find(|step| matches!(step.fact, Fact::GateSkipped(_)));
         let ingress = asked(Direction::Ingress);
         let mut seen = None;
         match (ingress, asked(Direction::Egress)) {
-            (Some(step), _) => {
+            (Some((step, gate)), _) => {
                 seen = Some(step.before.source);
-                self.allowed(outcome, step);
+                self.allowed(outcome, step, gate);
             }
-            (None, Some(step)) => self.allowed(outcome, step),
+            (None, Some((step, gate))) => self.allowed(outcome, step, gate),
             (None, None) if skipped.is_none() && host.is_none() => {
-                self.text("No pod’s policy is asked on this way. ");
+                self.say("No pod’s policy is asked on this way. ");
             }
             (None, None) => {}
         }
-        if let Some(step) = skipped.filter(|_| ingress.is_none()) {
-            self.prose(&capital(&step.summary), None);
-            self.text(". ");
+        if let Some(found) = skipped.filter(|_| ingress.is_none()) {
+            self.say(phrase![step::summary(self.cluster, found).capital(), ". "]);
         }
-        let Some(app) = outcome.source_seen_by_app else { return self.trim() };
-        self.text("The application sees ");
+        let Some(app) = outcome.source_seen_by_app else { return self.says.trim() };
+        self.say("The application sees ");
         match seen {
-            Some(seen) if seen == app && self.pieces.iter().any(|piece| piece.is(app)) => {
-                self.text("the same address.");
+            Some(seen) if seen == app && self.says.speaks_of(app) => {
+                self.say("the same address.");
                 return;
             }
             Some(seen) if seen != app => {
                 self.owned(app);
-                self.text(" instead");
+                self.say(" instead");
             }
             _ => self.owned(app),
         }
         match rewritten(outcome, app) {
             Some(step) => {
-                let late = if seen.is_some_and(|seen| seen != app) {
-                    "after the policy was asked, "
-                } else {
-                    ""
-                };
-                self.text(&format!(": {late}"));
+                self.say(": ");
+                if seen.is_some_and(|seen| seen != app) {
+                    self.say("after the policy was asked, ");
+                }
                 self.rewriter(step);
-                self.text(".");
+                self.say(".");
             }
-            None => self.text("."),
+            None => self.say("."),
         }
     }
 
     /// A policy let it pass.
-    fn allowed(&mut self, outcome: &Outcome, step: &Step) {
-        let Some(gate) = &step.gate else { return };
+    fn allowed(&mut self, outcome: &Outcome, step: &Step, gate: &Gate) {
         let source = step.asked().source;
         let first = outcome.steps.first().map_or(source, |step| step.before.source);
-        match (&gate.decision.by, gate.direction) {
-            // Some are asked, and leave it to those after them.
-            (By::NoPolicy, _) if !gate.decision.asked.is_empty() => {
-                self.reason(&gate.decision);
-                self.text(". ");
-            }
+        match (&gate.ruling.by, gate.direction) {
             (By::NoPolicy, direction) => {
-                let what = match direction {
+                // Some are asked, and leave it to those after them.
+                let decision = policy::explain(self.cluster, step, gate);
+                if !decision.asked.is_empty() {
+                    return self.reason(&decision, ". ");
+                }
+                self.say(match direction {
                     Direction::Ingress => "No policy restricts who may reach ",
                     Direction::Egress => "No policy restricts the way out of ",
-                };
-                self.text(what);
-                self.pod(&gate.pod);
-                self.text(". ");
+                });
+                self.subject(gate.who);
+                self.say(". ");
             }
             (By::Policy(policy), Direction::Ingress) => {
-                self.text("The policy ");
-                self.policy(policy, gate.decision.cite.as_ref());
-                self.text(" allows ");
+                self.say("The policy ");
+                self.policy(policy, gate.ruling.cite.as_ref());
+                self.say(" allows ");
                 self.owned(source);
                 if source == first {
-                    self.text(". ");
+                    self.say(". ");
                     return;
                 }
-                self.text(", which is what it sees instead of ");
-                self.address(first);
-                self.text(": ");
+                self.say(", which is what it sees instead of ");
+                self.say(first);
+                self.say(": ");
                 if let Some(rewrite) = rewritten(outcome, source) {
                     self.rewriter(rewrite);
                 }
-                self.text(". ");
+                self.say(". ");
             }
             (By::Policy(policy), Direction::Egress) => {
-                self.text("The policy ");
-                self.policy(policy, gate.decision.cite.as_ref());
-                self.text(" allows what ");
-                self.pod(&gate.pod);
-                self.text(" sends to ");
+                self.say("The policy ");
+                self.policy(policy, gate.ruling.cite.as_ref());
+                self.say(" allows what ");
+                self.subject(gate.who);
+                self.say(" sends to ");
                 self.destination(step);
-                self.text(". ");
+                self.say(". ");
             }
             (By::Isolation(_), _) => {
-                self.reason(&gate.decision);
-                self.text(". ");
+                self.reason(&policy::explain(self.cluster, step, gate), ". ");
             }
         }
     }
 
     /// A policy did not.
-    fn denied(&mut self, outcome: &Outcome, step: &Step) {
-        let Some(gate) = &step.gate else { return };
+    fn denied(&mut self, outcome: &Outcome, step: &Step, gate: &Gate, decision: &Decision) {
         let source = step.asked().source;
         let first = outcome.steps.first().unwrap_or(step);
-        let cite = gate.decision.cite.as_ref();
-        if matches!(gate.decision.reason, Reason::Closed { .. }) {
-            self.reason(&gate.decision);
-            self.text(".");
-            return;
+        let cite = decision.cite.as_ref();
+        // A host endpoint that nothing opens.
+        if matches!(decision.reason, Reason::Closed { .. }) {
+            return self.reason(decision, ".");
         }
         let rewrite = rewritten(outcome, source)
             .filter(|_| source != first.before.source && gate.direction == Direction::Ingress);
         if let Some(rewrite) = rewrite {
-            let many = self.policies(&gate.decision.by, cite);
-            self.text(if many { " see " } else { " sees " });
+            let many = self.policies(&decision.by, cite);
+            self.say(if many { " see " } else { " sees " });
             self.owned(source);
-            self.text(", not ");
-            self.address(first.before.source);
-            self.text(": ");
+            self.say(", not ");
+            self.say(first.before.source);
+            self.say(": ");
             self.rewriter(rewrite);
-            self.text(".");
+            self.say(".");
             return;
         }
-        if let By::Policy(_) = &gate.decision.by {
-            self.text("A rule of ");
-            self.policies(&gate.decision.by, cite);
-            self.text(" denies ");
+        if let By::Policy(_) = &decision.by {
+            self.say("A rule of ");
+            self.policies(&decision.by, cite);
+            self.say(" denies ");
         } else {
-            let many = self.policies(&gate.decision.by, cite);
-            self.text(match (many, gate.direction) {
+            let many = self.policies(&decision.by, cite);
+            self.say(match (many, gate.direction) {
                 (true, Direction::Ingress) => " do not allow ",
                 (false, Direction::Ingress) => " does not allow ",
                 (true, Direction::Egress) => " do not let ",
@@ -354,13 +323,13 @@ impl Words<'_> {
         match gate.direction {
             Direction::Ingress => {
                 self.owned(source);
-                self.text(" into ");
-                self.pod(&gate.pod);
+                self.say(" into ");
+                self.subject(gate.who);
             }
             Direction::Egress => {
-                self.pod(&gate.pod);
-                let denies = matches!(gate.decision.by, By::Policy(_));
-                self.text(if denies { " the way to " } else { " talk to " });
+                self.subject(gate.who);
+                let denies = matches!(decision.by, By::Policy(_));
+                self.say(if denies { " the way to " } else { " talk to " });
                 self.destination(step);
             }
         }
@@ -368,52 +337,56 @@ impl Words<'_> {
         let is = (step.before.destination, step.before.destination_port);
         if gate.direction == Direction::Egress && was != is {
             let who = self.proxy();
-            self.text(&format!(", which {who} put in the place of "));
-            self.address_and_port(was.0, was.1);
-            self.text(" before the policy was asked");
+            self.say(phrase![
+                ", which ",
+                name(who),
+                " put in the place of ",
+                was,
+                " before the policy was asked"
+            ]);
         }
-        self.why(&gate.decision);
-        self.text(".");
-        let end = gate.decision.asked.last().filter(|asked| asked.policy.is_none());
+        self.why(decision);
+        self.say(".");
+        let end = decision.asked.last().filter(|asked| asked.policy.is_none());
         if let Some(end) = end.filter(|end| end.tier != "default") {
-            self.text(&format!(" Tier {} denies what its policies do not decide.", end.tier));
+            self.say(format!(" Tier {} denies what its policies do not decide.", end.tier));
         }
     }
 
-    fn reason(&mut self, decision: &Decision) {
-        self.prose(&capital(&policy::reason(self.cluster, decision)), None);
+    fn reason(&mut self, decision: &Decision, end: &str) {
+        self.say(phrase![policy::reason(self.cluster, decision).capital(), end]);
     }
 
     /// What is not certain, and what staged policies would do.
     fn aside(&mut self, decision: &Decision) {
         if let Some(why) = &decision.uncertain {
-            self.text(" Not certain: ");
-            self.prose(&policy::doubt(self.cluster, why), None);
-            self.text(".");
+            self.say(phrase![" Not certain: ", policy::doubt(self.cluster, why), "."]);
         }
         // All of them together say more than each alone.
         let together = decision.staged.iter().find(|staged| staged.policies.len() > 1);
         let other = |staged: &&Staged| staged.allow != decision.allow;
         let staged = together.or_else(|| decision.staged.iter().find(other)).filter(other);
         if let Some(staged) = staged {
-            self.text(" ");
-            self.prose(&capital(&policy::staged_briefly(staged)), Some(&staged.cite));
-            self.text(".");
+            let mut says = policy::staged_briefly(staged).capital();
+            says.stands_at(&staged.cite);
+            self.say(phrase![" ", says, "."]);
         }
     }
 
     /// What of the rule that denies matched, or else the nearest misses.
     fn why(&mut self, decision: &Decision) {
         let by_rule = matches!(decision.by, By::Policy(_));
-        let mut told = BTreeSet::new();
-        let near = decision.evidence.iter().filter(|evidence| evidence.matched == by_rule);
-        for evidence in near {
-            let finding = policy::finding(self.cluster, evidence);
-            if told.len() == 3 || !told.insert(finding.clone()) {
+        let mut told: Vec<Phrase> = Vec::new();
+        for evidence in decision.evidence.iter().filter(|it| it.matched == by_rule) {
+            let mut finding = policy::finding(self.cluster, evidence);
+            finding.stands_at(&evidence.cite);
+            // Two places where the same is written are one reason.
+            if told.len() == 3 || told.iter().any(|it| it.to_string() == finding.to_string()) {
                 continue;
             }
-            self.text(if told.len() == 1 { ": " } else { "; " });
-            self.prose(&finding, Some(&evidence.cite));
+            self.say(if told.is_empty() { ": " } else { "; " });
+            self.say(finding.clone());
+            told.push(finding);
         }
     }
 
@@ -424,9 +397,9 @@ impl Words<'_> {
             By::Policy(policy) => vec![policy],
             By::Isolation(policies) => policies.iter().collect(),
         };
-        let beginning = self.pieces.is_empty();
+        let beginning = self.says.is_empty();
         let many = objects.len() > 1;
-        self.text(match (beginning, many) {
+        self.say(match (beginning, many) {
             (true, true) => "The policies ",
             (true, false) => "The policy ",
             (false, true) => "the policies ",
@@ -435,7 +408,7 @@ impl Words<'_> {
         let last = objects.len().saturating_sub(1);
         for (index, object) in objects.iter().enumerate() {
             if index > 0 {
-                self.text(if index == last { " and " } else { ", " });
+                self.say(if index == last { " and " } else { ", " });
             }
             self.policy(object, cite);
         }
@@ -445,123 +418,104 @@ impl Words<'_> {
     /// Who turns service addresses into endpoints.
     fn proxy(&self) -> &'static str {
         match self.cluster.proxy.mode.value {
+            // As the other words of a verdict are set.
             ProxyMode::Ebpf => "Calico’s eBPF dataplane",
-            _ => "kube-proxy",
+            _ => proxy::who(self.cluster),
         }
     }
 
     /// Who rewrote the source, and why.
     fn rewriter(&mut self, step: &Step) {
-        let machine = machine_name(&step.machine);
-        match step.rule {
-            Rule::Masquerade => {
-                let who = self.proxy();
-                self.text(&format!("{who} on {machine} masqueraded the packet"));
-                self.because(step);
+        let machine = names::machine(self.cluster, step.machine);
+        let why = match &step.fact {
+            Fact::Masquerade(masquerade) => masquerade.why,
+            Fact::BalancerConnect(_) => {
+                return self.say(phrase![machine, " opened a connection of its own"]);
             }
-            Rule::NatOutgoing => {
-                self.text(&format!("Calico on {machine} masqueraded the packet"));
-                self.because(step);
+            _ => return self.say(phrase![machine, " rewrote it"]),
+        };
+        let who = match why {
+            Masquerades::TunnelSource => {
+                return self.say(phrase![
+                    "Calico on ",
+                    machine,
+                    " gives what the node itself sends into a tunnel the tunnel’s address"
+                ]);
             }
-            Rule::TunnelSource => self.text(&format!(
-                "Calico on {machine} gives what the node itself sends into a tunnel the tunnel’s address"
-            )),
-            Rule::BalancerConnect => {
-                self.text(&format!("{machine} opened a connection of its own"));
-            }
-            _ => self.text(&format!("{machine} rewrote it")),
-        }
+            Masquerades::NatOutgoing => "Calico",
+            Masquerades::Marked | Masquerades::LoopBack | Masquerades::Hairpin => self.proxy(),
+        };
+        self.say(phrase![name(who), " on ", machine, " masqueraded the packet"]);
+        self.because(step);
     }
 
     fn because(&mut self, step: &Step) {
         let Some(evidence) = step.evidence.first() else { return };
-        let cite = &evidence.cite;
-        let field = cite.field.rsplit('.').next().unwrap_or_default();
-        let value = match field {
-            "externalTrafficPolicy" => self
-                .cluster
-                .services
-                .iter()
-                .find(|service| service.cite.object == cite.object)
-                .filter(|service| service.external_traffic_policy.value == TrafficPolicy::Cluster)
-                .map(|_| "Cluster"),
-            "masqueradeAll" | "natOutgoing" => Some("true"),
-            _ => None,
+        let cite = evidence.cite(self.cluster);
+        let is_cluster = |id| {
+            let service = self.cluster.service(id);
+            service.is_some_and(|of| of.external_traffic_policy.value == TrafficPolicy::Cluster)
         };
-        let Some(value) = value else {
-            self.text(", for ");
-            self.prose(&evidence.finding, Some(cite));
-            return;
+        let (field, value) = match evidence {
+            Evidence::Policy(
+                FrontendRef { service, .. },
+                PolicyEffect::MasqueradesExternal | PolicyEffect::MasqueradesNodePort,
+            )
+            | Evidence::AnyNodePort(service, _)
+                if is_cluster(*service) =>
+            {
+                ("externalTrafficPolicy", "Cluster")
+            }
+            Evidence::MasqueradeAll => ("masqueradeAll", "true"),
+            Evidence::NatOutgoing(_) => ("natOutgoing", "true"),
+            _ => {
+                let mut finding = evidence::finding(self.cluster, step, evidence);
+                finding.stands_at(&cite);
+                return self.say(phrase![", for ", finding]);
+            }
         };
-        self.text(" because ");
-        self.pieces.push(Piece::Code(field.to_owned(), Some(cite.clone())));
+        let code = |text: &str| Part::Code(text.to_owned(), Some(cite.clone()));
+        self.say(phrase![" because ", code(field)]);
         if field == "natOutgoing" {
-            self.text(" of the pool ");
-            self.pieces.push(Piece::Object(Cite { field: String::new(), ..cite.clone() }));
+            let pool = Cite { field: String::new(), ..cite.clone() };
+            self.say(phrase![" of the pool ", Part::ObjectName(pool)]);
         }
-        self.text(" is ");
-        self.pieces.push(Piece::Code(value.to_owned(), Some(cite.clone())));
+        self.say(phrase![" is ", code(value)]);
         if cite.span.is_none() {
-            self.text(", its default");
+            self.say(", its default");
         }
     }
 
-    fn text(&mut self, text: &str) {
-        match self.pieces.last_mut() {
-            Some(Piece::Text(before)) => before.push_str(text),
-            _ => self.pieces.push(Piece::Text(text.to_owned())),
-        }
-    }
-
-    /// No space at the end.
-    fn trim(&mut self) {
-        if let Some(Piece::Text(text)) = self.pieces.last_mut() {
-            text.truncate(text.trim_end().len());
-        }
-    }
-
-    fn address(&mut self, ip: IpAddr) {
-        self.address_and_port(ip, None);
-    }
-
-    fn address_and_port(&mut self, ip: IpAddr, port: Option<u16>) {
-        let owner = owner_of(self.cluster, ip).owner;
-        self.pieces.push(Piece::Address { ip, text: address_and_port(ip, port), owner });
+    fn say(&mut self, what: impl Into<Phrase>) {
+        self.says.add(what);
     }
 
     /// An address and whose it is.
     fn owned(&mut self, ip: IpAddr) {
+        self.say(ip);
+        self.owner(ip);
+    }
+
+    fn owner(&mut self, ip: IpAddr) {
         let Named { owner, name } = owner_of(self.cluster, ip);
-        self.address(ip);
         if owner != Owner::Outside {
-            self.text(&format!(" ({name})"));
+            self.say(format!(" ({name})"));
         }
     }
 
     fn destination(&mut self, step: &Step) {
-        let packet = &step.before;
-        self.address_and_port(packet.destination, packet.destination_port);
-        let Named { owner, name } = owner_of(self.cluster, packet.destination);
-        if owner != Owner::Outside {
-            self.text(&format!(" ({name})"));
-        }
+        self.say(to(&step.before));
+        self.owner(step.before.destination);
     }
 
-    /// A pod by its `pod/NAMESPACE/NAME`.
-    fn pod(&mut self, name: &str) {
-        if let Some(host) = name.strip_prefix("hostEndpoint/") {
-            self.text("host endpoint ");
-            self.pieces.push(Piece::Code(host.to_owned(), None));
-            return;
-        }
-        self.text("pod ");
-        let name = name.strip_prefix("pod/").unwrap_or(name);
-        let object = name.split_once('/').map(|(ns, name)| ObjectRef::new("Pod", ns, name));
-        match object {
-            Some(object) => {
-                self.pieces.push(Piece::Object(Cite { object, field: String::new(), span: None }));
+    /// Whose policies they are.
+    fn subject(&mut self, who: Subject) {
+        match who {
+            Subject::Pod(id) => self.say(super::phrase::pod(self.cluster, id)),
+            Subject::Host(id, _) => {
+                let host = names::host_endpoint(self.cluster, id);
+                self.say(phrase!["host endpoint ", super::phrase::code(host)]);
             }
-            None => self.pieces.push(Piece::Code(name.to_owned(), None)),
         }
     }
 
@@ -571,74 +525,15 @@ impl Words<'_> {
             Some(cite) if cite.object == *object => cite.clone(),
             _ => Cite { object: object.clone(), field: String::new(), span: None },
         };
-        self.pieces.push(Piece::Object(cite));
+        self.say(Part::ObjectName(cite));
     }
 
-    fn field(&mut self, cite: Option<&Cite>) {
-        let Some(cite) = cite else { return };
+    fn field(&mut self, cite: &Cite) {
         if !cite.field.is_empty() {
-            self.pieces.push(Piece::Code(cite.field.clone(), Some(cite.clone())));
-            self.text(" of ");
+            self.say(Part::Code(cite.field.clone(), Some(cite.clone())));
+            self.say(" of ");
         }
-        self.pieces.push(Piece::Object(cite.clone()));
-    }
-
-    /// A message of the datapath's: its addresses, values and the cited object become links.
-    fn prose(&mut self, message: &str, cite: Option<&Cite>) {
-        let object = cite.map(|cite| cite.object.to_string()).filter(|object| !object.is_empty());
-        if let (Some(object), Some(cite)) = (object, cite)
-            && let Some((before, after)) = message.split_once(&object)
-        {
-            self.prose(before, None);
-            self.text(&format!("{} ", cite.object.kind));
-            self.pieces.push(Piece::Object(cite.clone()));
-            self.prose(after, Some(cite));
-            return;
-        }
-        for (index, part) in message.split('`').enumerate() {
-            if index % 2 == 1 {
-                self.pieces.push(Piece::Code(part.to_owned(), cite.cloned()));
-                continue;
-            }
-            for word in part.split_inclusive(' ') {
-                self.word(word, cite);
-            }
-        }
-    }
-
-    fn word(&mut self, word: &str, cite: Option<&Cite>) {
-        let core = word.trim_matches(|c: char| " ,;.()'’".contains(c)).trim_end_matches(':');
-        let Some(start) = word.find(core).filter(|_| !core.is_empty()) else {
-            return self.text(word);
-        };
-        let (before, rest) = word.split_at(start);
-        let after = rest.get(core.len()..).unwrap_or_default();
-        let socket = core.parse::<SocketAddr>().map(|socket| (socket.ip(), Some(socket.port())));
-        let address = socket.or_else(|_| core.parse::<IpAddr>().map(|ip| (ip, None)));
-        let piece = if let Ok((ip, port)) = address {
-            let owner = owner_of(self.cluster, ip).owner;
-            Some(Piece::Address { ip, text: address_and_port(ip, port), owner })
-        } else if core.parse::<ipnet::IpNet>().is_ok() {
-            Some(Piece::Code(core.to_owned(), cite.cloned()))
-        } else if core.starts_with("pod/") && core.matches('/').count() == 2 {
-            self.text(before);
-            self.pod(core);
-            return self.text(after);
-        } else {
-            None
-        };
-        match piece {
-            Some(piece) => {
-                if !before.is_empty() {
-                    self.text(before);
-                }
-                self.pieces.push(piece);
-                if !after.is_empty() {
-                    self.text(after);
-                }
-            }
-            None => self.text(word),
-        }
+        self.say(Part::ObjectName(cite.clone()));
     }
 }
 
@@ -652,17 +547,20 @@ fn rewritten(outcome: &Outcome, source: IpAddr) -> Option<&Step> {
 }
 
 /// Every outcome in a line.
-fn ways(trace: &Trace) -> Vec<Way> {
-    let endpoints: BTreeSet<_> = trace.outcomes.iter().map(|o| o.endpoint.as_deref()).collect();
+fn ways(cluster: &Cluster, trace: &Trace) -> Vec<Way> {
+    let endpoints: BTreeSet<_> = trace.outcomes.iter().map(|outcome| outcome.endpoint).collect();
     let entries: BTreeSet<_> = trace.outcomes.iter().map(entry).collect();
     let ways = trace.outcomes.iter().enumerate().map(|(index, outcome)| {
         let mut name = Vec::new();
         if let Some(node) = entry(outcome).filter(|_| entries.len() > 1) {
-            name.push(format!("through {node}"));
+            name.push(format!("through {}", names::node(cluster, node)));
         }
-        if let Some(endpoint) = outcome.endpoint.as_deref().filter(|_| endpoints.len() > 1) {
-            let endpoint = endpoint.strip_prefix("pod/").unwrap_or(endpoint);
-            name.push(format!("to {endpoint}"));
+        if let Some(endpoint) = outcome.endpoint.filter(|_| endpoints.len() > 1) {
+            let pod = endpoint.pod.and_then(|id| cluster.pod(id));
+            name.push(match pod {
+                Some(pod) => format!("to {}/{}", pod.namespace, pod.name),
+                None => format!("to {}", names::backend(cluster, endpoint)),
+            });
         }
         if name.is_empty() {
             name.push(format!("on way {}", index + 1));
@@ -672,16 +570,16 @@ fn ways(trace: &Trace) -> Vec<Way> {
             verdict: outcome.verdict,
             share: times(outcome.share),
             name: name.join(" "),
-            end: uncapital(headline(outcome).trim_end_matches('.')),
+            end: happens(cluster, outcome),
         }
     });
     ways.collect()
 }
 
 /// The node by which a packet from outside enters.
-fn entry(outcome: &Outcome) -> Option<&str> {
-    outcome.steps.iter().find_map(|step| match &step.machine {
-        Machine::Node(name) => Some(name.as_str()),
+fn entry(outcome: &Outcome) -> Option<NodeId> {
+    outcome.steps.iter().find_map(|step| match step.machine {
+        Machine::Node(id) => Some(id),
         _ => None,
     })
 }
@@ -699,20 +597,10 @@ fn times(share: f64) -> String {
     format!("in {:.1} % of connections", share * 100.0)
 }
 
-/// With its first letter large, where it is a word's.
+/// With its first letter large.
 fn capital(text: &str) -> String {
     let mut chars = text.chars();
-    let first = text.split(' ').next().unwrap_or_default();
-    // Names keep their spelling.
-    if first.contains(['/', '.', ':', '`']) || first.starts_with("kube-") {
-        return text.to_owned();
-    }
     chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
-}
-
-fn uncapital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |c| c.to_lowercase().chain(chars).collect())
 }
 
 #[cfg(test)]

@@ -1,17 +1,22 @@
 //! What happened at a step, why, and how to see it on a real cluster.
 
+use std::net::IpAddr;
+
 use hopwise::cluster::Cluster;
-use hopwise::datapath::{Inspect, Step};
+use hopwise::datapath::Step;
 use hopwise::decision::Decision;
 use hopwise::net::Packet;
 use hopwise::text::Span;
-use hopwise::words::{names as words, policy};
+use hopwise::words::{
+    Inspect, Line, Phrase, Piece, doubt, evidence, names, policy, rules, summary,
+};
 use wasm_bindgen_futures::spawn_local;
 use yew::prelude::*;
 
 use super::{StepAt, place};
 use crate::browser;
 use crate::engine::{Answer, Shared};
+use crate::links::Links;
 
 #[derive(Debug, PartialEq, Properties)]
 pub(super) struct CardProps {
@@ -23,14 +28,20 @@ pub(super) struct CardProps {
     pub(super) count: usize,
     /// Whether it is one of the answer's.
     pub(super) answer: bool,
+    /// The address that is pointed at, here or elsewhere.
+    pub(super) lit: Option<IpAddr>,
     pub(super) on_focus: Callback<StepAt>,
+    pub(super) on_light: Callback<Option<IpAddr>>,
     pub(super) on_cite: Callback<Span>,
 }
 
 #[component]
 pub(super) fn Card(props: &CardProps) -> Html {
-    let CardProps { asked, step, at, count, answer, on_focus, on_cite } = props;
+    let CardProps { asked, step, at, count, answer, lit, on_focus, on_light, on_cite } = props;
     let cluster = &asked.reading.cluster;
+    let links = Links { lit: *lit, on_light, on_cite };
+    let (rules, inspect) = rules(cluster, step);
+    let machine = names::machine(cluster, step.machine);
     let turn = |to: Option<usize>, sign: &'static str, label: &'static str| {
         let to = to.filter(|to| to < count);
         html! {
@@ -45,64 +56,62 @@ pub(super) fn Card(props: &CardProps) -> Html {
             </button>
         }
     };
-    let stops = words::mark(step) == words::Mark::Stops;
+    let stops = names::mark(step) == names::Mark::Stops;
     html! {
         <section class={classes!("card", stops.then_some("stops"))} aria-label="Step">
             <header>
                 <h2>
-                    { title(step) }
+                    { title(cluster, step) }
                     if *answer { <span class="tag">{ "reply" }</span> }
                 </h2>
                 <span class="card-place quiet">
-                    { format!("step {} of {count} · {} · {}", at + 1, words::machine(&step.machine), step.hook) }
+                    { format!("step {} of {count} · {} · {}", at + 1, machine, step.hook) }
                 </span>
                 <span class="card-turn">
                     { turn(at.checked_sub(1), "←", "previous step") }
                     { turn(Some(at + 1), "→", "next step") }
                 </span>
             </header>
-            <p class="card-summary">{ sentence(&policy::summary(cluster, step)) }</p>
-            if let Some(why) = policy::uncertain(cluster, step) {
-                <p class="card-uncertain"><strong>{ "Not certain: " }</strong>{ why }</p>
+            <p class="card-summary">{ links.show(&sentence(cluster, summary(cluster, step))) }</p>
+            if let Some(why) = doubt(cluster, step) {
+                <p class="card-uncertain"><strong>{ "Not certain: " }</strong>{ links.show(&why.pieces(cluster)) }</p>
             }
             { packets(step) }
-            { reasons(cluster, step, on_cite) }
-            if !step.rules.is_empty() {
+            { reasons(cluster, step, links) }
+            if !rules.is_empty() {
                 <h3>{ "The rule" }</h3>
-                <pre class="card-rules" tabindex="0">{ step.rules.join("\n") }</pre>
+                <pre class="card-rules" tabindex="0">{ rules.join("\n") }</pre>
             }
-            if let Some(inspect) = &step.inspect {
-                <Look inspect={inspect.clone()} />
+            if let Some(inspect) = inspect {
+                <Look {inspect} />
             }
         </section>
     }
 }
 
-fn title(step: &Step) -> String {
-    match &step.device {
-        Some(device) if !device.starts_with("pod/") => {
-            format!("{}: {}", words::rule(step.rule), device)
-        }
-        _ => words::rule(step.rule).to_owned(),
+fn title(cluster: &Cluster, step: &Step) -> String {
+    let rule = names::rule(step.rule());
+    // The sentence names the pod.
+    match names::step_device(cluster, step).filter(|_| step.pod().is_none()) {
+        Some(device) => format!("{rule}: {device}"),
+        None => rule.to_owned(),
     }
 }
 
-/// With a large first letter and a full stop.
-pub(super) fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    let first = chars.next().map(char::to_uppercase).into_iter().flatten();
-    let named = text.starts_with("kube-") || text.starts_with("pod/");
-    let text: String = if named { text.to_owned() } else { first.chain(chars).collect() };
-    if text.ends_with('.') { text } else { format!("{text}.") }
+/// With a capital letter, unless a name begins it, and a full stop.
+pub(super) fn sentence(cluster: &Cluster, says: Phrase) -> Vec<Piece> {
+    let mut pieces = says.capital().pieces(cluster);
+    pieces.push(Piece::Text(".".to_owned()));
+    pieces
 }
 
 /// The packet before and after.
 fn packets(step: &Step) -> Html {
     let outer =
-        |packet: &Packet| packet.outer.as_ref().map_or_else(|| "none".to_owned(), words::outer);
+        |packet: &Packet| packet.outer.as_ref().map_or_else(|| "none".to_owned(), names::outer);
     let rows = [
-        ("source", words::source(&step.before), words::source(&step.after)),
-        ("destination", words::destination(&step.before), words::destination(&step.after)),
+        ("source", names::source(&step.before), names::source(&step.after)),
+        ("destination", names::destination(&step.before), names::destination(&step.after)),
         ("outer header", outer(&step.before), outer(&step.after)),
     ];
     let rows = rows.into_iter().filter_map(|(name, before, after)| {
@@ -128,12 +137,12 @@ fn packets(step: &Step) -> Html {
 }
 
 /// What in the text made it happen.
-fn reasons(cluster: &Cluster, step: &Step, on_cite: &Callback<Span>) -> Html {
-    let gate = step.gate.as_ref().map(|gate| &gate.decision);
+fn reasons(cluster: &Cluster, step: &Step, links: Links<'_>) -> Html {
+    let decision = step.gate().map(|gate| policy::explain(cluster, step, gate));
+    let gate = decision.as_ref();
     let looked_at = gate.iter().flat_map(|decision| &decision.evidence);
-    let looked_at = looked_at.map(|it| (it.matched, policy::finding(cluster, it), &it.cite));
-    let own = step.evidence.iter().map(|it| (true, it.finding.clone(), &it.cite));
-    let all: Vec<_> = looked_at.chain(own).collect();
+    let mut all: Vec<Line> = looked_at.map(|it| policy::line(cluster, it)).collect();
+    all.extend(evidence(cluster, step));
     if all.is_empty() && gate.is_none() {
         return html! {};
     }
@@ -145,26 +154,26 @@ fn reasons(cluster: &Cluster, step: &Step, on_cite: &Callback<Span>) -> Html {
                     <li class={if decision.allow { "hit" } else { "miss" }}>
                         <span class="sign" aria-hidden="true">{ if decision.allow { "✓" } else { "✕" } }</span>
                         <span>
-                            { policy::reason(cluster, decision) }
+                            { links.show(&policy::reason(cluster, decision).pieces(cluster)) }
                             if let Some(cite) = &decision.cite {
                                 { " " }
-                                { place(cite, on_cite) }
+                                { place(cite, links.on_cite) }
                             }
                         </span>
                     </li>
                 }
-                { for all.into_iter().map(|(matched, finding, cite)| html! {
+                { for all.into_iter().map(|Line { cite, matched, finding }| html! {
                     <li>
                         <span class="sign" aria-hidden="true">{ if matched { "·" } else { "≠" } }</span>
                         <span>
                             if !matched { <span class="unseen">{ "no match: " }</span> }
-                            { finding }{ " " }{ place(cite, on_cite) }
+                            { links.show(&finding.pieces(cluster)) }{ " " }{ place(&cite, links.on_cite) }
                         </span>
                     </li>
                 }) }
             </ul>
             { for gate.map(in_order) }
-            { for gate.map(|decision| staged(cluster, decision, on_cite)) }
+            { for gate.map(|decision| staged(cluster, decision, links)) }
         </>
     }
 }
@@ -184,7 +193,7 @@ fn in_order(decision: &Decision) -> Html {
 }
 
 /// What staged policies would do.
-fn staged(cluster: &Cluster, decision: &Decision, on_cite: &Callback<Span>) -> Html {
+fn staged(cluster: &Cluster, decision: &Decision, links: Links<'_>) -> Html {
     if decision.staged.is_empty() {
         return html! {};
     }
@@ -195,7 +204,11 @@ fn staged(cluster: &Cluster, decision: &Decision, on_cite: &Callback<Span>) -> H
                 { for decision.staged.iter().map(|staged| html! {
                     <li>
                         <span class="sign" aria-hidden="true">{ "~" }</span>
-                        <span>{ sentence(&policy::staged(cluster, staged)) }{ " " }{ place(&staged.cite, on_cite) }</span>
+                        <span>
+                            { links.show(&sentence(cluster, policy::staged(cluster, staged))) }
+                            { " " }
+                            { place(&staged.cite, links.on_cite) }
+                        </span>
                     </li>
                 }) }
             </ul>

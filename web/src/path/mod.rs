@@ -74,7 +74,9 @@ pub(crate) fn Path(props: &PathProps) -> Html {
                     at={focus}
                     count={outcome.steps.len() + outcome.reply.len()}
                     answer={focus >= outcome.steps.len()}
+                    lit={*lit}
                     on_focus={on_focus.clone()}
+                    on_light={on_light.clone()}
                     on_cite={on_cite.clone()}
                 />
             }
@@ -83,7 +85,9 @@ pub(crate) fn Path(props: &PathProps) -> Html {
                 trace={Rc::clone(trace)}
                 outcome={at}
                 {focus}
+                lit={*lit}
                 on_focus={on_focus.clone()}
+                on_light={on_light.clone()}
                 on_cite={on_cite.clone()}
             />
         </section>
@@ -171,7 +175,8 @@ mod tests {
         let open = shown(DENIED, None).await;
         let card = part(&open, "class=\"card", "class=\"steps");
         assert!(
-            card.contains("ingress policy") && card.contains("10.233.90.0 is not in"),
+            card.contains("ingress policy")
+                && card.contains("owner-tunnel\">10.233.90.0</span> is not in"),
             "{card}"
         );
         assert!(card.contains("line 14") && card.contains("iptables -vnL"), "{card}");
@@ -198,7 +203,15 @@ mod tests {
         let table = part(&html, "<table>", "</table>");
         let count = table.matches("aria-label=\"step ").count();
         assert!(table.contains("The reply") && count > 8, "{table}");
-        for text in ["10.102.123.104:31602", "10.233.96.32:9097", "reply arrives", "line 30"] {
+        for text in [
+            "10.102.123.104:31602",
+            "10.233.96.32:9097",
+            "reply arrives",
+            "line 30",
+            // A name keeps its spelling where a sentence begins with it.
+            " kube-proxy masquerades the marked packet",
+            ">tekton-pipelines/tekton-dashboard</button>",
+        ] {
             assert!(table.contains(text), "no {text} in {table}");
         }
     }

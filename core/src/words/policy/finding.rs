@@ -2,58 +2,67 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use crate::cluster::Cluster;
 use crate::decision::{
     EndpointRef, Finding, Held, Miss, PortOf, Seen, Traffic, TrafficMiss, Unmet,
 };
 use crate::net::{InFamily, Selector, SelectorMiss};
 use crate::policy::form::{Action, Port, PortNumber, Requirement, Term, View};
+use crate::text::ObjectRef;
+use crate::words::phrase::{Part, Phrase, joined, name, object, phrase};
 
 /// What was found of a rule or a policy.
-pub(super) fn found(cluster: &Cluster, finding: &Finding) -> String {
+pub(super) fn found(cluster: &Cluster, finding: &Finding) -> Phrase {
+    let all = |end: &Seen, role: Role, misses: &[Miss]| {
+        told(misses.iter().map(|miss| unmet(cluster, end, role, miss)))
+    };
     match finding {
         Finding::Peer { rule, end, holds } => {
-            let held: Vec<_> = holds.iter().map(|held| holding(end, held)).collect();
-            let held = match held.as_slice() {
-                [] => format!("{} is none of those that it excludes", by_address(end).text()),
-                held => held.join(" and "),
+            let held = if holds.is_empty() {
+                phrase![by_address(end).called(), " is none of those that it excludes"]
+            } else {
+                joined(holds.iter().map(|held| holding(end, held)), " and ")
             };
-            format!("{held}{}", onwards(rule.action))
+            phrase![held, onwards(rule.action)]
         }
         Finding::AnyPeer { rule } => {
-            format!("the rule names no peer, so any matches{}", onwards(rule.action))
+            phrase!["the rule names no peer, so any matches", onwards(rule.action)]
         }
         Finding::Port { port, traffic, .. } => match &port.number {
             PortNumber::Range(first, last) if first == last => {
-                format!("the port is {}", port_name(port))
+                phrase!["the port is ", port_name(port)]
             }
-            PortNumber::Any => format!("the protocol is {}", traffic.protocol),
-            PortNumber::Named(name) => format!("{} is its port {name}", traffic_name(*traffic)),
+            PortNumber::Any => phrase!["the protocol is ", traffic.protocol.to_string()],
+            PortNumber::Named(name) => {
+                phrase![traffic_name(*traffic), " is its port ", name.as_str()]
+            }
             PortNumber::Range(..) => {
-                format!("{} is within {}", traffic_name(*traffic), port_name(port))
+                phrase![traffic_name(*traffic), " is within ", port_name(port)]
             }
         },
         Finding::NoPeer { rule, end, misses, traffic } => {
-            let why = joined(misses.iter().map(|miss| unmet(cluster, end, Role::Peer, miss)));
-            let besides = traffic
-                .as_ref()
-                .map_or_else(String::new, |miss| format!("; besides, {}", unmatched(miss)));
-            format!("{}{why}{besides}", which(rule.action))
+            let mut says = phrase![which(rule.action), all(end, Role::Peer, misses)];
+            if let Some(miss) = traffic {
+                says.add(phrase!["; besides, ", unmatched(miss)]);
+            }
+            says
         }
         Finding::NoPort { rule, peers, miss } => {
             let who = if *peers { "the peer would match" } else { "any peer would match" };
-            format!("{}{who}, but {}", which(rule.action), unmatched(miss))
+            phrase![which(rule.action), who, ", but ", unmatched(miss)]
         }
         Finding::NoRule { policy, direction } => {
-            format!("{policy} has no {direction} rule, so it allows nothing")
+            phrase![object(policy), format!(" has no {direction} rule, so it allows nothing")]
         }
         Finding::OtherDirection { policy, subject, direction } => {
-            format!("{policy} selects {}, but does not speak of {direction}", seen(subject))
+            let but = format!(", but does not speak of {direction}");
+            phrase![object(policy), " selects ", seen(subject), but]
         }
         Finding::NotSelected { policy, subject, misses } => {
-            let why =
-                joined(misses.iter().map(|miss| unmet(cluster, subject, Role::Subject, miss)));
-            format!("{policy} does not select it: {why}")
+            let why = all(subject, Role::Subject, misses);
+            phrase![object(policy), " does not select it: ", why]
         }
     }
 }
@@ -87,67 +96,75 @@ enum Role {
 /// What a part of a sentence is about.
 enum Subject {
     /// An endpoint by its name, which need not be repeated.
-    Name(String),
-    Other(String),
+    Name(Part),
+    Other(Phrase),
 }
 
 impl Subject {
-    fn text(self) -> String {
+    fn called(self) -> Phrase {
         match self {
-            Self::Name(text) | Self::Other(text) => text,
+            Self::Name(name) => name.into(),
+            Self::Other(subject) => subject,
         }
     }
 
-    fn says(self, what: &str) -> Part {
+    fn says(self, what: impl Into<Phrase>) -> Statement {
         match self {
-            Self::Name(name) => Part { name: Some(name), text: what.to_owned() },
-            Self::Other(subject) => Part { name: None, text: format!("{subject} {what}") },
+            Self::Name(name) => Statement { of: Some(name), says: what.into() },
+            Self::Other(subject) => Statement::whole(phrase![subject, " ", what]),
         }
     }
 }
 
 /// A part of a sentence, of an endpoint with that name.
-struct Part {
-    name: Option<String>,
-    text: String,
+struct Statement {
+    of: Option<Part>,
+    says: Phrase,
+}
+
+impl Statement {
+    /// One that names what it is about itself.
+    fn whole(says: impl Into<Phrase>) -> Self {
+        Self { of: None, says: says.into() }
+    }
 }
 
 /// Several things about an end: it is named but once.
-fn joined(parts: impl IntoIterator<Item = Part>) -> String {
-    let mut all = String::new();
-    let mut last: Option<String> = None;
-    for Part { name, text } in parts {
-        let known = name.is_some() && name == last;
+fn told(statements: impl IntoIterator<Item = Statement>) -> Phrase {
+    let mut all = Phrase::default();
+    let mut last: Option<Part> = None;
+    for Statement { of, says } in statements {
+        let known = of.is_some() && of == last;
         if !all.is_empty() {
-            all.push_str(if known { " and " } else { ", and " });
+            all.add(if known { " and " } else { ", and " });
         }
-        if let Some(name) = name.as_ref().filter(|_| !known) {
-            all.push_str(name);
-            all.push(' ');
+        if let Some(name) = of.as_ref().filter(|_| !known) {
+            all.add(phrase![name.clone(), " "]);
         }
-        all.push_str(&text);
-        last = name;
+        all.add(says);
+        last = of;
     }
     all
 }
 
 /// A condition that holds of an end.
-fn holding(end: &Seen, held: &Held) -> String {
+fn holding(end: &Seen, held: &Held) -> Phrase {
     match held {
         Held::Endpoint { who, terms } => {
-            format!("{} {}", called(who, end).text(), selected_by(who, terms))
+            phrase![called(who, end).called(), " ", selected_by(who, terms)]
         }
-        Held::Net(net) => format!("{} is in {net}", by_address(end).text()),
-        Held::Node { node, selector } if selector.is_everything() => {
-            format!("{} is {node}'s", seen(end))
-        }
+        Held::Net(net) => phrase![by_address(end).called(), " is in ", *net],
         Held::Node { node, selector } => {
-            format!("{} is {node}'s, which has {selector}", seen(end))
+            let mut says = phrase![seen(end), " is ", name(node), "'s"];
+            if !selector.is_everything() {
+                says.add(format!(", which has {selector}"));
+            }
+            says
         }
         Held::Service { namespace, name } => {
-            format!("{} is an endpoint of {}", seen(end), service_name(namespace, name))
+            phrase![seen(end), " is an endpoint of ", service_name(namespace, name)]
         }
-        Held::Unknown => UNKNOWN_CLOSED.to_owned(),
+        Held::Unknown => UNKNOWN_CLOSED.into(),
     }
 }
 
@@ -178,7 +195,8 @@ fn selected_by(who: &EndpointRef, terms: &[Term]) -> String {
 }
 
 /// What does not hold of an end.
-fn unmet(cluster: &Cluster, end: &Seen, role: Role, miss: &Miss) -> Part {
+fn unmet(cluster: &Cluster, end: &Seen, role: Role, miss: &Miss) -> Statement {
+    let net = |net: &IpNet| Part::Net(*net, Some(miss.cite.clone()));
     match &miss.unmet {
         Unmet::Term { who, view, requires, labels } => {
             term_unmet(called(who, end), role, *view, who, requires, labels.as_ref())
@@ -194,30 +212,39 @@ fn unmet(cluster: &Cluster, end: &Seen, role: Role, miss: &Miss) -> Part {
                 View::Kubernetes => "a namespaceSelector",
                 View::Calico => "a selector",
             };
-            let who = end.address.and_then(|ip| identity(cluster, ip));
-            let who = who.map_or_else(String::new, |what| format!(" (it is {what})"));
-            subject(end).says(&format!("belongs to {what}, so {by} can never match it{who}"))
+            let mut says: Phrase = format!("belongs to {what}, so {by} can never match it").into();
+            if let Some(who) = end.address.and_then(|ip| identity(cluster, ip)) {
+                says.add(phrase![" (it is ", who, ")"]);
+            }
+            subject(end).says(says)
         }
         Unmet::Excluded { who, terms } => {
-            called(who, end).says(&format!("{}, which is excluded", selected_by(who, terms)))
+            called(who, end).says(format!("{}, which is excluded", selected_by(who, terms)))
         }
-        Unmet::Nets(nets) => by_address(end).says(&format!("is not in {}", listed(nets))),
-        Unmet::Blocks(nets) => by_address(end).says(&format!("is in none of {}", listed(nets))),
-        Unmet::Except(net) => by_address(end).says(&format!("is in {net}, which is excepted")),
+        Unmet::Nets(nets) => {
+            by_address(end).says(phrase!["is not in ", joined(nets.iter().map(net), ", ")])
+        }
+        Unmet::Blocks(nets) => {
+            by_address(end).says(phrase!["is in none of ", joined(nets.iter().map(net), ", ")])
+        }
+        Unmet::Except(but) => {
+            by_address(end).says(phrase!["is in ", net(but), ", which is excepted"])
+        }
         Unmet::Node { node: Some(node), labels } => {
             let miss = labels.as_ref().map_or_else(String::new, selector_miss);
-            subject(end).says(&format!("is {node}'s, which {miss}"))
+            subject(end).says(phrase!["is ", name(node), "'s, which ", miss])
         }
         Unmet::Node { node: None, .. } => subject(end).says("is no node's address"),
         Unmet::Service { namespace, name, with_port } => {
             let what = if *with_port { "with this port, is" } else { "is" };
-            subject(end).says(&format!("{what} no endpoint of {}", service_name(namespace, name)))
+            let service = service_name(namespace, name);
+            subject(end).says(phrase![what, " no endpoint of ", service])
         }
-        Unmet::Unknown => Part { name: None, text: UNKNOWN.to_owned() },
-        Unmet::DomainNames(names) => Part {
-            name: None,
-            text: format!("which addresses {} have is not in the text", names.join(", ")),
-        },
+        Unmet::Unknown => Statement::whole(UNKNOWN),
+        Unmet::DomainNames(names) => {
+            let names = names.join(", ");
+            Statement::whole(format!("which addresses {names} have is not in the text"))
+        }
     }
 }
 
@@ -229,9 +256,8 @@ fn term_unmet(
     who: &EndpointRef,
     requires: &Requirement,
     labels: Option<&SelectorMiss>,
-) -> Part {
+) -> Statement {
     let miss = || labels.map_or_else(String::new, selector_miss);
-    let without = |text: String| Part { name: None, text };
     match (requires, who.namespace(), who.service_account()) {
         (Requirement::Namespace(wanted), namespace, _) => {
             let place = namespace
@@ -245,25 +271,28 @@ fn term_unmet(
                     "without a namespaceSelector only the policy's own namespace counts"
                 }
             };
-            subject.says(&format!("is in {place}, not in {wanted} ({why})"))
+            subject.says(format!("is in {place}, not in {wanted} ({why})"))
         }
         (Requirement::Namespaces(selector), None, _) => {
             let asked = if selector.is_everything() { "one" } else { "its namespace" };
-            subject.says(&format!("is in no namespace, and the namespaceSelector asks for {asked}"))
+            subject.says(format!("is in no namespace, and the namespaceSelector asks for {asked}"))
         }
         (Requirement::Namespaces(_), Some(name), _) => {
-            without(format!("namespace {name} {}", miss()))
+            Statement::whole(format!("namespace {name} {}", miss()))
         }
-        (Requirement::Labels(_), _, _) => subject.says(&miss()),
+        (Requirement::Labels(_), _, _) => subject.says(miss()),
         (Requirement::ServiceAccountNames(_) | Requirement::ServiceAccounts(_), _, None) => {
             subject.says("has no service account")
         }
         (Requirement::ServiceAccountNames(names), _, Some(account)) => {
-            subject.says(&format!("has service account {account}, not {}", names.join(" or ")))
+            subject.says(format!("has service account {account}, not {}", names.join(" or ")))
         }
-        (Requirement::ServiceAccounts(_), _, Some(account)) => {
-            without(format!("service account {account} of {} {}", subject.text(), miss()))
-        }
+        (Requirement::ServiceAccounts(_), _, Some(account)) => Statement::whole(phrase![
+            format!("service account {account} of "),
+            subject.called(),
+            " ",
+            miss()
+        ]),
     }
 }
 
@@ -312,17 +341,15 @@ fn selector_miss(miss: &SelectorMiss) -> String {
 }
 
 /// Why protocol or ports do not match.
-fn unmatched(miss: &TrafficMiss) -> String {
+fn unmatched(miss: &TrafficMiss) -> Phrase {
     match miss {
-        TrafficMiss::IpVersion(wanted) => format!("the packet is not IPv{wanted}"),
+        TrafficMiss::IpVersion(wanted) => format!("the packet is not IPv{wanted}").into(),
         TrafficMiss::Protocol { found, wanted } => {
-            format!("the protocol is {found}, not {wanted}")
+            format!("the protocol is {found}, not {wanted}").into()
         }
-        TrafficMiss::NotProtocol(found) => {
-            format!("the protocol must not be {found}")
-        }
+        TrafficMiss::NotProtocol(found) => format!("the protocol must not be {found}").into(),
         TrafficMiss::NotPort { side, found, .. } => {
-            format!("the {} must not be {}", port_of(*side), number_name(found.port))
+            format!("the {} must not be {}", port_of(*side), number_name(found.port)).into()
         }
         TrafficMiss::Port { side, found, wanted, end, named } => {
             let (what, number) = (port_of(*side), number_name(found.port));
@@ -330,25 +357,30 @@ fn unmatched(miss: &TrafficMiss) -> String {
             let [port] = wanted.as_slice() else {
                 let wanted: Vec<_> = wanted.iter().map(port_name).collect();
                 let wanted = wanted.join(", ");
-                return format!("the {what} is {protocol} {number}, which is none of {wanted}");
+                return format!("the {what} is {protocol} {number}, which is none of {wanted}")
+                    .into();
             };
             if port.protocol.is_some_and(|wanted| wanted != found.protocol) {
-                return format!("the {what} is {protocol} {number}, not {}", port_name(port));
+                let wanted = port_name(port);
+                return format!("the {what} is {protocol} {number}, not {wanted}").into();
             }
             match (&port.number, named) {
-                (PortNumber::Named(name), Some(port)) => {
-                    format!("the {what} is {number}, and {name} of {} is {port}", seen(end))
-                }
+                (PortNumber::Named(name), Some(port)) => phrase![
+                    format!("the {what} is {number}, and {name} of "),
+                    seen(end),
+                    " is ",
+                    *port
+                ],
                 (PortNumber::Named(name), None) => {
-                    format!("{} has no {protocol} port named {name}", seen(end))
+                    phrase![seen(end), format!(" has no {protocol} port named {name}")]
                 }
                 (PortNumber::Range(first, last), _) if first == last => {
-                    format!("the {what} is {number}, not {first}")
+                    format!("the {what} is {number}, not {first}").into()
                 }
                 (PortNumber::Range(first, last), _) => {
-                    format!("the {what} is {number}, not within {first}-{last}")
+                    format!("the {what} is {number}, not within {first}-{last}").into()
                 }
-                (PortNumber::Any, _) => format!("the {what} is {number}"),
+                (PortNumber::Any, _) => format!("the {what} is {number}").into(),
             }
         }
     }
@@ -367,7 +399,7 @@ fn number_name(port: Option<u16>) -> String {
 
 /// A rule's port: `TCP 80`.
 fn port_name(port: &Port) -> String {
-    let protocol = port.protocol.map_or_else(|| "port".to_owned(), |it| it.to_string());
+    let protocol = port.protocol.map_or_else(|| "port".to_owned(), |known| known.to_string());
     match &port.number {
         PortNumber::Any => format!("{protocol} any port"),
         PortNumber::Range(first, last) if first == last => format!("{protocol} {first}"),
@@ -378,8 +410,8 @@ fn port_name(port: &Port) -> String {
 
 /// What is asked for: `TCP 9097`.
 pub(super) fn traffic_name(traffic: Traffic) -> String {
-    let name = traffic.protocol;
-    traffic.port.map_or_else(|| name.to_string(), |port| format!("{name} {port}"))
+    let Traffic { protocol, port } = traffic;
+    port.map_or_else(|| protocol.to_string(), |port| format!("{protocol} {port}"))
 }
 
 /// Why a peer that is of a kind that is not known here matches nothing.
@@ -388,30 +420,30 @@ pub(crate) const UNKNOWN: &str = "it has a peer of a kind that is not known here
 pub(crate) const UNKNOWN_CLOSED: &str = "it has a peer of a kind that is not known here, and so fails closed: it is as if it denied all";
 
 /// An endpoint by its name, anything else by its address.
-pub(super) fn seen(end: &Seen) -> String {
-    subject(end).text()
+pub(super) fn seen(end: &Seen) -> Phrase {
+    subject(end).called()
 }
 
 fn subject(end: &Seen) -> Subject {
     match (&end.endpoint, end.address) {
         (Some(endpoint), _) => endpoint_name(endpoint),
-        (None, Some(ip)) => Subject::Other(ip.to_string()),
-        (None, None) => Subject::Other("an unknown address".to_owned()),
+        (None, Some(ip)) => Subject::Other(ip.into()),
+        (None, None) => Subject::Other("an unknown address".into()),
     }
 }
 
 /// The address, with the endpoint that has it.
 fn by_address(end: &Seen) -> Subject {
     match (&end.endpoint, end.address) {
-        (Some(_), Some(ip)) => Subject::Other(format!("{ip} ({})", seen(end))),
+        (Some(_), Some(ip)) => Subject::Other(phrase![ip, " (", seen(end), ")"]),
         _ => subject(end),
     }
 }
 
 /// The endpoint with its address.
-pub(super) fn with_address(end: &Seen) -> String {
+pub(super) fn with_address(end: &Seen) -> Phrase {
     match (&end.endpoint, end.address) {
-        (Some(_), Some(ip)) => format!("{} ({ip})", seen(end)),
+        (Some(_), Some(ip)) => phrase![seen(end), " (", ip, ")"],
         _ => seen(end),
     }
 }
@@ -419,51 +451,47 @@ pub(super) fn with_address(end: &Seen) -> String {
 /// Something that is selected at an end.
 fn called(who: &EndpointRef, end: &Seen) -> Subject {
     match (who, end.address) {
-        (EndpointRef::Set(set), Some(ip)) => Subject::Other(format!("{ip} ({set})")),
+        (EndpointRef::Set(set), Some(ip)) => Subject::Other(phrase![ip, " (", object(set), ")"]),
         (who, _) => endpoint_name(who),
     }
 }
 
 fn endpoint_name(endpoint: &EndpointRef) -> Subject {
     match endpoint {
-        EndpointRef::Pod { object, .. } => {
-            Subject::Name(format!("pod/{}/{}", object.namespace, object.name))
-        }
-        EndpointRef::Host(object) => Subject::Name(format!("hostEndpoint/{}", object.name)),
-        EndpointRef::Set(object) => Subject::Other(object.to_string()),
+        EndpointRef::Pod { object, .. } => Subject::Name(Part::Pod(object.clone())),
+        EndpointRef::Host(host) => Subject::Name(name(&format!("hostEndpoint/{}", host.name))),
+        EndpointRef::Set(set) => Subject::Other(object(set).into()),
     }
 }
 
-pub(super) fn service_name(namespace: &str, name: &str) -> String {
-    format!("service/{namespace}/{name}")
-}
-
-pub(super) fn listed<T: ToString>(all: &[T]) -> String {
-    all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+/// A service as flows spell it.
+pub(super) fn service_name(namespace: &str, service: &str) -> Part {
+    name(&format!("service/{namespace}/{service}"))
 }
 
 /// Who has an address that no selector can match.
-fn identity(cluster: &Cluster, ip: IpAddr) -> Option<String> {
+fn identity(cluster: &Cluster, ip: IpAddr) -> Option<Phrase> {
     if let Some(id) = cluster.node_by_address.get(&ip) {
         let node = cluster.nodes.get(id.0)?;
-        let Some(tunnel) = node.tunnel_of(ip) else {
-            return Some(format!(
-                "{}'s own address; pods with hostNetwork share it and are not selected",
-                node.name
-            ));
+        let whose = match node.tunnel_of(ip) {
+            None => {
+                "'s own address; pods with hostNetwork share it and are not selected".to_owned()
+            }
+            Some(tunnel) => format!("'s {} address", tunnel.device(ip.family())),
         };
-        let device = tunnel.device(ip.family());
-        return Some(format!("{}'s {device} address", node.name));
+        return Some(phrase![name(&node.name), whose]);
     }
     if let Some(pod) = cluster.pods.iter().find(|p| p.finished && p.addresses.contains(&ip)) {
-        return Some(format!("pod/{}/{}'s, which has finished", pod.namespace, pod.name));
+        let pod = Part::Pod(ObjectRef::new("Pod", &pod.namespace, &pod.name));
+        return Some(phrase![pod, "'s, which has finished"]);
     }
     if let Some(client) = cluster.clients.iter().find(|c| c.ip == ip) {
-        return Some(format!("client/{}, outside the cluster", client.name));
+        let client = name(&format!("client/{}", client.name));
+        return Some(phrase![client, ", outside the cluster"]);
     }
     if let Some(balancer) = cluster.balancers.iter().find(|b| b.ip == ip) {
-        return Some(format!("the balancer {}", balancer.name));
+        return Some(phrase!["the balancer ", name(&balancer.name)]);
     }
     let service = cluster.services.iter().find(|s| s.cluster_ips.contains(&ip))?;
-    Some(format!("the ClusterIP of {}", service_name(&service.namespace, &service.name)))
+    Some(phrase!["the ClusterIP of ", service_name(&service.namespace, &service.name)])
 }

@@ -2,6 +2,8 @@ use super::*;
 use crate::decision::Evaluation;
 use crate::decision::explanations::{TIERS, cluster_policy, staged};
 use crate::decision::specification::{evaluation, one_rule, policy};
+use crate::text::Cite;
+use crate::words::Piece;
 
 /// What is told of both ends' decisions.
 struct Told {
@@ -26,7 +28,7 @@ impl Words {
         let evidence = decision.evidence.iter();
         let staged = decision.staged.iter();
         Self {
-            reason: reason(cluster, decision),
+            reason: reason(cluster, decision).to_string(),
             evidence: evidence
                 .map(|it| format!("{}:{}: {}", it.cite.field, line(it), finding(cluster, it)))
                 .collect(),
@@ -34,7 +36,7 @@ impl Words {
             staged: staged
                 .map(|it| format!("{} {}", it.allow, super::staged(cluster, it)))
                 .collect(),
-            uncertain: decision.uncertain.as_ref().map(|it| doubt(cluster, it)),
+            uncertain: decision.uncertain.as_ref().map(|it| doubt(cluster, it).to_string()),
         }
     }
 
@@ -313,4 +315,31 @@ fn whose_order_matters_is_told_in_it() {
     let kubernetes = policy("{}") + &policy("{}").replace("name: p", "name: q");
     let none: [&str; 0] = [];
     assert_eq!(ask(&kubernetes, "ip/1.2.3.4 -> pod/foo/web:80").ingress.asked, none);
+}
+
+#[test]
+fn what_a_sentence_speaks_of_can_be_followed() {
+    let text = policy(
+        "\n  ingress:\n  - from:\n    - ipBlock: {cidr: 10.2.3.4/32}\n    ports: [{port: 80}]",
+    );
+    let (cluster, found) = evaluation(&text, "pod/bar/web -> pod/foo/web:80");
+    let line = |cite: &Option<Cite>| cite.as_ref().and_then(|it| it.span).map(|span| span.line);
+    let pieces = |phrase: Phrase| {
+        let pieces = phrase.pieces(&cluster);
+        let told = pieces.iter().filter_map(|piece| match piece {
+            Piece::Text(_) => None,
+            Piece::Code(text, cite) => Some(format!("{text}:{:?}", line(cite))),
+            Piece::Address { text, owner, .. } => Some(format!("{text} of a {}", owner.word())),
+            Piece::Object(cite) => Some(cite.object.to_string()),
+        });
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        pieces(reason(&cluster, &found.ingress)),
+        ["NetworkPolicy foo/p", "Pod bar/web", "10.233.1.3 of a pod"]
+    );
+    assert_eq!(
+        pieces(finding(&cluster, &found.ingress.evidence[0])),
+        ["10.233.1.3 of a pod", "Pod bar/web", "10.2.3.4/32:Some(34)"]
+    );
 }

@@ -116,7 +116,7 @@ fn hosts_that_shut_their_pods_out_drop() {
 fn a_reply_past_the_translator_is_lost() {
     insta::assert_snapshot!(
         says(&[ROUTED, UNDETECTED, LOOSE], "client/user -> service/tekton/dashboard:9097"), @r#"
-    No connection: the reply is lost. The answer comes from 10.233.96.32:9097, but user waits for one from 10.233.5.155:9097: it took a way past the machine that has to translate it back.
+    No connection: the reply is lost. The answer comes from 10.233.96.32:9097, but client user waits for one from 10.233.5.155:9097: it took a way past the machine that has to translate it back.
     "#);
 }
 

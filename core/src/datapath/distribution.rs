@@ -1,66 +1,55 @@
 //! Who told a node where another node's pods are: BGP's sessions, or Felix.
 
-use super::evidence::Evidence;
-use crate::cluster::{BgpPeer, Cluster, ClusterRoutes, NodeId};
+use super::fact::{Doubt, Evidence, Known, Untold};
+use crate::cluster::{Cluster, ClusterRoutes, NodeId, PeerId};
 use crate::net::Encapsulation;
-use crate::text::{Cite, ObjectRef};
 
-/// How a node knows another's blocks.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Told {
-    /// Felix writes the route itself.
-    Felix,
-    /// The node-to-node mesh.
-    Mesh,
-    /// A session of the two.
-    Session(Cite),
-    /// Route reflectors, from the one that is told to the one that tells.
-    Reflectors(Vec<NodeId>, Cite),
-    /// The routers outside, which both speak with.
-    Routers(Cite),
-    /// The mesh is off, and the text has no sessions at all: taken to be elsewhere.
-    Assumed,
-}
-
-/// How `node` knows the blocks of `owner`; `None` if nobody tells it.
+/// How `node` knows the blocks of `owner`, or why nobody tells it.
 ///
 /// The routes of VXLAN and `WireGuard` are Felix' own (`vxlan_mgr.go`, `wireguard.go`), all others
 /// BIRD's, unless `programClusterRoutes` says otherwise. A reflector takes no part in the mesh, and
 /// passes on what it is told by one node to the others (`bird.cfg.template`).
-pub(super) fn told(
+pub(super) fn known(
     cluster: &Cluster,
     node: NodeId,
     owner: NodeId,
     encapsulation: Option<Encapsulation>,
-) -> Option<Told> {
+) -> Result<Known, Untold> {
     let felix = match cluster.felix.cluster_routes.value {
         ClusterRoutes::Enabled => true,
         ClusterRoutes::Ipip => encapsulation == Some(Encapsulation::Ipip),
         ClusterRoutes::Disabled => false,
     };
     if felix || matches!(encapsulation, Some(Encapsulation::Vxlan | Encapsulation::Wireguard)) {
-        return Some(Told::Felix);
+        return Ok(Known::Felix);
     }
     let bgp = &cluster.bgp;
     let meshed = |node: &NodeId| !bgp.reflectors.contains(node);
     if bgp.mesh.value && meshed(&node) && meshed(&owner) {
-        return Some(Told::Mesh);
+        return Ok(Known::Mesh);
     }
+    let untold = || {
+        let reflector = [node, owner].into_iter().find(|id| bgp.reflectors.contains(id));
+        let reflector = reflector.filter(|_| bgp.mesh.value);
+        reflector.map_or(Untold::NoMesh, Untold::Reflector)
+    };
     if bgp.peers.is_empty() {
-        return (!bgp.mesh.value).then_some(Told::Assumed);
+        return if bgp.mesh.value { Err(untold()) } else { Ok(Known::Assumed) };
     }
     if let Some(peer) = bgp.session(owner, node) {
-        return Some(Told::Session(peer.cite.clone()));
+        return Ok(Known::Session(peer));
     }
     if let Some((way, peer)) = reflected(cluster, owner, node) {
-        return Some(Told::Reflectors(way, peer.cite.clone()));
+        return Ok(Known::Reflectors(way, peer));
     }
-    let router = bgp.with_router(owner)?;
-    bgp.with_router(node).map(|_| Told::Routers(router.cite.clone()))
+    match (bgp.with_router(owner), bgp.with_router(node)) {
+        (Some(router), Some(_)) => Ok(Known::Routers(router)),
+        _ => Err(untold()),
+    }
 }
 
 /// The shortest way from one node to another by way of reflectors, and the last session of it.
-fn reflected(cluster: &Cluster, from: NodeId, to: NodeId) -> Option<(Vec<NodeId>, &BgpPeer)> {
+fn reflected(cluster: &Cluster, from: NodeId, to: NodeId) -> Option<(Vec<NodeId>, PeerId)> {
     let bgp = &cluster.bgp;
     let mut ways: Vec<Vec<NodeId>> = bgp
         .reflectors
@@ -90,78 +79,31 @@ fn reflected(cluster: &Cluster, from: NodeId, to: NodeId) -> Option<(Vec<NodeId>
     None
 }
 
-impl Told {
-    /// How a sentence goes on that says whose block it is: `as node2 tells over the BGP mesh`.
-    pub(super) fn phrase(&self, cluster: &Cluster, owner: NodeId) -> String {
-        let name = |id: NodeId| cluster.node(id).map_or("", |node| node.name.as_str());
-        let owner = name(owner);
-        match self {
-            Self::Felix => "and Felix writes the route".to_owned(),
-            Self::Mesh => format!("as {owner} tells over the BGP mesh"),
-            Self::Session(_) => format!("as {owner} tells over a BGP session"),
-            Self::Reflectors(way, _) => {
-                let way: Vec<&str> = way.iter().map(|id| name(*id)).collect();
-                format!("as {owner} tells the route reflector {}", way.join(", which tells "))
-            }
-            Self::Routers(_) => format!("as {owner} tells the routers outside over BGP"),
-            Self::Assumed => format!("as {owner} is taken to tell over BGP"),
-        }
-    }
-
+impl Known {
     /// What in the text says so.
     pub(super) fn evidence(&self, cluster: &Cluster) -> Option<Evidence> {
         Some(match self {
-            Self::Session(cite) | Self::Reflectors(_, cite) | Self::Routers(cite) => {
-                Evidence::of(cite.clone(), "it makes the BGP session")
+            Self::Session(peer) | Self::Reflectors(_, peer) | Self::Routers(peer) => {
+                Evidence::Session(*peer)
             }
             Self::Felix if cluster.felix.cluster_routes.value == ClusterRoutes::Disabled => {
                 return None;
             }
-            Self::Felix => Evidence::of_felix(
-                &cluster.felix.cluster_routes,
-                "spec.programClusterRoutes",
-                "Felix writes the routes between nodes",
-            ),
-            Self::Mesh | Self::Assumed => {
-                let state = if *self == Self::Mesh { "on" } else { "off" };
-                mesh_evidence(cluster, &format!("the node-to-node mesh is {state}"))
-            }
+            Self::Felix => Evidence::ClusterRoutes,
+            Self::Mesh | Self::Assumed => Evidence::Mesh(None),
         })
     }
 
     /// Why it is not certain, where it is not.
-    pub(super) fn uncertain(&self) -> Option<String> {
-        (*self == Self::Assumed).then(|| {
-            "the text turns the node-to-node mesh off and has no BGPPeer: route reflectors are assumed; without any, no node knows another's pods".to_owned()
-        })
+    pub(super) fn doubt(&self) -> Option<Doubt> {
+        (*self == Self::Assumed).then_some(Doubt::AssumedReflectors)
     }
-}
-
-/// Why nobody tells `node` where `owner`'s pods are.
-pub(super) fn untold(cluster: &Cluster, node: NodeId, owner: NodeId) -> (String, Evidence) {
-    let name = |id: NodeId| cluster.node(id).map_or("", |node| node.name.as_str());
-    let bgp = &cluster.bgp;
-    let reflector = [node, owner].into_iter().find(|id| bgp.reflectors.contains(id));
-    let why = match reflector {
-        Some(reflector) if bgp.mesh.value => format!(
-            "{} is a route reflector, which takes no part in the node-to-node mesh, and no BGPPeer gives it a session",
-            name(reflector)
-        ),
-        _ => "the node-to-node mesh is off, and no BGPPeer leads from one to the other".to_owned(),
-    };
-    let message = format!("nobody tells {} where {}'s pods are: {why}", name(node), name(owner));
-    let evidence = mesh_evidence(cluster, &why);
-    (message, evidence)
-}
-
-fn mesh_evidence(cluster: &Cluster, finding: &str) -> Evidence {
-    let object = ObjectRef::new("BGPConfiguration", "", "default");
-    Evidence::of_setting(&cluster.bgp.mesh, &object, "spec.nodeToNodeMeshEnabled", finding)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Outcome, Rule, trace};
+    use super::*;
+    use crate::datapath::{Because, Fact, NoRoute, Out, Outcome, Rule, Wrap, trace};
     use crate::net::Verdict;
     use crate::{Flow, read};
 
@@ -240,10 +182,31 @@ spec: {{{spec}}}
         trace(&reading.cluster, &flow.parse::<Flow>().unwrap()).outcomes.remove(0)
     }
 
-    /// What the sending node says as the packet leaves it.
-    fn leaving(outcome: &Outcome) -> &str {
-        let leaves = |rule| matches!(rule, Rule::DeviceOut | Rule::Encapsulate);
-        &outcome.steps.iter().find(|step| leaves(step.rule)).unwrap().summary
+    /// How the sending node knows the block that the packet goes to.
+    fn known(outcome: &Outcome) -> &Known {
+        let known = outcome.steps.iter().find_map(|step| match &step.fact {
+            Fact::DeviceOut(Out::Node { known, .. }) => Some(known),
+            Fact::Encapsulate(Wrap::Tunnel { known, .. }) => known.as_ref(),
+            _ => None,
+        });
+        known.unwrap()
+    }
+
+    /// Why it does not.
+    fn untold(outcome: &Outcome) -> Untold {
+        let untold = outcome.steps.iter().find_map(|step| match step.fact {
+            Fact::DeviceOut(Out::Untold { why, .. }) => Some(why),
+            _ => None,
+        });
+        untold.unwrap()
+    }
+
+    /// Why nobody was reached.
+    fn no_route(outcome: &Outcome) -> NoRoute {
+        match outcome.steps.last().unwrap().fact {
+            Fact::NoRoute(why) => why,
+            ref other => panic!("{other:?}"),
+        }
     }
 
     const FLOW: &str = "pod/app/a -> pod/app/b:80";
@@ -251,10 +214,7 @@ spec: {{{spec}}}
     #[test]
     fn in_the_mesh_every_node_tells_every_other() {
         let outcome = ask(&[NODES, &pool("Never", "Never")].concat(), FLOW);
-        assert_eq!(
-            leaving(&outcome),
-            "10.244.2.0/24 is behind node2, as node2 tells over the BGP mesh: out by eth0, not wrapped"
-        );
+        assert_eq!(known(&outcome), &Known::Mesh);
     }
 
     #[test]
@@ -263,11 +223,7 @@ spec: {{{spec}}}
         let text = [NODES, &pool("Always", "Never"), &mesh(false), &peers].concat();
         let outcome = ask(&text, FLOW);
         assert_eq!(outcome.verdict, Verdict::Delivered);
-        assert!(
-            leaving(&outcome).contains("as node2 tells the route reflector node3:"),
-            "{}",
-            leaving(&outcome)
-        );
+        assert_eq!(known(&outcome), &Known::Reflectors(vec![NodeId(2)], PeerId(0)));
     }
 
     #[test]
@@ -280,8 +236,8 @@ spec: {{{spec}}}
         let text = [NODES, &pool("Never", "Never"), &mesh(false), &peers.concat()].concat();
         let outcome = ask(&text, FLOW);
         assert_eq!(outcome.verdict, Verdict::Delivered);
-        let told = "as node2 tells the route reflector node4, which tells node3:";
-        assert!(leaving(&outcome).contains(told), "{}", leaving(&outcome));
+        let way = vec![NodeId(3), NodeId(2)];
+        assert_eq!(known(&outcome), &Known::Reflectors(way, PeerId(0)));
     }
 
     #[test]
@@ -290,11 +246,11 @@ spec: {{{spec}}}
         let text = [NODES, &pool("Never", "Never"), &mesh(false), &peers].concat();
         let outcome = ask(&text, FLOW);
         assert_eq!(outcome.verdict, Verdict::Unroutable);
+        assert_eq!(untold(&outcome), Untold::NoMesh);
+        // What the routers then did is only what came of it.
         let cause = outcome.cause.unwrap();
-        assert_eq!(
-            cause.message,
-            "nobody tells node1 where node2's pods are: the node-to-node mesh is off, and no BGPPeer leads from one to the other"
-        );
+        let Because::Step { reply: false, at } = cause.because else { panic!("{cause:?}") };
+        assert_eq!(outcome.steps[at].rule(), Rule::DeviceOut);
         assert_eq!(cause.cite.unwrap().field, "spec.nodeToNodeMeshEnabled");
     }
 
@@ -304,7 +260,7 @@ spec: {{{spec}}}
         assert_eq!(ask(&text, FLOW).verdict, Verdict::Delivered);
         let cut_off = ask(&text, "pod/app/a -> pod/app/c:80");
         assert_eq!(cut_off.verdict, Verdict::Unroutable);
-        assert!(cut_off.cause.unwrap().message.contains("node3 is a route reflector"));
+        assert_eq!(untold(&cut_off), Untold::Reflector(NodeId(2)));
     }
 
     #[test]
@@ -318,8 +274,7 @@ spec: {{{spec}}}
     fn sessions_that_the_text_lacks_are_assumed_and_said() {
         let outcome = ask(&[NODES, &pool("Never", "Never"), &mesh(false)].concat(), FLOW);
         assert_eq!(outcome.verdict, Verdict::Delivered);
-        let said = outcome.steps.iter().find_map(|step| step.uncertain.as_deref()).unwrap();
-        assert!(said.starts_with("the text turns the node-to-node mesh off and has no BGPPeer"));
+        assert!(outcome.steps.iter().any(|step| step.doubt == Some(Doubt::AssumedReflectors)));
     }
 
     #[test]
@@ -328,8 +283,8 @@ spec: {{{spec}}}
         let bare = [nodes.as_str(), &pool("Never", "Never")].concat();
         let outcome = ask(&bare, FLOW);
         assert_eq!(outcome.verdict, Verdict::Unroutable);
-        let message = outcome.cause.unwrap().message;
-        assert!(message.contains("node2 tells its block 10.244.2.0/24 to no router"), "{message}");
+        let block = "10.244.2.0/24".parse().unwrap();
+        assert_eq!(no_route(&outcome), NoRoute::Unannounced { owner: NodeId(1), block });
 
         let told = [&bare, peer("tor", "peerIP: 192.168.1.1, asNumber: 64513").as_str()].concat();
         assert_eq!(ask(&told, FLOW).verdict, Verdict::Delivered);
@@ -340,10 +295,10 @@ kind: FelixConfiguration
 metadata: {name: default}
 spec: {programClusterRoutes: Enabled}
 ";
-        let outcome = ask(&[told.as_str(), felix].concat(), FLOW);
+        let told = [told.as_str(), felix].concat();
+        let outcome = ask(&told, FLOW);
         assert_eq!(outcome.verdict, Verdict::Unroutable);
-        let message = outcome.cause.unwrap().message;
-        assert!(message.contains("onlink"), "{message}");
+        assert_eq!(no_route(&outcome), NoRoute::OnLink { to: NodeId(1), block });
         let wrapped = [nodes.as_str(), &pool("CrossSubnet", "Never")].concat();
         assert_eq!(ask(&wrapped, FLOW).verdict, Verdict::Delivered);
     }

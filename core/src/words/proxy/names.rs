@@ -1,9 +1,9 @@
-//! The names that kube-proxy and Calico give their chains and devices.
+//! The names that kube-proxy gives its chains.
 
 use sha2::{Digest, Sha256};
 
-use super::Frontend;
-use crate::cluster::Endpoint;
+use crate::cluster::Backend;
+use crate::datapath::frontend::Frontend;
 use crate::net::{Protocol, address_and_port};
 
 /// `NAMESPACE/NAME:PORTNAME`, as kube-proxy calls a service's port (`ServicePortName.String`).
@@ -30,7 +30,7 @@ pub(super) fn service_chain(prefix: &str, frontend: &Frontend<'_>) -> String {
 }
 
 /// The chain of an endpoint (`iptables/proxier.go servicePortEndpointChainName`).
-pub(super) fn endpoint_chain(frontend: &Frontend<'_>, endpoint: &Endpoint) -> String {
+pub(super) fn endpoint_chain(frontend: &Frontend<'_>, endpoint: Backend) -> String {
     let text = format!(
         "{}{}{}",
         service_port(frontend),
@@ -48,7 +48,7 @@ pub(super) fn nft_service_chain(prefix: &str, frontend: &Frontend<'_>) -> String
 
 /// The chain of an endpoint in nftables mode (`nftables/proxier.go
 /// servicePortEndpointChainNameBase`).
-pub(super) fn nft_endpoint_chain(frontend: &Frontend<'_>, endpoint: &Endpoint) -> String {
+pub(super) fn nft_endpoint_chain(frontend: &Frontend<'_>, endpoint: Backend) -> String {
     let ip = endpoint.ip.to_string().replace(':', ".");
     hashed("endpoint-", &format!("{}__{ip}/{}", nft_name(frontend), endpoint.port))
 }
@@ -79,6 +79,8 @@ fn base32(bytes: &[u8], length: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::ServiceId;
+    use crate::datapath::{FrontendKind, FrontendRef};
 
     /// The names that the comments and tests of kube-proxy's own source give.
     #[test]
@@ -90,25 +92,15 @@ metadata: {name: svc1, namespace: ns1}
 spec: {clusterIP: 172.30.0.41, ports: [{name: p80, port: 80}]}
 ";
         let cluster = crate::read(text).cluster;
-        let service = &cluster.services[0];
-        let kind = super::super::FrontendKind::ClusterIp;
-        let frontend = Frontend { service, port: &service.ports[0], kind };
-        let endpoint = Endpoint {
-            ip: "10.180.0.1".parse().unwrap(),
-            port: 80,
-            pod: None,
-            node: None,
-            ready: true,
-            serving: true,
-            terminating: false,
-            zones: Vec::new(),
-            nodes: Vec::new(),
-        };
+        let at = FrontendRef { service: ServiceId(0), port: 0, kind: FrontendKind::ClusterIp };
+        let frontend = Frontend::of(&cluster, at).unwrap();
+        let ip = "10.180.0.1".parse().unwrap();
+        let endpoint = Backend { ip, port: 80, pod: None, node: None };
         assert_eq!(service_chain("KUBE-SVC-", &frontend), "KUBE-SVC-XPGD46QRK7WJZT7O");
-        assert_eq!(endpoint_chain(&frontend, &endpoint), "KUBE-SEP-SXIVWICOYRO3J4NJ");
+        assert_eq!(endpoint_chain(&frontend, endpoint), "KUBE-SEP-SXIVWICOYRO3J4NJ");
         assert_eq!(nft_service_chain("service-", &frontend), "service-ULMVA6XW-ns1/svc1/tcp/p80");
         assert_eq!(
-            nft_endpoint_chain(&frontend, &endpoint),
+            nft_endpoint_chain(&frontend, endpoint),
             "endpoint-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80"
         );
     }
