@@ -127,7 +127,7 @@ impl Answer {
             + cluster.services.len()
             + cluster.nodes.iter().map(|it| written(&it.origin)).sum::<usize>()
             + cluster.pods.iter().map(|it| written(&it.origin)).sum::<usize>()
-            + cluster.pools.iter().map(|it| written(&it.origin)).sum::<usize>()
+            + cluster.network.pools.iter().map(|it| written(&it.origin)).sum::<usize>()
             + cluster.namespaces.values().map(|it| written(&it.origin)).sum::<usize>()
             + written(&cluster.proxy.mode.origin)
             + self.reading.scenario.flows.iter().filter(|it| it.span.is_some()).count()

@@ -63,7 +63,7 @@ fn summary(answer: &Answer) -> (String, String) {
         counted(cluster.services.len(), "service"),
         counted(cluster.nodes.iter().filter(|it| written(&it.origin)).count(), "node"),
         counted(cluster.pods.iter().filter(|it| written(&it.origin)).count(), "pod"),
-        counted(cluster.pools.iter().filter(|it| written(&it.origin)).count(), "pool"),
+        counted(cluster.network.pools.iter().filter(|it| written(&it.origin)).count(), "pool"),
     ];
     let present: Vec<_> = present.into_iter().flatten().collect();
     let present = if present.is_empty() { "none".to_owned() } else { present.join(", ") };

@@ -47,6 +47,7 @@ impl Addresses {
         family: Family,
     ) -> Option<IpAddr> {
         let free = node
+            .network
             .blocks
             .iter()
             .filter(|block| block.family() == family)
@@ -55,7 +56,7 @@ impl Addresses {
             address
         } else {
             let block = self.block(pools, family)?;
-            node.blocks.push(block);
+            node.network.blocks.push(block);
             self.free_in(&block)?
         };
         self.taken.insert(address);
@@ -103,15 +104,6 @@ impl Addresses {
             .filter_map(|offset| address(base + offset, family))
             .find(|found| !self.taken.contains(found))
     }
-}
-
-/// The block that an address lies in.
-pub(crate) fn block_of(address: IpAddr, pools: &[Pool]) -> Option<IpNet> {
-    let pool = pools
-        .iter()
-        .filter(|pool| pool.cidr.contains(&address))
-        .max_by_key(|pool| pool.cidr.prefix_len())?;
-    IpNet::new(address, pool.block_size.max(pool.cidr.prefix_len())).ok().map(|net| net.trunc())
 }
 
 /// The `index`th address after the network's own.
@@ -179,7 +171,7 @@ mod tests {
         found.resize_with(count, || addresses.pod(&mut node, pools, family));
         (
             found.iter().map(|ip| ip.map_or("-".to_owned(), |ip| ip.to_string())).collect(),
-            node.blocks.iter().map(ToString::to_string).collect(),
+            node.network.blocks.iter().map(ToString::to_string).collect(),
         )
     }
 
@@ -260,21 +252,6 @@ mod tests {
         assert_eq!(addresses.first_free(&net("10.244.0.64/31")), Some(ip("10.244.0.65")));
         addresses.take(ip("10.244.0.65"));
         assert_eq!(addresses.first_free(&net("10.244.0.64/31")), None);
-    }
-
-    #[test]
-    fn an_address_is_in_a_block_of_the_narrowest_pool_that_holds_it() {
-        let pools = [pool("10.0.0.0/8", 24), pool("10.244.0.0/16", 26), pool("10.244.7.0/27", 26)];
-        for (address, block) in [
-            ("10.1.2.3", Some("10.1.2.0/24")),
-            ("10.244.0.65", Some("10.244.0.64/26")),
-            // No block is larger than its pool.
-            ("10.244.7.1", Some("10.244.7.0/27")),
-            ("192.0.2.1", None),
-            ("fd00::1", None),
-        ] {
-            assert_eq!(block_of(ip(address), &pools), block.map(net), "{address}");
-        }
     }
 
     #[test]

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::address::{Addresses, block_of, network, nth};
+use super::address::{Addresses, network, nth};
 use crate::cluster::nodes::written;
-use crate::cluster::{EncapMode, Felix, Node, Pool};
+use crate::cluster::{Calico, CalicoNode, EncapMode, Node, Pool};
 use crate::manifest::{Kind, Object};
 use crate::net::{Family, InFamily};
 use crate::text::{Origin, Setting};
@@ -81,10 +81,7 @@ pub(crate) fn assumed(name: &str, index: usize, reason: &str, others: &[Node]) -
         origin: Origin::Assumed(reason.to_owned()),
         addresses: addresses.into_iter().collect(),
         subnet_origin: Origin::Assumed(reason.to_owned()),
-        ipip: None,
-        vxlan: Vec::new(),
-        wireguard: Vec::new(),
-        blocks: Vec::new(),
+        network: CalicoNode::default(),
         pod_cidrs: Vec::new(),
         kube_proxy: None,
     }
@@ -123,21 +120,20 @@ pub(crate) fn article(reason: &str) -> Vec<Node> {
 /// the article's where the nodes are the article's.
 pub(crate) fn give_blocks(
     nodes: &mut [Node],
-    pools: &[Pool],
+    calico: &Calico,
     pods: &[(usize, IpAddr)],
     addresses: &mut Addresses,
 ) {
     let mut claimed: Vec<(IpNet, usize)> = Vec::new();
     for (index, node) in nodes.iter().enumerate() {
-        let tunnels = node.ipip.iter().chain(&node.vxlan).chain(&node.wireguard);
-        for tunnel in tunnels {
+        for (_, tunnel) in node.network.tunnels() {
             addresses.take(tunnel.value);
-            claimed.extend(block_of(tunnel.value, pools).map(|block| (block, index)));
+            claimed.extend(calico.block_of(tunnel.value).map(|block| (block, index)));
         }
     }
     for (index, address) in pods {
         addresses.take(*address);
-        claimed.extend(block_of(*address, pools).map(|block| (block, *index)));
+        claimed.extend(calico.block_of(*address).map(|block| (block, *index)));
     }
     // A block is one node's: that of its tunnel, else that of the first pod in it. Other nodes'
     // pods in it have borrowed their addresses.
@@ -145,22 +141,22 @@ pub(crate) fn give_blocks(
         if let Some(node) = nodes.get_mut(index)
             && addresses.take_block(block)
         {
-            node.blocks.push(block);
+            node.network.blocks.push(block);
         }
     }
     for (index, node) in nodes.iter_mut().enumerate() {
         for family in Family::ALL {
-            let has = node.blocks.iter().any(|block| block.family() == family);
+            let has = node.network.blocks.iter().any(|block| block.family() == family);
             if has || !node.addresses.iter().any(|own| own.family() == family) {
                 continue;
             }
             let article = ARTICLE
                 .get(index)
                 .filter(|(name, ..)| family == Family::V4 && *name == node.name)
-                .and_then(|(_, _, tunnel)| block_of(IpAddr::from(*tunnel), pools))
+                .and_then(|(_, _, tunnel)| calico.block_of(IpAddr::from(*tunnel)))
                 .filter(|block| addresses.claim(*block));
-            if let Some(block) = article.or_else(|| addresses.block(pools, family)) {
-                node.blocks.push(block);
+            if let Some(block) = article.or_else(|| addresses.block(&calico.pools, family)) {
+                node.network.blocks.push(block);
             }
         }
     }
@@ -169,17 +165,12 @@ pub(crate) fn give_blocks(
 /// Gives every node the tunnel addresses that its pools and Felix' settings need and that no
 /// annotation tells: the first free ones of its first block, for Calico allocates them before any
 /// pod's (`node/pkg/allocateip`).
-pub(crate) fn give_tunnels(
-    nodes: &mut [Node],
-    pools: &[Pool],
-    felix: &Felix,
-    addresses: &mut Addresses,
-) {
+pub(crate) fn give_tunnels(nodes: &mut [Node], calico: &Calico, addresses: &mut Addresses) {
     let uses = |family: Family, pick: fn(&Pool) -> EncapMode| {
-        pools.iter().any(|p| p.cidr.family() == family && pick(p) != EncapMode::Never)
+        calico.pools.iter().any(|p| p.cidr.family() == family && pick(p) != EncapMode::Never)
     };
     for node in nodes {
-        let blocks = &node.blocks;
+        let CalicoNode { ipip, vxlan, wireguard, blocks } = &mut node.network;
         let mut guess = |family: Family| {
             let block = blocks.iter().find(|block| block.family() == family)?;
             let value = addresses.first_free(block)?;
@@ -192,15 +183,15 @@ pub(crate) fn give_tunnels(
         let lacks = |known: &[Setting<IpAddr>], family: Family| {
             !known.iter().any(|known| known.value.family() == family)
         };
-        if node.ipip.is_none() && uses(Family::V4, |pool| pool.ipip.value) {
-            node.ipip = guess(Family::V4);
+        if ipip.is_none() && uses(Family::V4, |pool| pool.ipip.value) {
+            *ipip = guess(Family::V4);
         }
         for family in Family::ALL {
-            if lacks(&node.vxlan, family) && uses(family, |pool| pool.vxlan.value) {
-                node.vxlan.extend(guess(family));
+            if lacks(vxlan, family) && uses(family, |pool| pool.vxlan.value) {
+                vxlan.extend(guess(family));
             }
-            if lacks(&node.wireguard, family) && felix.wireguard_of(family).value {
-                node.wireguard.extend(guess(family));
+            if lacks(wireguard, family) && calico.felix.wireguard_of(family).value {
+                wireguard.extend(guess(family));
             }
         }
     }

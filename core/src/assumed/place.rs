@@ -49,8 +49,8 @@ pub(crate) fn place(cluster: &mut Cluster, drafts: Vec<Draft>) {
         .filter(|(_, draft)| !draft.pod.host_network && !draft.pod.finished)
         .flat_map(|(at, draft)| draft.pod.addresses.iter().map(|ip| (*at, *ip)))
         .collect();
-    nodes::give_blocks(&mut cluster.nodes, &cluster.pools, &known, &mut addresses);
-    nodes::give_tunnels(&mut cluster.nodes, &cluster.pools, &cluster.felix, &mut addresses);
+    nodes::give_blocks(&mut cluster.nodes, &cluster.network, &known, &mut addresses);
+    nodes::give_tunnels(&mut cluster.nodes, &cluster.network, &mut addresses);
     for (at, mut draft) in placed {
         draft.pod.node = NodeId(at);
         let Some(node) = cluster.nodes.get_mut(at) else { continue };
@@ -59,9 +59,9 @@ pub(crate) fn place(cluster: &mut Cluster, drafts: Vec<Draft>) {
         } else if draft.pod.addresses.is_empty() && !draft.pod.finished {
             let families = Family::ALL
                 .into_iter()
-                .filter(|family| cluster.pools.iter().any(|p| p.cidr.family() == *family));
+                .filter(|family| cluster.network.pools.iter().any(|p| p.cidr.family() == *family));
             for family in families {
-                draft.pod.addresses.extend(addresses.pod(node, &cluster.pools, family));
+                draft.pod.addresses.extend(addresses.pod(node, &cluster.network.pools, family));
             }
         }
         cluster.pods.push(draft.pod);
@@ -205,8 +205,8 @@ status: {{{status}}}
         ];
         let cluster = cluster(&nodes, &pods);
         let blocks = cluster.nodes.iter().map(|node| {
-            let own: Vec<String> = node.blocks.iter().map(ToString::to_string).collect();
-            let tunnel = node.ipip.as_ref().unwrap().value;
+            let own: Vec<String> = node.network.blocks.iter().map(ToString::to_string).collect();
+            let tunnel = node.network.ipip.as_ref().unwrap().value;
             format!("{}: {} tunl0 {tunnel}", node.name, own.join(" "))
         });
         assert_eq!(

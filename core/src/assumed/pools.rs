@@ -19,7 +19,7 @@ const IPV6_PODS: [u16; 8] = [0xfd00, 0x10, 0x233, 0x64, 0, 0, 0, 0];
 /// Pods need a pool; one that holds the addresses that they have.
 pub(crate) fn assume_pool(cluster: &mut Cluster, drafts: &[Draft], ipv6_services: bool) {
     for family in Family::ALL {
-        if cluster.pools.iter().any(|pool| pool.cidr.family() == family) {
+        if cluster.network.pools.iter().any(|pool| pool.cidr.family() == family) {
             continue;
         }
         let mut of_pods = drafts
@@ -55,7 +55,7 @@ pub(crate) fn assume_pool(cluster: &mut Cluster, drafts: &[Draft], ipv6_services
             pool.ipip.value = EncapMode::Never;
             pool.nat_outgoing.value = false;
         }
-        cluster.pools.push(pool);
+        cluster.network.pools.push(pool);
     }
 }
 

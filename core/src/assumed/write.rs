@@ -3,7 +3,7 @@
 use crate::cluster::{Assumption, Client, Cluster, EncapMode, Node, Pod, Pool};
 use crate::manifest::calico::annotation;
 use crate::manifest::{Kind, Object};
-use crate::net::{Family, InFamily};
+use crate::net::{Encapsulation, Family, InFamily};
 use crate::text::{ObjectRef, Origin};
 
 /// The list of what was assumed, each with the YAML that writes it into the text.
@@ -28,7 +28,7 @@ pub(crate) fn assumptions(cluster: &Cluster, objects: &[Object]) -> Vec<Assumpti
             add(ObjectRef::new("Node", "", &node.name), reason, &node_yaml(node));
         }
     }
-    for pool in &cluster.pools {
+    for pool in &cluster.network.pools {
         if let Origin::Assumed(reason) = &pool.origin {
             add(ObjectRef::new("IPPool", "", &pool.name), reason, &pool_yaml(pool));
         }
@@ -110,22 +110,15 @@ fn node_yaml(node: &Node) -> serde_json::Value {
     let host = |family: Family| node.addresses.iter().find(|own| own.family() == family);
     annotate(annotation::IPV4_ADDRESS, host(Family::V4).map(ToString::to_string));
     annotate(annotation::IPV6_ADDRESS, host(Family::V6).map(ToString::to_string));
-    annotate(annotation::IPV4_IPIP_TUNNEL, node.ipip.as_ref().map(|own| own.value.to_string()));
-    for tunnel in &node.vxlan {
-        let key = if tunnel.value.is_ipv4() {
-            annotation::IPV4_VXLAN_TUNNEL
-        } else {
-            annotation::IPV6_VXLAN_TUNNEL
+    for (tunnel, own) in node.network.tunnels() {
+        let key = match (tunnel, own.value.family()) {
+            (Encapsulation::Ipip, _) => annotation::IPV4_IPIP_TUNNEL,
+            (Encapsulation::Vxlan, Family::V4) => annotation::IPV4_VXLAN_TUNNEL,
+            (Encapsulation::Vxlan, Family::V6) => annotation::IPV6_VXLAN_TUNNEL,
+            (Encapsulation::Wireguard, Family::V4) => annotation::IPV4_WIREGUARD,
+            (Encapsulation::Wireguard, Family::V6) => annotation::IPV6_WIREGUARD,
         };
-        annotate(key, Some(tunnel.value.to_string()));
-    }
-    for tunnel in &node.wireguard {
-        let key = if tunnel.value.is_ipv4() {
-            annotation::IPV4_WIREGUARD
-        } else {
-            annotation::IPV6_WIREGUARD
-        };
-        annotate(key, Some(tunnel.value.to_string()));
+        annotate(key, Some(own.value.to_string()));
     }
     let addresses: Vec<_> = node
         .addresses

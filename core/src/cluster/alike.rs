@@ -7,9 +7,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{Cluster, LocalDetector, Node, NodeId, NodePortAddresses, ProxyMode};
-use crate::net::{Family, InFamily};
+use crate::net::{Encapsulation, Family, InFamily};
 use crate::policy::form::Test;
-use crate::text::Setting;
 
 /// Clusters of so few nodes show every one.
 const SHOWN: usize = 16;
@@ -22,7 +21,7 @@ struct Kind<'a> {
     zone: Option<&'a String>,
     reflector: bool,
     sessions: Vec<bool>,
-    tunnels: [Vec<Family>; 3],
+    tunnels: Vec<(Encapsulation, Family)>,
     /// kube-proxy's version, where it matters: IPVS mode once used no other nodes' endpoints.
     kube_proxy: Option<(u16, u16)>,
     /// Whether kube-proxy's local detector has a range to compare with.
@@ -57,15 +56,20 @@ pub(crate) fn classes(cluster: &Cluster) -> Vec<NodeClass> {
             let kind = Kind {
                 subnets: node.addresses.iter().map(IpNet::trunc).collect(),
                 zone: node.labels.get("topology.kubernetes.io/zone"),
-                reflector: cluster.bgp.reflectors.contains(&NodeId(index)),
+                reflector: cluster.network.bgp.reflectors.contains(&NodeId(index)),
                 sessions: cluster
+                    .network
                     .bgp
                     .peers
                     .iter()
                     .flat_map(|peer| [&peer.nodes, &peer.with])
                     .map(|nodes| nodes.contains(&NodeId(index)))
                     .collect(),
-                tunnels: [families(&node.ipip), families(&node.vxlan), families(&node.wireguard)],
+                tunnels: node
+                    .network
+                    .tunnels()
+                    .map(|(tunnel, own)| (tunnel, own.value.family()))
+                    .collect(),
                 kube_proxy: node.kube_proxy.filter(|_| ipvs),
                 detects: by_node && !node.pod_cidrs.is_empty(),
                 seen: seen(node, &ranges),
@@ -77,15 +81,11 @@ pub(crate) fn classes(cluster: &Cluster) -> Vec<NodeClass> {
         .collect()
 }
 
-fn families<'a>(own: impl IntoIterator<Item = &'a Setting<IpAddr>>) -> Vec<Family> {
-    own.into_iter().map(|own| own.value.family()).collect()
-}
-
 /// In which of the ranges each of a node's addresses is.
 fn seen(node: &Node, ranges: &BTreeSet<Vec<IpNet>>) -> Vec<bool> {
     let own = || {
-        let tunnels = node.ipip.iter().chain(&node.vxlan).chain(&node.wireguard);
-        node.addresses.iter().map(IpNet::addr).chain(tunnels.map(|own| own.value))
+        let tunnels = node.network.tunnels().map(|(_, own)| own.value);
+        node.addresses.iter().map(IpNet::addr).chain(tunnels)
     };
     let inside = |nets: &[IpNet], address: &IpAddr| nets.iter().any(|net| net.contains(address));
     ranges.iter().flat_map(|nets| own().map(|address| inside(nets, &address))).collect()

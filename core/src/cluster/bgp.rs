@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::settings::{default, written};
+use super::source::{default, written};
 use super::{
     Cluster, Node, NodeId, OutsideRoute, PeerId, RouteDoubt, Service, ServiceField, TrafficPolicy,
 };
@@ -211,11 +211,11 @@ pub(crate) fn announce(cluster: &mut Cluster) {
         cluster.routes.get(*to).is_some()
             || cluster.balancers.iter().any(|balancer| to.contains(&balancer.ip))
     };
-    let routers = cluster.bgp.peers.iter().any(|peer| peer.router.is_some());
+    let routers = cluster.network.bgp.peers.iter().any(|peer| peer.router.is_some());
     let assumed = (!routers).then_some(RouteDoubt::NoRouters);
     let mut found = cluster.routes.clone();
     let mut add = |route: OutsideRoute| found.entry(route.to).or_default().push(route);
-    for advertised in &cluster.bgp.advertised {
+    for advertised in &cluster.network.bgp.advertised {
         if advertised.aggregate && !told(&advertised.range) {
             let (via, cite) = (advertising.clone(), advertised.cite.clone());
             add(OutsideRoute { to: advertised.range, via, cite, assumed });

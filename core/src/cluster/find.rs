@@ -5,12 +5,10 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use sha1::{Digest, Sha1};
 
-use super::{
-    Cluster, EncapMode, HostEndpointId, Node, NodeId, Pod, PodId, Pool, PoolId, Service, ServiceId,
-};
+use super::{Cluster, HostEndpointId, Node, NodeId, Pod, PodId, Pool, PoolId, Service, ServiceId};
 use crate::net::{Encapsulation, Family, InFamily, Packet};
 use crate::policy::form::HostEndpoint;
-use crate::text::{Origin, Setting};
+use crate::text::Origin;
 
 impl Cluster {
     /// The node with this index.
@@ -23,32 +21,20 @@ impl Cluster {
         self.pods.get(id.0)
     }
 
-    /// The pool with this index.
-    pub fn pool(&self, id: PoolId) -> Option<&Pool> {
-        self.pools.get(id.0)
-    }
-
-    /// The pool that `address` is from: the longest prefix that holds it.
-    pub fn pool_of(&self, address: IpAddr) -> Option<PoolId> {
-        let pools = self.pools.iter().enumerate();
-        let holding = pools.filter(|(_, pool)| pool.cidr.contains(&address));
-        holding.max_by_key(|(_, pool)| pool.cidr.prefix_len()).map(|(index, _)| PoolId(index))
-    }
-
     /// The pool whose natOutgoing applies: the source is from it, the destination from none.
     pub(crate) fn translating_pool(&self, packet: &Packet) -> Option<PoolId> {
-        let id = self.pool_of(packet.source)?;
+        let id = self.network.pool_of(packet.source)?;
         let inside =
             |pool: &Pool| !pool.load_balancer_only && pool.cidr.contains(&packet.destination);
-        let excluded = self.felix.nat_excludes_hosts.value
+        let excluded = self.network.felix.nat_excludes_hosts.value
             && self.node_by_address.contains_key(&packet.destination);
-        let translates = self.pool(id)?.nat_outgoing.value;
-        (translates && !excluded && !self.pools.iter().any(inside)).then_some(id)
+        let translates = self.network.pool(id)?.nat_outgoing.value;
+        (translates && !excluded && !self.network.pools.iter().any(inside)).then_some(id)
     }
 
     /// Why a tunnel of some node has this address.
     pub(crate) fn tunnel_origin(&self, address: IpAddr) -> Option<&Origin> {
-        self.nodes.iter().find_map(|node| node.tunnel_origin(address))
+        self.nodes.iter().find_map(|node| node.network.tunnel_origin(address))
     }
 
     /// The service with this index.
@@ -74,7 +60,7 @@ impl Cluster {
     /// An address that nothing in the cluster has: some machine outside.
     pub(crate) fn is_outside(&self, address: IpAddr) -> bool {
         !address.is_loopback()
-            && self.pool_of(address).is_none()
+            && self.network.pool_of(address).is_none()
             && !self.node_by_address.contains_key(&address)
             && !self.pod_by_address.contains_key(&address)
             && !self.is_service_address(address)
@@ -90,61 +76,18 @@ impl Node {
         self.addresses.iter().map(IpNet::addr).find(|address| address.family() == family)
     }
 
-    /// The address of the tunnel's device.
-    pub fn tunnel_address(&self, encapsulation: Encapsulation, family: Family) -> Option<IpAddr> {
-        match encapsulation {
-            Encapsulation::Ipip => self.ipip.as_ref().map(|own| own.value),
-            Encapsulation::Vxlan => {
-                self.vxlan.iter().map(|own| own.value).find(|own| own.family() == family)
-            }
-            Encapsulation::Wireguard => {
-                self.wireguard.iter().map(|own| own.value).find(|own| own.family() == family)
-            }
-        }
-        .filter(|own| own.family() == family)
-    }
-
     /// Its zone.
     pub fn zone(&self) -> Option<&str> {
         self.labels.get("topology.kubernetes.io/zone").map(String::as_str)
     }
 
-    /// Why a tunnel has this address, if one has.
-    pub(crate) fn tunnel_origin(&self, address: IpAddr) -> Option<&Origin> {
-        let mut tunnels = self.ipip.iter().chain(&self.vxlan).chain(&self.wireguard);
-        tunnels.find(|own| own.value == address).map(|own| &own.origin)
-    }
-
-    /// The tunnel whose device has the address.
+    /// The tunnel whose device has the address, where the card has not.
     pub fn tunnel_of(&self, address: IpAddr) -> Option<Encapsulation> {
-        let has = |own: &Setting<IpAddr>| own.value == address;
         if self.addresses.iter().any(|own| own.addr() == address) {
-            None
-        } else if self.ipip.iter().any(has) {
-            Some(Encapsulation::Ipip)
-        } else if self.vxlan.iter().any(has) {
-            Some(Encapsulation::Vxlan)
-        } else {
-            self.wireguard.iter().any(has).then_some(Encapsulation::Wireguard)
+            return None;
         }
-    }
-
-    /// Every tunnel address that is configured, which it is while some pool uses the tunnel, or
-    /// Felix' settings turn it on (`node/pkg/allocateip`).
-    pub fn tunnel_addresses<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-    ) -> impl Iterator<Item = IpAddr> + 'a {
-        let uses = |pick: fn(&Pool) -> EncapMode| {
-            cluster.pools.iter().any(|pool| pick(pool) != EncapMode::Never)
-        };
-        let ipip = self.ipip.iter().filter(move |_| uses(|pool| pool.ipip.value));
-        let vxlan = self.vxlan.iter().filter(move |_| uses(|pool| pool.vxlan.value));
-        let wireguard = self
-            .wireguard
-            .iter()
-            .filter(|own| cluster.felix.wireguard_of(own.value.family()).value);
-        ipip.chain(vxlan).chain(wireguard).map(|own| own.value)
+        let mut tunnels = self.network.tunnels();
+        tunnels.find(|(_, own)| own.value == address).map(|(tunnel, _)| tunnel)
     }
 }
 

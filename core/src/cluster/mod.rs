@@ -5,14 +5,17 @@
 
 pub(crate) mod alike;
 pub(crate) mod bgp;
+mod calico;
 pub(crate) mod endpoints;
 pub(crate) mod ends;
+mod felix;
 pub(crate) mod find;
 pub(crate) mod nodes;
 pub(crate) mod pods;
 mod prefixes;
 pub(crate) mod services;
 pub(crate) mod settings;
+mod source;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
@@ -20,17 +23,18 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::net::{ContainerPort, Encapsulation, Labels, Protocol};
+use crate::net::{ContainerPort, Labels, Protocol};
 use crate::text::{Cite, ObjectRef, Origin, Setting};
 
 pub use alike::NodeClass;
 pub use bgp::{Advertised, Bgp, BgpPeer};
+pub use calico::{Calico, CalicoNode, EncapMode, Pool};
 pub use ends::{Asked, Ends, Front, Holder, Outside, Sender, Side, Unresolved};
-pub use prefixes::Prefixes;
-pub use settings::{
-    ClusterRoutes, ConnectTime, EndpointToHost, Failsafe, Felix, LocalDetector, NodePortAddresses,
-    Proxy, ProxyMode, ServiceLoopPrevention,
+pub use felix::{
+    ClusterRoutes, ConnectTime, EndpointToHost, Failsafe, Felix, ServiceLoopPrevention,
 };
+pub use prefixes::Prefixes;
+pub use settings::{Hosts, LocalDetector, NodePortAddresses, Proxy, ProxyMode};
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => { $(
@@ -46,7 +50,7 @@ ids! {
     PodId,
     /// Index into [`Cluster::services`].
     ServiceId,
-    /// Index into [`Cluster::pools`].
+    /// Index into [`Calico::pools`].
     PoolId,
     /// Index into [`Cluster::clients`].
     ClientId,
@@ -69,8 +73,8 @@ pub struct Cluster {
     pub pods: Vec<Pod>,
     /// In the text's order.
     pub services: Vec<Service>,
-    /// Calico's address pools; the longest prefix that holds an address is its pool.
-    pub pools: Vec<Pool>,
+    /// What is the network plug-in's own.
+    pub network: Calico,
     /// Machines outside the cluster.
     pub clients: Vec<Client>,
     /// Balancers outside the cluster.
@@ -79,10 +83,8 @@ pub struct Cluster {
     pub routes: Prefixes<Vec<OutsideRoute>>,
     /// kube-proxy's settings.
     pub proxy: Proxy,
-    /// Felix's settings, and those of the hosts that it runs on.
-    pub felix: Felix,
-    /// How routes are distributed.
-    pub bgp: Bgp,
+    /// The settings of the nodes' kernels.
+    pub hosts: Hosts,
     /// The policies, in the common form.
     pub policies: crate::policy::Policies,
     /// What is not in the text, and why it was assumed.
@@ -93,8 +95,6 @@ pub struct Cluster {
     pub node_by_address: HashMap<IpAddr, NodeId>,
     /// The nodes' own subnets, each once.
     pub subnets: Vec<IpNet>,
-    /// Block of pod addresses to the node that has it.
-    pub node_by_block: Prefixes<NodeId>,
     /// What the text's `ServiceCIDR`s take `ClusterIP`s from.
     pub service_ranges: Vec<(IpNet, Cite)>,
     /// Address to the services that kube-proxy answers for there.
@@ -142,14 +142,8 @@ pub struct Node {
     pub addresses: Vec<IpNet>,
     /// Why the subnets are as they are.
     pub subnet_origin: Origin,
-    /// tunl0's address.
-    pub ipip: Option<Setting<IpAddr>>,
-    /// vxlan.calico's addresses, one a family.
-    pub vxlan: Vec<Setting<IpAddr>>,
-    /// wireguard.cali's addresses, one a family.
-    pub wireguard: Vec<Setting<IpAddr>>,
-    /// The blocks of pod addresses that Calico gave this node.
-    pub blocks: Vec<IpNet>,
+    /// What the network plug-in gives it.
+    pub network: CalicoNode,
     /// `spec.podCIDRs`, which Calico's IPAM does not look at.
     pub pod_cidrs: Vec<IpNet>,
     /// kube-proxy's version, major and minor: `status.nodeInfo`'s own or the kubelet's.
@@ -386,49 +380,6 @@ impl Backend {
         let Endpoint { ip, port, pod, node, .. } = *endpoint;
         Self { ip, port, pod, node }
     }
-}
-
-/// Calico's `IPPool`.
-#[derive(Clone, Debug)]
-pub struct Pool {
-    /// `metadata.name`.
-    pub name: String,
-    /// `spec.cidr`.
-    pub cidr: IpNet,
-    /// `spec.blockSize`, a prefix length.
-    pub block_size: u8,
-    /// `spec.ipipMode`.
-    pub ipip: Setting<EncapMode>,
-    /// `spec.vxlanMode`.
-    pub vxlan: Setting<EncapMode>,
-    /// `spec.natOutgoing`.
-    pub nat_outgoing: Setting<bool>,
-    /// `spec.allowedUses` has only `LoadBalancer`.
-    pub load_balancer_only: bool,
-    /// Where it comes from.
-    pub origin: Origin,
-}
-
-impl Pool {
-    /// When a tunnel wraps its packets; `None` for `WireGuard`, which is no pool's.
-    pub fn mode(&self, encapsulation: Encapsulation) -> Option<&Setting<EncapMode>> {
-        match encapsulation {
-            Encapsulation::Ipip => Some(&self.ipip),
-            Encapsulation::Vxlan => Some(&self.vxlan),
-            Encapsulation::Wireguard => None,
-        }
-    }
-}
-
-/// When a pool's packets are wrapped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EncapMode {
-    /// Never.
-    Never,
-    /// Between all nodes.
-    Always,
-    /// Between nodes whose subnets differ.
-    CrossSubnet,
 }
 
 /// A machine outside the cluster.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::Node;
+use super::{CalicoNode, Node};
 use crate::manifest::calico::annotation;
 use crate::manifest::{Kind, Object};
 use crate::text::{Origin, Setting};
@@ -61,16 +61,18 @@ fn read(object: &Object, node: &crate::manifest::kubernetes::Node) -> Node {
         origin: Origin::Written(object.cite("")),
         addresses,
         subnet_origin,
-        ipip: tunnel(annotation::IPV4_IPIP_TUNNEL),
-        vxlan: [annotation::IPV4_VXLAN_TUNNEL, annotation::IPV6_VXLAN_TUNNEL]
-            .into_iter()
-            .filter_map(tunnel)
-            .collect(),
-        wireguard: [annotation::IPV4_WIREGUARD, annotation::IPV6_WIREGUARD]
-            .into_iter()
-            .filter_map(tunnel)
-            .collect(),
-        blocks: Vec::new(),
+        network: CalicoNode {
+            ipip: tunnel(annotation::IPV4_IPIP_TUNNEL),
+            vxlan: [annotation::IPV4_VXLAN_TUNNEL, annotation::IPV6_VXLAN_TUNNEL]
+                .into_iter()
+                .filter_map(tunnel)
+                .collect(),
+            wireguard: [annotation::IPV4_WIREGUARD, annotation::IPV6_WIREGUARD]
+                .into_iter()
+                .filter_map(tunnel)
+                .collect(),
+            blocks: Vec::new(),
+        },
         pod_cidrs: cidrs.filter_map(|range| range.parse().ok()).collect(),
         kube_proxy: version(&node.status.node_info),
     }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use ipnet::IpNet;
 
 use super::pods::protocol;
-use super::settings::{default, written};
+use super::source::{default, written};
 use super::{IngressIp, Service, ServiceField, ServiceKind, ServicePort, TrafficPolicy};
 use crate::manifest::kubernetes::ServiceSpec;
 use crate::manifest::{Kind, Object};

@@ -182,8 +182,8 @@ impl Walk<'_> {
 
     /// Why the pool's packets are not wrapped.
     fn not_wrapped(&self, packet: &Packet) -> Option<Evidence> {
-        let id = self.cluster.pool_of(packet.destination)?;
-        let pool = self.cluster.pool(id)?;
+        let id = self.cluster.network.pool_of(packet.destination)?;
+        let pool = self.cluster.network.pool(id)?;
         let ipip = pool.ipip.value != EncapMode::Never || pool.vxlan.value == EncapMode::Never;
         let by = if ipip { Encapsulation::Ipip } else { Encapsulation::Vxlan };
         Some(Evidence::NotWrapped(id, by))
@@ -194,7 +194,7 @@ impl Walk<'_> {
         if encapsulation == Encapsulation::Wireguard {
             return Some(Evidence::Wireguard(packet.family()));
         }
-        let pool = self.cluster.pool_of(packet.destination)?;
+        let pool = self.cluster.network.pool_of(packet.destination)?;
         Some(Evidence::Wrapped(pool, encapsulation))
     }
 

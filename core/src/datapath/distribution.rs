@@ -15,7 +15,7 @@ pub(super) fn known(
     owner: NodeId,
     encapsulation: Option<Encapsulation>,
 ) -> Result<Known, Untold> {
-    let felix = match cluster.felix.cluster_routes.value {
+    let felix = match cluster.network.felix.cluster_routes.value {
         ClusterRoutes::Enabled => true,
         ClusterRoutes::Ipip => encapsulation == Some(Encapsulation::Ipip),
         ClusterRoutes::Disabled => false,
@@ -23,7 +23,7 @@ pub(super) fn known(
     if felix || matches!(encapsulation, Some(Encapsulation::Vxlan | Encapsulation::Wireguard)) {
         return Ok(Known::Felix);
     }
-    let bgp = &cluster.bgp;
+    let bgp = &cluster.network.bgp;
     let meshed = |node: &NodeId| !bgp.reflectors.contains(node);
     if bgp.mesh.value && meshed(&node) && meshed(&owner) {
         return Ok(Known::Mesh);
@@ -50,7 +50,7 @@ pub(super) fn known(
 
 /// The shortest way from one node to another by way of reflectors, and the last session of it.
 fn reflected(cluster: &Cluster, from: NodeId, to: NodeId) -> Option<(Vec<NodeId>, PeerId)> {
-    let bgp = &cluster.bgp;
+    let bgp = &cluster.network.bgp;
     let mut ways: Vec<Vec<NodeId>> = bgp
         .reflectors
         .iter()
@@ -86,7 +86,9 @@ impl Known {
             Self::Session(peer) | Self::Reflectors(_, peer) | Self::Routers(peer) => {
                 Evidence::Session(*peer)
             }
-            Self::Felix if cluster.felix.cluster_routes.value == ClusterRoutes::Disabled => {
+            Self::Felix
+                if cluster.network.felix.cluster_routes.value == ClusterRoutes::Disabled =>
+            {
                 return None;
             }
             Self::Felix => Evidence::ClusterRoutes,

@@ -220,7 +220,7 @@ impl<'a> Walk<'a> {
 
     /// Where what is sent from inside is balanced: in the socket call, or where its packets pass.
     fn balances_at(&self, packet: &Packet) -> Hook {
-        let in_call = match self.cluster.felix.connect_time.value {
+        let in_call = match self.cluster.network.felix.connect_time.value {
             ConnectTime::Tcp => packet.protocol == Protocol::Tcp,
             ConnectTime::Enabled => true,
             ConnectTime::Disabled => false,
@@ -391,7 +391,7 @@ impl<'a> Walk<'a> {
                 return *end;
             }
             if found == Route::Local
-                && self.cluster.felix.endpoint_to_host.value == EndpointToHost::Drop
+                && self.cluster.network.felix.endpoint_to_host.value == EndpointToHost::Drop
                 && let Err(end) = self.endpoint_to_host(node, Hook::Device, &packet)
             {
                 return *end;
@@ -495,7 +495,7 @@ impl<'a> Walk<'a> {
     /// The reply at the endpoint's node goes back through the node that forwarded the request,
     /// unless that is told not to insist (`bpfExternalServiceMode: DSR`).
     fn ebpf_return(&mut self, node: NodeId, entry: NodeId, packet: &Packet) -> Option<End> {
-        if self.cluster.felix.dsr.value {
+        if self.cluster.network.felix.dsr.value {
             return None;
         }
         let outer: Outer = self.outer(Encapsulation::Vxlan, node, entry, packet.family())?;

@@ -39,7 +39,7 @@ impl Evidence {
             Some(Said { origin, object, field })
         };
         let pool = |id: usize, field, origin: fn(&crate::cluster::Pool) -> &Origin| {
-            let pool = cluster.pools.get(id)?;
+            let pool = cluster.network.pools.get(id)?;
             let object = ObjectRef::new("IPPool", "", &pool.name);
             Some(Said { origin: origin(pool), object, field })
         };
@@ -60,21 +60,23 @@ impl Evidence {
                 proxy(&cluster.proxy.detect_local.origin, "clusterCIDR")
             }
             Self::RpFilter => Some(Said {
-                origin: &cluster.felix.strict_rp_filter.origin,
+                origin: &cluster.hosts.strict_rp_filter.origin,
                 object: ObjectRef::new("Scenario", "", ""),
                 field: "spec.hosts.rpFilter",
             }),
-            Self::EndpointToHost => {
-                felix(&cluster.felix.endpoint_to_host.origin, "spec.defaultEndpointToHostAction")
-            }
-            Self::ServiceLoop => {
-                felix(&cluster.felix.service_loop_prevention.origin, "spec.serviceLoopPrevention")
-            }
+            Self::EndpointToHost => felix(
+                &cluster.network.felix.endpoint_to_host.origin,
+                "spec.defaultEndpointToHostAction",
+            ),
+            Self::ServiceLoop => felix(
+                &cluster.network.felix.service_loop_prevention.origin,
+                "spec.serviceLoopPrevention",
+            ),
             Self::NatOutgoing(id) => {
                 pool(id.0, "spec.natOutgoing", |pool| &pool.nat_outgoing.origin)
             }
             Self::NatOutgoingAddress => {
-                let address = cluster.felix.nat_outgoing_address.as_ref()?;
+                let address = cluster.network.felix.nat_outgoing_address.as_ref()?;
                 felix(&address.origin, "spec.natOutgoingAddress")
             }
             Self::Wrapped(id, Encapsulation::Ipip) | Self::NotWrapped(id, Encapsulation::Ipip) => {
@@ -88,13 +90,13 @@ impl Evidence {
                     Family::V4 => "spec.wireguardEnabled",
                     Family::V6 => "spec.wireguardEnabledV6",
                 };
-                felix(&cluster.felix.wireguard_of(*family).origin, field)
+                felix(&cluster.network.felix.wireguard_of(*family).origin, field)
             }
             Self::ClusterRoutes => {
-                felix(&cluster.felix.cluster_routes.origin, "spec.programClusterRoutes")
+                felix(&cluster.network.felix.cluster_routes.origin, "spec.programClusterRoutes")
             }
             Self::Mesh(_) => Some(Said {
-                origin: &cluster.bgp.mesh.origin,
+                origin: &cluster.network.bgp.mesh.origin,
                 object: ObjectRef::new("BGPConfiguration", "", "default"),
                 field: "spec.nodeToNodeMeshEnabled",
             }),
@@ -128,7 +130,7 @@ impl Evidence {
                 cluster.service_ranges.get(*index).map(|(_, cite)| cite.clone())
             }
             Self::Session(id) | Self::Announces(id, _) => {
-                cluster.bgp.peers.get(id.0).map(|peer| peer.cite.clone())
+                cluster.network.bgp.peers.get(id.0).map(|peer| peer.cite.clone())
             }
             Self::Route(to, index) => {
                 cluster.routes.get(*to)?.get(*index).map(|route| route.cite.clone())

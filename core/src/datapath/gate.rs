@@ -53,7 +53,7 @@ impl Walk<'_> {
         hook: Hook,
         packet: &Packet,
     ) -> Result<bool, Box<End>> {
-        let action = self.cluster.felix.endpoint_to_host.value;
+        let action = self.cluster.network.felix.endpoint_to_host.value;
         if action != EndpointToHost::Drop {
             return Ok(action == EndpointToHost::Accept);
         }
@@ -75,8 +75,8 @@ impl Walk<'_> {
         original: &Packet,
         packet: &Packet,
     ) -> Option<End> {
-        let setting = self.cluster.felix.service_loop_prevention.value;
-        let ranges = self.cluster.bgp.advertised.iter().map(|found| found.range);
+        let setting = self.cluster.network.felix.service_loop_prevention.value;
+        let ranges = self.cluster.network.bgp.advertised.iter().map(|found| found.range);
         let range = { ranges }.find(|range| range.contains(&packet.destination))?;
         if setting == ServiceLoopPrevention::Disabled || packet.destination != original.destination
         {

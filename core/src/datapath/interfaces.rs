@@ -42,6 +42,7 @@ impl<'a> Walk<'a> {
                     here.addresses.iter().any(|own| host.addresses.contains(&own.addr()))
                 }
                 Device::Tunnel(encapsulation) => here
+                    .network
                     .tunnel_address(encapsulation, family)
                     .is_some_and(|own| host.addresses.contains(&own)),
                 _ => false,

@@ -235,7 +235,7 @@ fn reflected(world: &World) -> Cluster {
     }
     let reading = read(&text);
     assert!(reading.problems.is_empty(), "{:?}", reading.problems);
-    assert_eq!(reading.cluster.bgp.reflectors.len(), 2);
+    assert_eq!(reading.cluster.network.bgp.reflectors.len(), 2);
     reading.cluster
 }
 

@@ -107,7 +107,7 @@ impl Walk<'_> {
         let Some((owner, block)) = block else {
             return self.nobody(&packet, NoRoute::Unknown);
         };
-        let Some(peer) = self.cluster.bgp.with_router(owner) else {
+        let Some(peer) = self.cluster.network.bgp.with_router(owner) else {
             return self.nobody(&packet, NoRoute::Unannounced { owner, block });
         };
         let fact = Fact::RouterForward(Routed::Block { owner, block });

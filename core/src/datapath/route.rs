@@ -92,7 +92,7 @@ pub(super) fn route(cluster: &Cluster, node: NodeId, to: IpAddr) -> Route {
 /// The node that announces `address`, with the block: the node of a pod whose address lies in
 /// another node's block announces it as a /32, which is longer and wins.
 pub(super) fn block_of(cluster: &Cluster, address: IpAddr) -> Option<(NodeId, IpNet)> {
-    let (block, &owner) = cluster.node_by_block.longest(address)?;
+    let (block, &owner) = cluster.network.node_by_block.longest(address)?;
     let pod = cluster.pod_by_address.get(&address).and_then(|id| cluster.pod(*id));
     match pod.filter(|pod| pod.node != owner) {
         Some(borrower) => Some((borrower.node, IpNet::from(address))),
@@ -108,14 +108,14 @@ pub(super) fn encapsulation(
     from: NodeId,
     owner: NodeId,
 ) -> Option<Encapsulation> {
-    let pool = cluster.pool(cluster.pool_of(to)?)?;
+    let pool = cluster.network.pool(cluster.network.pool_of(to)?)?;
     let family = to.family();
     let keyed = |id: NodeId| {
-        cluster
-            .node(id)
-            .is_some_and(|node| node.tunnel_address(Encapsulation::Wireguard, family).is_some())
+        cluster.node(id).is_some_and(|node| {
+            node.network.tunnel_address(Encapsulation::Wireguard, family).is_some()
+        })
     };
-    if cluster.felix.wireguard_of(family).value && keyed(from) && keyed(owner) {
+    if cluster.network.felix.wireguard_of(family).value && keyed(from) && keyed(owner) {
         return Some(Encapsulation::Wireguard);
     }
     let applies = |mode: EncapMode| match mode {
@@ -152,7 +152,7 @@ pub(super) fn is_host_address(cluster: &Cluster, node: NodeId, address: IpAddr) 
     address.is_loopback()
         || cluster.node(node).is_some_and(|node| {
             node.addresses.iter().any(|own| own.addr() == address)
-                || node.tunnel_addresses(cluster).any(|own| own == address)
+                || node.network.tunnel_addresses(&cluster.network).any(|own| own == address)
         })
 }
 
@@ -179,7 +179,10 @@ pub(super) fn masquerade_source(
     let family = to.family();
     let next_hop = match route {
         Route::Tunnel(encapsulation, ..) => {
-            return here.tunnel_address(*encapsulation, family).or_else(|| here.address(family));
+            return here
+                .network
+                .tunnel_address(*encapsulation, family)
+                .or_else(|| here.address(family));
         }
         Route::Node(owner, _) => cluster.node(*owner).and_then(|owner| owner.address(family)),
         Route::OnLink => Some(to),

@@ -314,8 +314,8 @@ fn first_match<'a, N: Note>(
 fn is_failsafe(asking: &Asking<'_, '_>) -> bool {
     let Asking { cluster, direction, q, .. } = *asking;
     let ports = match direction {
-        Direction::Ingress => &cluster.felix.failsafe_inbound,
-        Direction::Egress => &cluster.felix.failsafe_outbound,
+        Direction::Ingress => &cluster.network.felix.failsafe_inbound,
+        Direction::Egress => &cluster.network.felix.failsafe_outbound,
     };
     ports.value.iter().any(|open| {
         (open.protocol, Some(open.port)) == (q.protocol, q.destination_port)

@@ -54,7 +54,7 @@ pub fn pickers(cluster: &Cluster, flow: Option<&Flow>) -> Vec<Picker> {
 }
 
 fn calico(cluster: &Cluster) -> Picker {
-    let pool = cluster.pools.iter().find(|pool| !pool.load_balancer_only);
+    let pool = cluster.network.pools.iter().find(|pool| !pool.load_balancer_only);
     let (value, origin) = calico_mode(cluster, pool);
     let choices = vec![
         choice("mesh", "BGP mesh", value),
@@ -66,6 +66,7 @@ fn calico(cluster: &Cluster) -> Picker {
     let crosses =
         |pool: &&Pool| [pool.ipip.value, pool.vxlan.value].contains(&EncapMode::CrossSubnet);
     let differ = cluster
+        .network
         .pools
         .iter()
         .filter(|it| !it.load_balancer_only)
@@ -87,7 +88,7 @@ fn calico_mode(cluster: &Cluster, pool: Option<&Pool>) -> (&'static str, Origin)
         return ("ebpf", cluster.proxy.mode.origin.clone());
     }
     let pool = pool.map(|pool| (&pool.ipip, &pool.vxlan));
-    let mesh = &cluster.bgp.mesh;
+    let mesh = &cluster.network.bgp.mesh;
     match (pool, mesh.value) {
         (Some((ipip, _)), _) if ipip.value != EncapMode::Never => ("ipip", ipip.origin.clone()),
         (Some((_, vxlan)), _) if vxlan.value != EncapMode::Never => ("vxlan", vxlan.origin.clone()),

@@ -93,7 +93,7 @@ impl Writer {
         if cluster.proxy.mode.value == ProxyMode::Ebpf {
             self.bpf(false);
         }
-        for pool in cluster.pools.iter().filter(|pool| !pool.load_balancer_only) {
+        for pool in cluster.network.pools.iter().filter(|pool| !pool.load_balancer_only) {
             // IPIP carries IPv4 only.
             let ipip = if pool.cidr.addr().is_ipv4() { ipip } else { "Never" };
             let differs =
@@ -109,7 +109,7 @@ impl Writer {
             fields.sort_by_key(|(_, mode)| *mode != "Never");
             self.set_assumed(cluster, &ObjectRef::new("IPPool", "", &pool.name), &fields);
         }
-        match (choice, cluster.bgp.mesh.value) {
+        match (choice, cluster.network.bgp.mesh.value) {
             ("mesh", false) => self.mesh(true),
             ("reflectors", true) => {
                 self.mesh(false);
@@ -233,7 +233,7 @@ fn calico(object: &ObjectRef) -> Value {
 fn pod_ranges(cluster: &Cluster) -> String {
     let mut ranges: Vec<String> = Vec::new();
     for family in Family::ALL {
-        let pool = cluster.pools.iter().find(|pool| pool.cidr.family() == family);
+        let pool = cluster.network.pools.iter().find(|pool| pool.cidr.family() == family);
         ranges.extend(pool.map(|pool| pool.cidr.to_string()));
     }
     ranges.join(",")
@@ -342,7 +342,7 @@ spec:
             cluster.nodes.iter().map(|node| node.name.clone()).collect()
         };
         assert_eq!(names(&before), names(&after));
-        assert!(!after.bgp.mesh.value && after.bgp.reflectors.len() == 1);
+        assert!(!after.network.bgp.mesh.value && after.network.bgp.reflectors.len() == 1);
     }
 
     #[test]

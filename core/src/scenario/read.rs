@@ -9,8 +9,8 @@ use super::{Reading, Scenario, ScenarioFlow, propose};
 use crate::assumed::{assume, nodes, outside, peers, place, pools, write};
 use crate::cluster::endpoints::{self, Slices};
 use crate::cluster::{
-    Balancer, Bgp, Client, Cluster, NodeId, OutsideRoute, PodId, ServiceId, alike, bgp, pods,
-    services, settings,
+    Balancer, Bgp, Calico, Client, Cluster, Hosts, NodeId, OutsideRoute, PodId, ServiceId, alike,
+    bgp, pods, services, settings,
 };
 use crate::manifest::{self, Kind, Manifest, Object};
 use crate::net::{Flow, Labels, Verdict};
@@ -26,7 +26,11 @@ pub fn read(text: &str) -> Reading {
 pub fn resolve(manifest: Manifest) -> Reading {
     let objects = &manifest.objects;
     let mut problems = manifest.problems;
-    let mut cluster = Cluster { felix: settings::felix(objects), ..Cluster::default() };
+    let mut cluster = Cluster {
+        network: Calico::written(objects),
+        hosts: Hosts::written(objects),
+        ..Cluster::default()
+    };
 
     let services = services::written_services(objects);
     let slices = Slices::of(objects);
@@ -48,19 +52,18 @@ pub fn resolve(manifest: Manifest) -> Reading {
             cluster.namespaces.insert(name.clone(), found);
         }
     }
-    cluster.pools = settings::pools(objects);
     let of_services = services.iter().flat_map(|draft| &draft.service.cluster_ips);
     pools::assume_pool(&mut cluster, &drafts, of_services.into_iter().any(IpAddr::is_ipv6));
-    if cluster.pools.iter().any(|pool| pool.cidr.addr().is_ipv6()) {
+    if cluster.network.pools.iter().any(|pool| pool.cidr.addr().is_ipv6()) {
         nodes::assume_ipv6(&mut cluster.nodes);
     }
-    cluster.proxy = settings::proxy(objects, &cluster.pools);
+    cluster.proxy = settings::proxy(objects, &cluster.network.pools);
     place::place(&mut cluster, drafts);
     index_addresses(&mut cluster);
     endpoints::fill(&mut cluster, services, &slices);
     index_services(&mut cluster);
     cluster.service_ranges = services::ranges(objects);
-    cluster.bgp = Bgp::of(objects, &cluster.nodes);
+    cluster.network.bgp = Bgp::of(objects, &cluster.nodes);
     cluster.alike = alike::classes(&cluster);
     let scenario = machines_outside(&mut cluster, objects, &mut problems);
     cluster.assumed = write::assumptions(&cluster, objects);
@@ -80,15 +83,17 @@ fn index_addresses(cluster: &mut Cluster) {
     let mut found = Vec::new();
     for (index, node) in cluster.nodes.iter().enumerate() {
         found.extend(node.addresses.iter().map(|own| (own.addr(), NodeId(index))));
-        found.extend(node.tunnel_addresses(cluster).map(|own| (own, NodeId(index))));
+        found.extend(
+            node.network.tunnel_addresses(&cluster.network).map(|own| (own, NodeId(index))),
+        );
     }
     cluster.node_by_address.extend(found);
     let subnets: BTreeSet<IpNet> =
         cluster.nodes.iter().flat_map(|node| &node.addresses).map(IpNet::trunc).collect();
     cluster.subnets = subnets.into_iter().collect();
     for (index, node) in cluster.nodes.iter().enumerate() {
-        for block in &node.blocks {
-            cluster.node_by_block.entry(*block).or_insert(NodeId(index));
+        for block in &node.network.blocks {
+            cluster.network.node_by_block.entry(*block).or_insert(NodeId(index));
         }
     }
 }
@@ -290,9 +295,9 @@ spec: {nodeName: worker-7, containers: [{name: main}]}
 status: {podIP: 10.244.3.9}
 ";
         let cluster = read(&[pod]).cluster;
-        assert_eq!(cluster.pools[0].cidr.to_string(), "10.244.0.0/16");
+        assert_eq!(cluster.network.pools[0].cidr.to_string(), "10.244.0.0/16");
         assert_eq!(cluster.nodes[0].name, "worker-7");
-        assert_eq!(cluster.nodes[0].blocks[0].to_string(), "10.244.3.0/24");
+        assert_eq!(cluster.nodes[0].network.blocks[0].to_string(), "10.244.3.0/24");
     }
 
     #[test]
@@ -313,7 +318,8 @@ metadata: {name: b}
 status: {addresses: [{type: InternalIP, address: 192.168.1.12}]}
 ";
         let cluster = read(&[node]).cluster;
-        let tunnels: Vec<_> = cluster.nodes.iter().filter_map(|node| node.ipip.clone()).collect();
+        let tunnels: Vec<_> =
+            cluster.nodes.iter().filter_map(|node| node.network.ipip.clone()).collect();
         assert_eq!(tunnels[0].value.to_string(), "10.233.90.7");
         assert!(matches!(tunnels[0].origin, Origin::Written(_)));
         assert!(matches!(tunnels[1].origin, Origin::Assumed(_)));

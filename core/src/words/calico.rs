@@ -191,8 +191,9 @@ pub(super) fn tunnel_route(
         Encapsulation::Wireguard => format!("{block} dev {device} table 1 proto 80 scope link"),
         Encapsulation::Vxlan => {
             let family = step.before.destination.family();
-            let gateway =
-                cluster.node(to).and_then(|node| node.tunnel_address(encapsulation, family));
+            let gateway = cluster
+                .node(to)
+                .and_then(|node| node.network.tunnel_address(encapsulation, family));
             let gateway = gateway.map_or_else(String::new, |ip| format!(" via {ip}"));
             format!("{block}{gateway} dev {device} proto 80 onlink")
         }

@@ -72,7 +72,7 @@ fn found(cluster: &Cluster, step: &Step, evidence: &Evidence) -> Phrase {
         },
         Evidence::ServiceRange(_) => "ClusterIPs are taken from it".into(),
         Evidence::RpFilter => "rp_filter is strict".into(),
-        Evidence::EndpointToHost => match cluster.felix.endpoint_to_host.value {
+        Evidence::EndpointToHost => match cluster.network.felix.endpoint_to_host.value {
             EndpointToHost::Accept => {
                 "Accept ends the filter table before kube-proxy's rules".into()
             }
@@ -82,11 +82,11 @@ fn found(cluster: &Cluster, step: &Step, evidence: &Evidence) -> Phrase {
         Evidence::NatOutgoing(_) => "natOutgoing translates what leaves the pools".into(),
         Evidence::NatOutgoingAddress => "it is the source for natOutgoing".into(),
         Evidence::Wrapped(id, encapsulation) => {
-            let Some(pool) = cluster.pool(*id) else { return Phrase::default() };
+            let Some(pool) = cluster.network.pool(*id) else { return Phrase::default() };
             phrase!["pool ", pool.cidr, " is wrapped in ", names::encapsulation(*encapsulation)]
         }
         Evidence::NotWrapped(id, encapsulation) => {
-            let Some(pool) = cluster.pool(*id) else { return Phrase::default() };
+            let Some(pool) = cluster.network.pool(*id) else { return Phrase::default() };
             let mode = pool.mode(*encapsulation).map(|mode| mode.value);
             let between = mode == Some(EncapMode::CrossSubnet);
             phrase![
@@ -102,7 +102,9 @@ fn found(cluster: &Cluster, step: &Step, evidence: &Evidence) -> Phrase {
         }
         Evidence::ClusterRoutes => "Felix writes the routes between nodes".into(),
         Evidence::Mesh(Some(why)) => untold(cluster, *why),
-        Evidence::Mesh(None) if cluster.bgp.mesh.value => "the node-to-node mesh is on".into(),
+        Evidence::Mesh(None) if cluster.network.bgp.mesh.value => {
+            "the node-to-node mesh is on".into()
+        }
         Evidence::Mesh(None) => "the node-to-node mesh is off".into(),
         Evidence::Route(to, _) => match step.fact {
             Fact::RouterForward(Routed::Route { via, .. }) => {

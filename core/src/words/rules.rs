@@ -89,7 +89,7 @@ fn of_node(cluster: &Cluster, node: NodeId, step: &Step) -> (Vec<String>, Option
             tables(packet, "iptables -vnL cali-wl-to-host"),
         ),
         Fact::ServiceLoop { range } if is_ebpf(cluster) => {
-            let entry = match cluster.felix.service_loop_prevention.value {
+            let entry = match cluster.network.felix.service_loop_prevention.value {
                 ServiceLoopPrevention::Reject => "blackhole-reject",
                 _ => "blackhole-drop",
             };

@@ -15,11 +15,12 @@ impl<'a> Walk<'a> {
         let ipvs = self.proxy().takes_in_input();
         // Felix' cali-forward-check: node ports in the usual range, and addresses that are not
         // the host's own, will be forwarded by ip_vs.
+        let node_ports = &self.cluster.network.felix.node_port_ranges;
         let forwarded = ipvs
             && (!is_host_address(self.cluster, node, packet.destination)
-                || packet.destination_port.is_some_and(|port| {
-                    self.cluster.felix.node_port_ranges.value.iter().any(|r| r.contains(&port))
-                }));
+                || packet
+                    .destination_port
+                    .is_some_and(|port| node_ports.value.iter().any(|r| r.contains(&port))));
         let place = passage.place(self.cluster);
         let mut refusal = self.proxy().filter(place, Hook::Input, &packet);
         if self.proxy_first()

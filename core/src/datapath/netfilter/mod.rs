@@ -149,7 +149,7 @@ impl<'a> Walk<'a> {
 
     /// Whether kube-proxy's filter chains are asked before Calico's.
     fn proxy_first(&self) -> bool {
-        self.cluster.felix.append_chains.value || self.proxy().filters_before_calico()
+        self.cluster.network.felix.append_chains.value || self.proxy().filters_before_calico()
     }
 
     /// Nobody here knows what the packet answers.
@@ -180,7 +180,7 @@ impl<'a> Walk<'a> {
             return Err(Box::new(self.fail(Verdict::Dropped, CauseKind::Martian, None)));
         }
         let back = route(self.cluster, node, packet.source).device();
-        let strict = &self.cluster.felix.strict_rp_filter;
+        let strict = &self.cluster.hosts.strict_rp_filter;
         if strict.value && back != from {
             let assumed = !matches!(strict.origin, Origin::Written(_));
             self.step(at, Fact::RpFilter { back }, packet, packet)
@@ -195,7 +195,7 @@ impl<'a> Walk<'a> {
 
     /// filter FORWARD.
     fn forward(&mut self, passage: &Passage<'a>, packet: Packet, found: Route) -> End {
-        let append = self.cluster.felix.append_chains.value;
+        let append = self.cluster.network.felix.append_chains.value;
         let (node, place) = (passage.node, passage.place(self.cluster));
         let proxy_first = self.proxy_first();
         if proxy_first && let Some(refusal) = self.proxy().filter(place, Hook::Forward, &packet) {

@@ -34,7 +34,7 @@ impl<'a> Walk<'a> {
         let Some((why, evidence)) = self.source_rule(passage, &packet, found) else {
             return packet;
         };
-        let fixed = self.cluster.felix.nat_outgoing_address.as_ref();
+        let fixed = self.cluster.network.felix.nat_outgoing_address.as_ref();
         let fixed = fixed.map(|address| address.value).filter(|address| {
             why == Masquerades::NatOutgoing && address.family() == packet.family()
         });
@@ -64,7 +64,8 @@ impl<'a> Walk<'a> {
 
     /// Whether the packet's source is a tunnel's address that was assumed.
     fn is_assumed(&self, node: NodeId, packet: &Packet) -> bool {
-        let origin = self.cluster.node(node).and_then(|node| node.tunnel_origin(packet.source));
+        let origin =
+            self.cluster.node(node).and_then(|node| node.network.tunnel_origin(packet.source));
         matches!(origin, Some(Origin::Assumed(_)))
     }
 
@@ -90,7 +91,7 @@ impl<'a> Walk<'a> {
         let Device::Tunnel(encapsulation) = found.device() else { return None };
         let own = cluster
             .node(passage.node)
-            .and_then(|node| node.tunnel_address(encapsulation, packet.family()));
+            .and_then(|node| node.network.tunnel_address(encapsulation, packet.family()));
         let wrong =
             is_local_address(cluster, passage.node, packet.source) && own != Some(packet.source);
         wrong.then_some((Masquerades::TunnelSource, None))
