@@ -6,7 +6,7 @@
 //! what cannot be known is assumed and said.
 //!
 //! ```
-//! use hopwise::datapath::Verdict;
+//! use hopwise::net::Verdict;
 //! use hopwise::{read, trace};
 //!
 //! let reading = read(
