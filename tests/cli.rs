@@ -329,6 +329,17 @@ fn errors_are_shown_with_a_caret_at_their_character() {
 }
 
 #[test]
+fn of_a_long_line_what_is_near_the_error_is_shown() {
+    let items = "{apiVersion: a/b, kind: Widget, metadata: {name: ü}}, ".repeat(1000);
+    let text = format!("{{apiVersion: v1, kind: List, items: [{items}1, {items}]}}");
+    run(&["matrix", "-"], text.as_bytes())
+        .ends_with_status(2)
+        .complains("-:1:54038: error: this is no Kubernetes object")
+        .complains("\n  |  ü}}, {apiVersion: a/b, kind: Widget, metadata: {name: ü}}, 1, {api")
+        .complains(&format!(" metad\n  | {}^\n", " ".repeat(60)));
+}
+
+#[test]
 fn what_is_no_scenario_is_told_so() {
     run(&["trace", "there-is-no-such-file.yaml"], b"")
         .ends_with_status(2)
