@@ -150,9 +150,11 @@ fn line_of(example: &str, line: Option<u64>) -> String {
 fn flows_come_from_the_command_line_a_file_or_standard_input() {
     let flow = "client/user -> nodePort/node2:31602";
     let given = run(&["trace", FIRST, "--format", "json", "--flow", flow], b"");
-    let piped = format!("# a comment\n\n{flow}\n");
-    let piped = run(&["trace", FIRST, "--format", "json", "--flows", "-"], piped.as_bytes());
-    for done in [given, piped] {
+    let piped =
+        |text: &str| run(&["trace", FIRST, "--format", "json", "--flows", "-"], text.as_bytes());
+    let commented = piped(&format!("# a comment\n\n{flow}\n"));
+    let marked = piped(&format!("\u{feff}{flow}\r\n"));
+    for done in [given, commented, marked] {
         let done = done.ends_with_status(0);
         assert_eq!(done.json().len(), 1);
         assert_eq!(done.json()[0]["verdict"], "Delivered");

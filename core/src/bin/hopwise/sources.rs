@@ -50,8 +50,7 @@ impl Sources {
             self.push("---\n");
         }
         self.files.push((name, self.breaks.saturating_add(1)));
-        // A byte order mark belongs to a file's start, and is a character elsewhere.
-        self.push(text.strip_prefix('\u{feff}').unwrap_or(text));
+        self.push(text);
     }
 
     fn push(&mut self, text: &str) {
@@ -116,6 +115,7 @@ fn unreadable(error: &io::Error) -> String {
     format!("1:1: error: can't be read: {error}")
 }
 
+/// A file's text, without the byte order mark that some editors begin it with.
 fn content(path: &PathBuf) -> Result<String, String> {
     let bytes = if path.as_os_str() == STDIN {
         let mut bytes = Vec::new();
@@ -123,7 +123,10 @@ fn content(path: &PathBuf) -> Result<String, String> {
     } else {
         fs::read(path)
     };
-    let bytes = bytes.map_err(|error| unreadable(&error))?;
+    let mut bytes = bytes.map_err(|error| unreadable(&error))?;
+    if bytes.starts_with("\u{feff}".as_bytes()) {
+        bytes.drain(..'\u{feff}'.len_utf8());
+    }
     String::from_utf8(bytes).map_err(|error| {
         let (good, bad) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
         if good.is_empty() && (bad.starts_with(&[0xff, 0xfe]) || bad.starts_with(&[0xfe, 0xff])) {
