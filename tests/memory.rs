@@ -25,6 +25,11 @@ fn memory_is_bounded_by_the_text() {
         ("a mapping merged, often", often("- <<: *a\n")),
         ("a mapping merged from lists, often", often("- <<: [*a, *a]\n")),
         ("anchors in anchors", nested()),
+        ("a list of a long kind", list(&format!("v1, kind: {}List", long()), "{}")),
+        ("a list of a long version", list(&format!("{}, kind: PodList", long()), "{}")),
+        ("faults of an object with a long name", pod(&format!("name: {}", long()))),
+        ("faults of an object of a long namespace", pod(&format!("namespace: {}", long()))),
+        ("addresses of a service of a long type", service(&long())),
     ] {
         let (most, before) = (most(&text), ALLOCATOR.current_usage());
         ALLOCATOR.reset_peak_usage();
@@ -41,6 +46,32 @@ fn memory_is_bounded_by_the_text() {
 fn often(more: &str) -> String {
     let note = "x".repeat(100_000);
     format!("a: &a {{key: &n \"{note}\"}}\nb:\n{}", more.repeat(1000))
+}
+
+fn long() -> String {
+    "x".repeat(100_000)
+}
+
+/// A list of 10,000 items.
+fn list(head: &str, item: &str) -> String {
+    format!("{{apiVersion: {head}, items: [{}]}}", format!("{item}, ").repeat(10_000))
+}
+
+/// A pod with 10,000 wrong containers.
+fn pod(metadata: &str) -> String {
+    let containers = "1, ".repeat(10_000);
+    format!(
+        "{{apiVersion: v1, kind: Pod, metadata: {{{metadata}}}, spec: {{containers: [{containers}]}}}}"
+    )
+}
+
+/// A service with 10,000 addresses.
+fn service(kind: &str) -> String {
+    let none = "None, ".repeat(10_000);
+    format!(
+        "{{apiVersion: v1, kind: Service, metadata: {{name: a}}, spec: {{type: {kind}, clusterIPs: \
+         [{none}]}}}}"
+    )
 }
 
 /// 55 lists in each other, all anchored, around 20,000 values.

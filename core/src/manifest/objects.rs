@@ -10,6 +10,10 @@ use super::validation::validate;
 use super::{Ignored, Kind, Manifest, Object};
 use crate::text::{self, Edit, Mismatch, Node, ObjectRef, Problem, Severity, Span, Value};
 
+/// The longest name that Kubernetes has for anything, in bytes. What is named is named wherever
+/// something is said of it, and a list names the type of all its items.
+const LONGEST_NAME: usize = 253;
+
 /// Everything that can be known from the objects of `text`, each alone.
 pub fn read(text: &str) -> Manifest {
     let (documents, problems) = text::read(text);
@@ -28,6 +32,13 @@ impl Manifest {
         if !matches!(node.value, Value::Map(_)) {
             let message = "this is no Kubernetes object: it has no `apiVersion` and `kind`";
             return self.report(node.span, Severity::Error, message.to_owned(), None);
+        }
+        for path in ["apiVersion", "kind", "metadata.name", "metadata.namespace"] {
+            let long = |name: &&Node| name.as_str().is_some_and(|name| name.len() > LONGEST_NAME);
+            if let Some(name) = node.at(path).filter(long) {
+                let message = format!("{path}: must be no more than {LONGEST_NAME} characters");
+                return self.report(name.span, Severity::Error, message, None);
+            }
         }
         let word = |key: &str| node.get(key).and_then(Node::as_str).map(str::to_owned);
         let kind = word("kind").or(typed.map(|(_, kind)| kind.to_owned()));
@@ -316,6 +327,26 @@ mod tests {
             ),
         ] {
             assert_eq!(problems(text), [expected], "{text}");
+        }
+    }
+
+    #[test]
+    fn names_that_nothing_can_have_are_refused() {
+        let name = "x".repeat(LONGEST_NAME + 1);
+        for (field, text) in [
+            ("apiVersion", format!("{{apiVersion: {name}, kind: PodList, items: [{{}}]}}")),
+            ("kind", format!("{{apiVersion: v1, kind: {name}, items: [{{}}]}}")),
+            ("metadata.name", format!("{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}}}")),
+            (
+                "metadata.namespace",
+                format!("{{apiVersion: v1, kind: A, metadata: {{namespace: {name}}}}}"),
+            ),
+        ] {
+            let manifest = read(&text);
+            assert!(manifest.objects.is_empty() && manifest.ignored.is_empty(), "{field}");
+            let [problem] = &manifest.problems[..] else { panic!("{:?}", manifest.problems) };
+            assert_eq!(problem.message, format!("{field}: must be no more than 253 characters"));
+            assert_eq!(problem.span.of(&text), name);
         }
     }
 
