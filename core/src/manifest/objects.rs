@@ -129,7 +129,7 @@ impl Manifest {
     /// Of objects with the same name only the last stays, as when the text is applied.
     fn keep_the_last(&mut self) {
         let mut last: HashMap<(String, ObjectRef), usize> = HashMap::new();
-        let mut replaced = Vec::new();
+        let mut replaced_in: Vec<Option<u32>> = vec![None; self.objects.len()];
         for (index, object) in self.objects.iter().enumerate() {
             let group = object.api_version.rsplit_once('/').map_or("", |(group, _)| group);
             // Calico's two groups are two ways to write one object
@@ -137,13 +137,16 @@ impl Manifest {
             if object.reference.name.is_empty() {
                 continue;
             }
-            if let Some(before) = last.insert((group, object.reference.clone()), index) {
-                replaced.push((before, object.span.line));
+            let before = last.insert((group, object.reference.clone()), index);
+            if let Some(before) = before.and_then(|before| replaced_in.get_mut(before)) {
+                *before = Some(object.span.line);
             }
         }
-        replaced.sort_unstable();
-        for (index, line) in replaced.into_iter().rev() {
-            let object = self.objects.remove(index);
+        for (object, line) in std::mem::take(&mut self.objects).into_iter().zip(replaced_in) {
+            let Some(line) = line else {
+                self.objects.push(object);
+                continue;
+            };
             let message = format!(
                 "{} is written again in line {line}, which replaces it: nothing of this one is \
                  merged in",
@@ -348,6 +351,16 @@ mod tests {
             assert_eq!(problem.message, format!("{field}: must be no more than 253 characters"));
             assert_eq!(problem.span.of(&text), name);
         }
+    }
+
+    #[test]
+    fn an_object_has_no_more_fields_than_an_object_can_have() {
+        let fields: Vec<_> = (0..1200).map(|at| format!("a{at}: 1")).collect();
+        let text = format!("{{apiVersion: v1, kind: Pod, spec: {{{}}}}}", fields.join(", "));
+        assert_eq!(
+            problems(&text),
+            ["1:8926 spec: 1200 fields: no object has more than 1000 `a1000`"]
+        );
     }
 
     #[test]
