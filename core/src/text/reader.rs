@@ -1,6 +1,7 @@
 //! YAML text to trees. Reading never fails: a document that is broken is reported and left out,
 //! and the others of the stream stay.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -47,6 +48,7 @@ pub fn read(text: &str) -> (Vec<Document>, Vec<Problem>) {
             text,
             source: text.get(chunk).unwrap_or_default(),
             chars: places.chars(span.start),
+            before: 0,
             places: &mut places,
             span,
             budget: &mut budget,
@@ -103,6 +105,8 @@ struct Reader<'a, 'b> {
     span: Span,
     /// How many characters stand before the chunk.
     chars: usize,
+    /// How many the parser reads before those of the chunk.
+    before: usize,
     budget: &'b mut Budget,
     anchors: HashMap<usize, Anchored>,
     stack: Vec<Frame>,
@@ -144,18 +148,38 @@ type Broken = Box<Problem>;
 impl<'a> Reader<'a, '_> {
     fn run(&mut self) -> Result<(), Broken> {
         self.refuse_control_characters()?;
-        let mut parser = Parser::new(StrInput::new(self.source));
+        let source = self.behind_a_rule();
+        self.before = source.len() - self.source.len();
+        let mut parser = Parser::new(StrInput::new(&source));
         loop {
             match parser.next_event() {
                 None | Some(Ok((Event::StreamEnd, _))) => return Ok(()),
                 Some(Err(error)) => return Err(self.syntax(&error)),
                 Some(Ok((event, span))) => {
-                    let start = self.places.byte(self.chars + span.start.index());
-                    let end = self.places.byte(self.chars + span.end.index()).max(start);
+                    let start = self.byte(span.start.index());
+                    let end = self.byte(span.end.index()).max(start);
                     self.take(event, start, end)?;
                 }
             }
         }
+    }
+
+    /// What the parser reads. It keeps all of a collection that may turn out to be a key, and so all
+    /// of a document that is one, as JSON is. Behind a `---` on the same line nothing is a key, and
+    /// what is longer than a key can be is none anyway.
+    fn behind_a_rule(&self) -> Cow<'a, str> {
+        const LONGEST_KEY: usize = 1024;
+        let collection = self.source.trim_ascii_start().starts_with(['{', '[']);
+        if collection && self.source.len() > LONGEST_KEY {
+            Cow::Owned(format!("--- {}", self.source))
+        } else {
+            Cow::Borrowed(self.source)
+        }
+    }
+
+    /// The byte of the text for a character of what the parser reads.
+    fn byte(&mut self, at: usize) -> usize {
+        self.places.byte(self.chars + at.saturating_sub(self.before))
     }
 
     fn take(&mut self, event: Event<'_>, start: usize, end: usize) -> Result<(), Broken> {
@@ -505,7 +529,7 @@ impl<'a> Reader<'a, '_> {
 
     /// The parser's complaint, with what to do about it.
     fn syntax(&mut self, error: &ScanError) -> Broken {
-        let at = self.places.byte(self.chars + error.marker().index()).min(self.span.end);
+        let at = self.byte(error.marker().index()).min(self.span.end);
         let rest = self.slice(at..self.span.end);
         let line = rest.split(['\n', '\r']).next().unwrap_or_default();
         let first = rest.chars().next();
