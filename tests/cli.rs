@@ -150,9 +150,11 @@ fn line_of(example: &str, line: Option<u64>) -> String {
 fn flows_come_from_the_command_line_a_file_or_standard_input() {
     let flow = "client/user -> nodePort/node2:31602";
     let given = run(&["trace", FIRST, "--format", "json", "--flow", flow], b"");
-    let piped = format!("# a comment\n\n{flow}\n");
-    let piped = run(&["trace", FIRST, "--format", "json", "--flows", "-"], piped.as_bytes());
-    for done in [given, piped] {
+    let piped =
+        |text: &str| run(&["trace", FIRST, "--format", "json", "--flows", "-"], text.as_bytes());
+    let commented = piped(&format!("# a comment\n\n{flow}\n"));
+    let marked = piped(&format!("\u{feff}{flow}\r\n"));
+    for done in [given, commented, marked] {
         let done = done.ends_with_status(0);
         assert_eq!(done.json().len(), 1);
         assert_eq!(done.json()[0]["verdict"], "Delivered");
@@ -326,6 +328,17 @@ fn errors_are_shown_with_a_caret_at_their_character() {
         "-:8:19: error: spec.selector: Invalid value: \"app == 'web' && tier in {'a', b}\": expected }",
     );
     done.complains("\n  |     tier in {'a', b}\n  |                   ^\n");
+}
+
+#[test]
+fn of_a_long_line_what_is_near_the_error_is_shown() {
+    let items = "{apiVersion: a/b, kind: Widget, metadata: {name: ü}}, ".repeat(1000);
+    let text = format!("{{apiVersion: v1, kind: List, items: [{items}1, {items}]}}");
+    run(&["matrix", "-"], text.as_bytes())
+        .ends_with_status(2)
+        .complains("-:1:54038: error: this is no Kubernetes object")
+        .complains("\n  |  ü}}, {apiVersion: a/b, kind: Widget, metadata: {name: ü}}, 1, {api")
+        .complains(&format!(" metad\n  | {}^\n", " ".repeat(60)));
 }
 
 #[test]

@@ -115,6 +115,19 @@ impl Check {
     }
 
     fn fields(&mut self, node: &Node, fields: &Fields, at: &At<'_>) {
+        if let Some(entry) = node.entries().get(MOST_FIELDS) {
+            let path = at.path();
+            let separator = if path.is_empty() { "" } else { ": " };
+            let count = node.entries().len();
+            let message =
+                format!("{path}{separator}{count} fields: no object has more than {MOST_FIELDS}");
+            self.faults.push(Fault {
+                refusal: Refusal::Type,
+                span: Some(entry.key_span),
+                ..Fault::new(&path, message)
+            });
+            return;
+        }
         for entry in by_name(node) {
             let known = fields.known.iter().find(|(name, _)| *name == entry.key);
             match known {
@@ -311,6 +324,10 @@ impl Check {
         });
     }
 }
+
+/// How many fields are read of an object in an object: with more, it is none. Whatever is said of
+/// one of them looks for it among all.
+const MOST_FIELDS: usize = 1000;
 
 const QUOTE: &str = "put it in quotes";
 

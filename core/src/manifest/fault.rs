@@ -52,19 +52,18 @@ impl Fault {
     }
 
     pub(super) fn into_problem(self, text: &str, node: &Node, object: &ObjectRef) -> Problem {
-        let value = node.at(&self.path).filter(|value| value.span.start < value.span.end);
-        let inside = self.at.zip(value).and_then(|(at, value)| {
-            value.as_str().map(|string| inside(text, value.span, string, at))
-        });
         let severity = match self.refusal {
             Refusal::Type | Refusal::Invalid => Severity::Error,
             Refusal::Unknown | Refusal::Warning => Severity::Warning,
         };
-        let span = self
-            .span
-            .or(inside)
-            .or(value.map(|value| value.span))
-            .unwrap_or_else(|| node.span_at(&self.path));
+        let span = self.span.unwrap_or_else(|| {
+            let value = node.at(&self.path).filter(|value| value.span.start < value.span.end);
+            let Some(value) = value else { return node.span_at(&self.path) };
+            match self.at.zip(value.as_str()) {
+                Some((at, string)) => inside(text, value.span, string, at),
+                None => value.span,
+            }
+        });
         let quoted = || Edit { start: span.start, end: span.end, insert: quoted(span.of(text)) };
         Problem {
             span,

@@ -124,7 +124,7 @@ pub(super) fn find(api_version: &str, kind: &str) -> Found {
     let group = |version: &str| version.rsplit_once('/').map_or("", |(group, _)| group).to_owned();
     let near = |version: &str| {
         let (theirs, ours) = (group(api_version), group(version));
-        distance(&theirs, &ours) <= 2 || matches!(theirs.as_str(), "" | "extensions")
+        distance(&theirs, &ours, 2).is_some() || matches!(theirs.as_str(), "" | "extensions")
     };
     if let Some(version) = named().flat_map(|known| known.versions).find(|version| near(version)) {
         return Found::Unserved(version);
@@ -144,8 +144,10 @@ pub(super) fn suggest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     let lower = word.to_lowercase();
     known
         .into_iter()
-        .map(|candidate| (distance(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= tolerance(candidate))
+        .filter_map(|candidate| {
+            let distance = distance(&lower, &candidate.to_lowercase(), tolerance(candidate))?;
+            Some((distance, candidate))
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -155,9 +157,12 @@ fn tolerance(word: &str) -> usize {
     (word.len() / 4).min(2)
 }
 
-/// Levenshtein's distance, with a swap of neighbours as one change.
-fn distance(a: &str, b: &str) -> usize {
+/// Levenshtein's distance, with a swap of neighbours as one change, if it is no more than `most`.
+fn distance(a: &str, b: &str, most: usize) -> Option<usize> {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    if a.len().abs_diff(b.len()) > most {
+        return None;
+    }
     let at = |row: &[usize], index: usize| row.get(index).copied().unwrap_or(usize::MAX / 2);
     let mut before: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -174,7 +179,7 @@ fn distance(a: &str, b: &str) -> usize {
         }
         before = std::mem::replace(&mut row, next);
     }
-    at(&row, b.len())
+    Some(at(&row, b.len())).filter(|distance| *distance <= most)
 }
 
 fn boxed<T: DeserializeOwned>(node: &Node, kind: fn(Box<T>) -> Kind) -> Result<Kind, Mismatch> {
@@ -214,8 +219,10 @@ mod tests {
 
     #[test]
     fn distances() {
-        assert_eq!(distance("", "ab"), 2);
-        assert_eq!(distance("abc", "acb"), 1);
-        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "ab", 2), Some(2));
+        assert_eq!(distance("abc", "acb", 2), Some(1));
+        assert_eq!(distance("kitten", "sitting", 3), Some(3));
+        assert_eq!(distance("kitten", "sitting", 2), None);
+        assert_eq!(distance("", "abc", 2), None);
     }
 }

@@ -10,6 +10,10 @@ use super::validation::validate;
 use super::{Ignored, Kind, Manifest, Object};
 use crate::text::{self, Edit, Mismatch, Node, ObjectRef, Problem, Severity, Span, Value};
 
+/// The longest name that Kubernetes has for anything, in bytes. What is named is named wherever
+/// something is said of it, and a list names the type of all its items.
+const LONGEST_NAME: usize = 253;
+
 /// Everything that can be known from the objects of `text`, each alone.
 pub fn read(text: &str) -> Manifest {
     let (documents, problems) = text::read(text);
@@ -28,6 +32,13 @@ impl Manifest {
         if !matches!(node.value, Value::Map(_)) {
             let message = "this is no Kubernetes object: it has no `apiVersion` and `kind`";
             return self.report(node.span, Severity::Error, message.to_owned(), None);
+        }
+        for path in ["apiVersion", "kind", "metadata.name", "metadata.namespace"] {
+            let long = |name: &&Node| name.as_str().is_some_and(|name| name.len() > LONGEST_NAME);
+            if let Some(name) = node.at(path).filter(long) {
+                let message = format!("{path}: must be no more than {LONGEST_NAME} characters");
+                return self.report(name.span, Severity::Error, message, None);
+            }
         }
         let word = |key: &str| node.get(key).and_then(Node::as_str).map(str::to_owned);
         let kind = word("kind").or(typed.map(|(_, kind)| kind.to_owned()));
@@ -118,7 +129,7 @@ impl Manifest {
     /// Of objects with the same name only the last stays, as when the text is applied.
     fn keep_the_last(&mut self) {
         let mut last: HashMap<(String, ObjectRef), usize> = HashMap::new();
-        let mut replaced = Vec::new();
+        let mut replaced_in: Vec<Option<u32>> = vec![None; self.objects.len()];
         for (index, object) in self.objects.iter().enumerate() {
             let group = object.api_version.rsplit_once('/').map_or("", |(group, _)| group);
             // Calico's two groups are two ways to write one object
@@ -126,13 +137,16 @@ impl Manifest {
             if object.reference.name.is_empty() {
                 continue;
             }
-            if let Some(before) = last.insert((group, object.reference.clone()), index) {
-                replaced.push((before, object.span.line));
+            let before = last.insert((group, object.reference.clone()), index);
+            if let Some(before) = before.and_then(|before| replaced_in.get_mut(before)) {
+                *before = Some(object.span.line);
             }
         }
-        replaced.sort_unstable();
-        for (index, line) in replaced.into_iter().rev() {
-            let object = self.objects.remove(index);
+        for (object, line) in std::mem::take(&mut self.objects).into_iter().zip(replaced_in) {
+            let Some(line) = line else {
+                self.objects.push(object);
+                continue;
+            };
             let message = format!(
                 "{} is written again in line {line}, which replaces it: nothing of this one is \
                  merged in",
@@ -317,6 +331,36 @@ mod tests {
         ] {
             assert_eq!(problems(text), [expected], "{text}");
         }
+    }
+
+    #[test]
+    fn names_that_nothing_can_have_are_refused() {
+        let name = "x".repeat(LONGEST_NAME + 1);
+        for (field, text) in [
+            ("apiVersion", format!("{{apiVersion: {name}, kind: PodList, items: [{{}}]}}")),
+            ("kind", format!("{{apiVersion: v1, kind: {name}, items: [{{}}]}}")),
+            ("metadata.name", format!("{{apiVersion: v1, kind: Pod, metadata: {{name: {name}}}}}")),
+            (
+                "metadata.namespace",
+                format!("{{apiVersion: v1, kind: A, metadata: {{namespace: {name}}}}}"),
+            ),
+        ] {
+            let manifest = read(&text);
+            assert!(manifest.objects.is_empty() && manifest.ignored.is_empty(), "{field}");
+            let [problem] = &manifest.problems[..] else { panic!("{:?}", manifest.problems) };
+            assert_eq!(problem.message, format!("{field}: must be no more than 253 characters"));
+            assert_eq!(problem.span.of(&text), name);
+        }
+    }
+
+    #[test]
+    fn an_object_has_no_more_fields_than_an_object_can_have() {
+        let fields: Vec<_> = (0..1200).map(|at| format!("a{at}: 1")).collect();
+        let text = format!("{{apiVersion: v1, kind: Pod, spec: {{{}}}}}", fields.join(", "));
+        assert_eq!(
+            problems(&text),
+            ["1:8926 spec: 1200 fields: no object has more than 1000 `a1000`"]
+        );
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The tree of a YAML document: every key and value with its place.
 
+use std::collections::HashMap;
+
 use super::Span;
 
 /// A value and where it stands.
@@ -60,6 +62,11 @@ impl Node {
             Value::Map(entries) => entries,
             _ => &[],
         }
+    }
+
+    /// A mapping's entries by their keys, for those who ask for many of them.
+    pub(crate) fn entries_by_key(&self) -> HashMap<&str, &Entry> {
+        self.entries().iter().map(|entry| (entry.key.as_str(), entry)).collect()
     }
 
     /// A list's items; none if it is no list.

@@ -1,6 +1,7 @@
 //! YAML text to trees. Reading never fails: a document that is broken is reported and left out,
 //! and the others of the stream stay.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -12,10 +13,13 @@ use super::{Edit, Entry, Node, Problem, Severity, Span, Value};
 
 /// Deeper nesting is refused: recursion over a tree then needs no care.
 const DEPTH: usize = 64;
-/// How many values aliases may add to a text; a few lines of them can stand for billions.
-const ALIASED: usize = 100_000;
+/// How many bytes anchors and aliases may add to a text beyond its own length, counted as copies of
+/// values take them: a few lines can stand for billions.
+const ALIASED: usize = 8 << 20;
 /// How many values may be written out.
 const WRITTEN: usize = 5_000_000;
+/// What a value or a key takes besides its text, in bytes; the same on every machine.
+const TAKEN: usize = 64;
 
 /// One document of a YAML stream.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +39,8 @@ pub fn read(text: &str) -> (Vec<Document>, Vec<Problem>) {
         return (Vec::new(), problems);
     }
     let mut documents = Vec::new();
-    let mut budget = Budget { aliased: ALIASED, written: WRITTEN };
+    let aliased = ALIASED + text.len();
+    let mut budget = Budget { limit: aliased, aliased, written: WRITTEN };
     let mut places = Places::new(text);
     for chunk in chunks(text) {
         let span = places.span(chunk.clone());
@@ -43,6 +48,7 @@ pub fn read(text: &str) -> (Vec<Document>, Vec<Problem>) {
             text,
             source: text.get(chunk).unwrap_or_default(),
             chars: places.chars(span.start),
+            before: 0,
             places: &mut places,
             span,
             budget: &mut budget,
@@ -83,7 +89,10 @@ pub(crate) fn chunks(text: &str) -> Vec<Range<usize>> {
     chunks
 }
 
+/// What may still be taken.
 struct Budget {
+    /// What aliases could take at first.
+    limit: usize,
     aliased: usize,
     written: usize,
 }
@@ -96,9 +105,10 @@ struct Reader<'a, 'b> {
     span: Span,
     /// How many characters stand before the chunk.
     chars: usize,
+    /// How many the parser reads before those of the chunk.
+    before: usize,
     budget: &'b mut Budget,
-    /// `None` while the anchored value is being read.
-    anchors: HashMap<usize, Option<Anchored>>,
+    anchors: HashMap<usize, Anchored>,
     stack: Vec<Frame>,
     /// Where the last event ended.
     last: usize,
@@ -106,10 +116,13 @@ struct Reader<'a, 'b> {
     problems: &'b mut Vec<Problem>,
 }
 
-struct Anchored {
-    node: Node,
-    size: usize,
-    depth: usize,
+enum Anchored {
+    /// It is being read.
+    Open,
+    /// A copy to make others of.
+    Value { node: Node, size: usize, depth: usize },
+    /// A copy would take more than is left.
+    TooLarge,
 }
 
 struct Frame {
@@ -135,18 +148,38 @@ type Broken = Box<Problem>;
 impl<'a> Reader<'a, '_> {
     fn run(&mut self) -> Result<(), Broken> {
         self.refuse_control_characters()?;
-        let mut parser = Parser::new(StrInput::new(self.source));
+        let source = self.behind_a_rule();
+        self.before = source.len() - self.source.len();
+        let mut parser = Parser::new(StrInput::new(&source));
         loop {
             match parser.next_event() {
                 None | Some(Ok((Event::StreamEnd, _))) => return Ok(()),
                 Some(Err(error)) => return Err(self.syntax(&error)),
                 Some(Ok((event, span))) => {
-                    let start = self.places.byte(self.chars + span.start.index());
-                    let end = self.places.byte(self.chars + span.end.index()).max(start);
+                    let start = self.byte(span.start.index());
+                    let end = self.byte(span.end.index()).max(start);
                     self.take(event, start, end)?;
                 }
             }
         }
+    }
+
+    /// What the parser reads. It keeps all of a collection that may turn out to be a key, and so all
+    /// of a document that is one, as JSON is. Behind a `---` on the same line nothing is a key, and
+    /// what is longer than a key can be is none anyway.
+    fn behind_a_rule(&self) -> Cow<'a, str> {
+        const LONGEST_KEY: usize = 1024;
+        let collection = self.source.trim_ascii_start().starts_with(['{', '[']);
+        if collection && self.source.len() > LONGEST_KEY {
+            Cow::Owned(format!("--- {}", self.source))
+        } else {
+            Cow::Borrowed(self.source)
+        }
+    }
+
+    /// The byte of the text for a character of what the parser reads.
+    fn byte(&mut self, at: usize) -> usize {
+        self.places.byte(self.chars + at.saturating_sub(self.before))
     }
 
     fn take(&mut self, event: Event<'_>, start: usize, end: usize) -> Result<(), Broken> {
@@ -287,7 +320,7 @@ impl<'a> Reader<'a, '_> {
             return Err(self.broken(start..end, &format!("nested deeper than {DEPTH} levels")));
         }
         if anchor != 0 {
-            self.anchors.insert(anchor, None);
+            self.anchors.insert(anchor, Anchored::Open);
         }
         let at = self.skip_properties(start, end);
         let flow = self.slice(at..end).starts_with(['{', '[']);
@@ -366,28 +399,44 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn remember(&mut self, anchor: usize, node: &Node) {
-        if anchor != 0 {
-            let (size, depth) = measure(node);
-            self.anchors.insert(anchor, Some(Anchored { node: node.clone(), size, depth }));
+        if anchor == 0 {
+            return;
         }
+        let mut left = self.budget.aliased;
+        let anchored = match measure(node, &mut left) {
+            Some(depth) => {
+                let size = self.budget.aliased - left;
+                self.budget.aliased = left;
+                Anchored::Value { node: node.clone(), size, depth }
+            }
+            None => Anchored::TooLarge,
+        };
+        self.anchors.insert(anchor, anchored);
     }
 
     fn alias(&mut self, id: usize, start: usize, end: usize) -> Result<Node, Broken> {
-        let name = self.slice(start..end).trim_start_matches('*').to_owned();
-        let Some(Some(anchored)) = self.anchors.get(&id) else {
-            return Err(self.broken(start..end, &format!("anchor `{name}` contains itself")));
+        let (node, size, depth) = match self.anchors.get(&id) {
+            Some(Anchored::Value { node, size, depth }) => (node, *size, *depth),
+            Some(Anchored::TooLarge) => return Err(self.unfolds_too_far(start..end)),
+            Some(Anchored::Open) | None => {
+                let name = self.slice(start..end).trim_start_matches('*');
+                let message = format!("anchor `{name}` contains itself");
+                return Err(self.broken(start..end, &message));
+            }
         };
-        if self.stack.len() + anchored.depth > DEPTH {
+        if self.stack.len() + depth > DEPTH {
             return Err(self.broken(start..end, &format!("nested deeper than {DEPTH} levels")));
         }
-        let Some(rest) = self.budget.aliased.checked_sub(anchored.size) else {
-            let message = format!("aliases stand for more than {ALIASED} values");
-            return Err(self.broken(start..end, &message));
+        let Some(rest) = self.budget.aliased.checked_sub(size) else {
+            return Err(self.unfolds_too_far(start..end));
         };
         self.budget.aliased = rest;
-        let mut node = anchored.node.clone();
-        node.span = self.places.span(start..end);
-        Ok(node)
+        Ok(Node { span: self.places.span(start..end), value: node.value.clone() })
+    }
+
+    fn unfolds_too_far(&mut self, range: Range<usize>) -> Broken {
+        let limit = self.budget.limit >> 20;
+        self.broken(range, &format!("the text's aliases unfold to more than {limit} MiB"))
     }
 
     /// Puts a finished value where it belongs.
@@ -433,19 +482,14 @@ impl<'a> Reader<'a, '_> {
                     }
                 }
                 Some(Key::Merge) | None => {
-                    let maps = match &node.value {
-                        Value::Map(_) => std::slice::from_ref(&node),
-                        Value::List(items) => items,
-                        _ => &[],
-                    };
-                    if maps.is_empty() || !maps.iter().all(|map| matches!(map.value, Value::Map(_)))
-                    {
+                    let span = node.span;
+                    let Some(maps) = mappings(node.value) else {
                         let message = "map merge requires map or sequence of maps as the value";
-                        return Err(broken_at(node.span, message));
-                    }
+                        return Err(broken_at(span, message));
+                    };
                     // the first of several wins
-                    for entry in maps.iter().rev().flat_map(Node::entries) {
-                        insert(entries, index, entry.clone());
+                    for entry in maps.into_iter().rev().flatten() {
+                        insert(entries, index, entry);
                     }
                 }
             },
@@ -485,7 +529,7 @@ impl<'a> Reader<'a, '_> {
 
     /// The parser's complaint, with what to do about it.
     fn syntax(&mut self, error: &ScanError) -> Broken {
-        let at = self.places.byte(self.chars + error.marker().index()).min(self.span.end);
+        let at = self.byte(error.marker().index()).min(self.span.end);
         let rest = self.slice(at..self.span.end);
         let line = rest.split(['\n', '\r']).next().unwrap_or_default();
         let first = rest.chars().next();
@@ -535,14 +579,37 @@ fn insert(
     None
 }
 
-/// How many values a tree has, and how deep it is.
-fn measure(node: &Node) -> (usize, usize) {
-    let children: Vec<_> = match &node.value {
-        Value::List(items) => items.iter().map(measure).collect(),
-        Value::Map(entries) => entries.iter().map(|entry| measure(&entry.value)).collect(),
-        _ => return (1, 0),
+/// What is merged: the entries of a mapping, or of each of a list of mappings.
+fn mappings(value: Value) -> Option<Vec<Vec<Entry>>> {
+    let items = match value {
+        Value::Map(entries) => return Some(vec![entries]),
+        Value::List(items) if !items.is_empty() => items,
+        _ => return None,
     };
-    children.iter().fold((1, 1), |(size, depth), (more, deep)| (size + more, depth.max(deep + 1)))
+    let entries = |item: Node| match item.value {
+        Value::Map(entries) => Some(entries),
+        _ => None,
+    };
+    items.into_iter().map(entries).collect()
+}
+
+/// Takes what a copy of a tree takes off what is `left`, and says how deep the tree is; `None` if
+/// that is not enough.
+fn measure(node: &Node, left: &mut usize) -> Option<usize> {
+    let mut take = |text: &str| {
+        *left = left.checked_sub(TAKEN + text.len())?;
+        Some(())
+    };
+    take(node.as_str().unwrap_or_default())?;
+    for entry in node.entries() {
+        take(&entry.key)?;
+    }
+    let children = node.items().iter().chain(node.entries().iter().map(|entry| &entry.value));
+    let mut depth = usize::from(matches!(node.value, Value::List(_) | Value::Map(_)));
+    for child in children {
+        depth = depth.max(measure(child, left)? + 1);
+    }
+    Some(depth)
 }
 
 /// Whether an entry was written in the mapping itself, and not merged into it.

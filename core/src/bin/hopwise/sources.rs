@@ -14,6 +14,8 @@ pub(crate) struct Sources {
     pub(crate) text: String,
     /// Each file's name and its first line in the stream, from 1.
     files: Vec<(String, u32)>,
+    /// How many lines end in the stream.
+    breaks: u32,
 }
 
 /// Stands for standard input.
@@ -43,37 +45,43 @@ impl Sources {
 
     fn add(&mut self, name: String, text: &str) {
         if !self.files.is_empty() {
-            if !self.text.ends_with('\n') {
-                self.text.push('\n');
-            }
-            self.text.push_str("---\n");
+            let end = if self.text.ends_with('\n') { "" } else { "\n" };
+            self.push(end);
+            self.push("---\n");
         }
-        let breaks = self.text.bytes().filter(|b| *b == b'\n').count();
-        let first = u32::try_from(breaks).unwrap_or(u32::MAX).saturating_add(1);
-        self.files.push((name, first));
-        // A byte order mark belongs to a file's start, and is a character elsewhere.
-        self.text.push_str(text.strip_prefix('\u{feff}').unwrap_or(text));
+        self.files.push((name, self.breaks.saturating_add(1)));
+        self.push(text);
+    }
+
+    fn push(&mut self, text: &str) {
+        let breaks = text.bytes().filter(|b| *b == b'\n').count();
+        self.breaks = self.breaks.saturating_add(u32::try_from(breaks).unwrap_or(u32::MAX));
+        self.text.push_str(text);
     }
 
     /// `FILE:LINE:COLUMN`.
     pub(crate) fn place(&self, span: Span) -> String {
         let line = span.line.max(1);
-        let file = self.files.iter().rev().find(|(_, first)| *first <= line);
+        let behind = self.files.partition_point(|(_, first)| *first <= line);
+        let file = behind.checked_sub(1).and_then(|at| self.files.get(at));
         let (name, first) = file.map_or((STDIN, 1), |(name, first)| (name, *first));
         format!("{name}:{}:{}", line - first + 1, span.column.max(1))
     }
 
-    /// The line that the span starts in, and a caret under its first character.
+    /// The line that the span starts in, and a caret under its first character: of long lines, such
+    /// as JSON's, what is near it, without a look at the rest.
     pub(crate) fn caret(&self, span: Span) -> Option<String> {
-        let start = self.text.get(..span.start)?.rfind('\n').map_or(0, |end| end + 1);
-        let line = self.text.get(start..)?.lines().next()?;
-        let before = self.text.get(start..span.start)?;
-        // A window on long lines, such as JSON's.
-        let skipped = before.chars().count().saturating_sub(60);
-        let shown: String = line.chars().skip(skipped).take(100).collect();
-        let blank = |c: char| if c == '\t' { '\t' } else { ' ' };
-        let indent: String = before.chars().skip(skipped).map(blank).collect();
-        (!line.trim().is_empty()).then(|| format!("  | {shown}\n  | {indent}^"))
+        const BEFORE: usize = 60;
+        const SHOWN: usize = 100;
+        let (before, after) = self.text.split_at_checked(span.start)?;
+        let of_line = |c: &char| *c != '\n';
+        let before: Vec<_> = before.chars().rev().take_while(of_line).take(BEFORE).collect();
+        let after = after.chars().take_while(of_line).take(SHOWN - before.len());
+        let shown: String = before.iter().rev().copied().chain(after).collect();
+        let blank = |c: &char| if *c == '\t' { '\t' } else { ' ' };
+        let indent: String = before.iter().rev().map(blank).collect();
+        let shown = shown.trim_end_matches('\r');
+        (!shown.trim().is_empty()).then(|| format!("  | {shown}\n  | {indent}^"))
     }
 }
 
@@ -83,7 +91,6 @@ pub(crate) fn lines(path: &PathBuf) -> Result<Vec<String>, String> {
     Ok(text.lines().map(ToOwned::to_owned).collect())
 }
 
-/// The text, or `LINE:COLUMN: error: …`.
 /// The file itself, or those that `kubectl -f` reads of a folder, by name.
 fn files(path: &Path) -> Result<Vec<PathBuf>, String> {
     if !path.is_dir() {
@@ -108,6 +115,7 @@ fn unreadable(error: &io::Error) -> String {
     format!("1:1: error: can't be read: {error}")
 }
 
+/// A file's text, without the byte order mark that some editors begin it with.
 fn content(path: &PathBuf) -> Result<String, String> {
     let bytes = if path.as_os_str() == STDIN {
         let mut bytes = Vec::new();
@@ -115,7 +123,10 @@ fn content(path: &PathBuf) -> Result<String, String> {
     } else {
         fs::read(path)
     };
-    let bytes = bytes.map_err(|error| unreadable(&error))?;
+    let mut bytes = bytes.map_err(|error| unreadable(&error))?;
+    if bytes.starts_with("\u{feff}".as_bytes()) {
+        bytes.drain(..'\u{feff}'.len_utf8());
+    }
     String::from_utf8(bytes).map_err(|error| {
         let (good, bad) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
         if good.is_empty() && (bad.starts_with(&[0xff, 0xfe]) || bad.starts_with(&[0xfe, 0xff])) {

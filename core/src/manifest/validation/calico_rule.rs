@@ -2,6 +2,8 @@
 //! `api/config/crd`), and what its API server and Felix check in code
 //! (`libcalico-go/lib/validator/v3`, `typha/pkg/validator/v1`).
 
+use std::collections::HashSet;
+
 use ipnet::IpNet;
 
 use super::{network, port_name, range};
@@ -75,8 +77,9 @@ pub(super) fn rule(faults: &mut Faults, path: &str, rule: &CalicoRule) {
 }
 
 fn http(faults: &mut Faults, path: &str, http: &Http) {
+    let mut seen = HashSet::new();
     for (index, method) in http.methods.iter().enumerate() {
-        if http.methods.iter().take(index).any(|before| before == method) {
+        if !seen.insert(method) {
             faults.duplicate(&format!("{path}.methods[{index}]"), method);
         }
     }

@@ -1,8 +1,12 @@
 //! `metadata` (k8s.io/apimachinery `api/validation/objectmeta.go`).
 
+use std::cell::LazyCell;
+use std::collections::HashMap;
+
 use super::{names, selector};
 use crate::manifest::fault::Faults;
 use crate::manifest::{Kind, Object};
+use crate::text::Node;
 
 pub(super) fn validate(faults: &mut Faults, object: &Object) {
     let metadata = &object.metadata;
@@ -55,9 +59,10 @@ fn shapes(faults: &mut Faults, object: &Object) {
         }
     }
     selector::labels(faults, &object.node, "metadata.labels", &metadata.labels);
+    let annotations = object.node.at("metadata.annotations");
+    let entries = LazyCell::new(|| annotations.map_or_else(HashMap::new, Node::entries_by_key));
     for key in metadata.annotations.keys() {
-        let annotations = || object.node.at("metadata.annotations");
-        let span = || Some(annotations()?.entry(key)?.key_span);
+        let span = || entries.get(key.as_str()).map(|entry| entry.key_span);
         faults.underlined(span, |faults| {
             for detail in names::label_key(&key.to_lowercase()) {
                 faults.invalid_text("metadata.annotations", key, &detail);

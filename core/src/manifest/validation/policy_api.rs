@@ -1,6 +1,7 @@
 //! The policy API's kinds (policy.networking.k8s.io): the rules of their definitions that are
 //! more than a field's own (network-policy-api `config/crd/experimental`).
 
+use std::collections::HashSet;
 use std::net::Ipv6Addr;
 
 use ipnet::IpNet;
@@ -59,12 +60,12 @@ fn selectors(faults: &mut Faults, object: &Object, path: &str, peer: &AdminPeer)
 }
 
 fn addresses(faults: &mut Faults, path: &str, peer: &AdminPeer) {
-    let networks = peer.networks.iter().flatten();
-    for (index, text) in networks.clone().enumerate() {
+    let mut seen = HashSet::new();
+    for (index, text) in peer.networks.iter().flatten().enumerate() {
         if !is_cidr(text) {
             let path = format!("{path}.networks[{index}]");
             faults.invalid_text(&path, text, "Invalid CIDR format provided");
-        } else if networks.clone().take(index).any(|before| before == text) {
+        } else if !seen.insert(text) {
             faults.duplicate(&format!("{path}.networks[{index}]"), text);
         }
     }

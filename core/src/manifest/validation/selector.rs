@@ -1,6 +1,7 @@
 //! Labels and selectors over them (k8s.io/apimachinery `apis/meta/v1/validation`).
 
-use std::collections::BTreeMap;
+use std::cell::LazyCell;
+use std::collections::{BTreeMap, HashMap};
 
 use super::names;
 use crate::manifest::fault::Faults;
@@ -14,9 +15,9 @@ pub(super) fn labels(
     path: &str,
     labels: &BTreeMap<String, String>,
 ) {
+    let entries = LazyCell::new(|| node.at(path).map_or_else(HashMap::new, Node::entries_by_key));
     for (key, value) in labels {
-        let entry = || node.at(path).and_then(|labels| labels.entry(key));
-        let span = || entry().map(|entry| entry.key_span.to(entry.value.span));
+        let span = || entries.get(key.as_str()).map(|entry| entry.key_span.to(entry.value.span));
         faults.underlined(span, |faults| {
             label_key(faults, path, key);
             for detail in names::label_value(value) {

@@ -10,14 +10,14 @@ use crate::manifest::kubernetes::{
     EndpointPort, EndpointSlice, Endpoints, IntOrString, Service, ServicePort, ServiceSpec,
 };
 
+const TYPES: &[&str] = &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
 const PROTOCOLS: &[&str] = &["SCTP", "TCP", "UDP"];
 const POLICIES: &[&str] = &["Cluster", "Local"];
 
 pub(super) fn validate(faults: &mut Faults, object: &Object, service: &Service) {
     let spec = &service.spec;
     let kind = spec.kind.as_deref().unwrap_or("ClusterIP");
-    let kinds = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
-    word(faults, "spec.type", spec.kind.as_ref(), &kinds);
+    word(faults, "spec.type", spec.kind.as_ref(), TYPES);
     let headless = spec.cluster_ip.as_deref() == Some("None");
     if spec.ports.is_empty() && !headless && kind != "ExternalName" {
         faults.required("spec.ports", "");
@@ -107,7 +107,7 @@ fn cluster_ips(faults: &mut Faults, kind: &str, spec: &ServiceSpec) {
         return;
     }
     let check = |faults: &mut Faults, path: &str, ip: &str| match ip {
-        "None" if kind == "ClusterIP" => {}
+        "None" if kind == "ClusterIP" || !TYPES.contains(&kind) => {}
         "None" => {
             let detail = format!("may not be set to 'None' for {kind} services");
             faults.invalid_text(path, ip, &detail);

@@ -102,6 +102,28 @@ proptest! {
         check_spans(&text, &documents[0].node);
     }
 
+    /// Long ones in brackets are read another way.
+    #[test]
+    fn a_document_in_brackets_is_read_the_same_however_long_it_is(
+        text in prop_oneof![document(), soup()],
+        bracket in prop::sample::select(vec!["{", "[", " {", "\n["]),
+    ) {
+        let own = text.find(['{', '[']).and_then(|start| text.get(start..)).unwrap_or_default();
+        let line = own.lines().next().unwrap_or_default();
+        for text in [format!("{bracket}{text}"), own.to_owned(), line.to_owned()] {
+            let (documents, problems) = read(&text);
+            let long = format!("{text}\n#{}", "x".repeat(1024));
+            let (same, none) = read(&long);
+            let nodes = |all: Vec<Document>| all.into_iter().map(|d| d.node).collect::<Vec<_>>();
+            if problems.is_empty() {
+                prop_assert_eq!(none, &[], "{}", text);
+                prop_assert_eq!(nodes(same), nodes(documents), "{}", text);
+            } else {
+                prop_assert_ne!(none, &[], "{}", text);
+            }
+        }
+    }
+
     #[test]
     fn no_text_whatsoever_breaks_the_reader(text in soup()) {
         let (documents, problems) = read(&text);

@@ -183,7 +183,17 @@ fn what_is_too_much_is_refused() {
         let previous = vec![format!("*a{}", i - 1); 10].join(", ");
         let _ = writeln!(bomb, "a{i}: &a{i} [{previous}]");
     }
-    assert_eq!(problems(&bomb), ["5:45 aliases stand for more than 100000 values `*a3`"]);
+    assert_eq!(problems(&bomb), ["5:55 the text's aliases unfold to more than 8 MiB `*a3`"]);
+    // a long text unfolded often, in mappings that are merged, and as keys
+    let note = "x".repeat(1_000_000);
+    let often = |more: &str| format!("a: &a {{b: &n {note}}}\nb:\n{}", more.repeat(9));
+    for (more, found) in [("- *n\n", "10:3"), ("- <<: *a\n", "10:7"), ("- *n : 1\n", "10:3")] {
+        let found = format!("{found} the text's aliases unfold to more than 8 MiB");
+        assert!(problems(&often(more))[0].starts_with(&found), "{:?}", problems(&often(more)));
+    }
+    // what is not asked for is not unfolded
+    let unused = format!("{}{}1{}\n", "&a [".repeat(55), "1,".repeat(20_000), "]".repeat(55));
+    assert_eq!(problems(&unused), [""; 0]);
 
     assert_eq!(problems(&"[".repeat(20_000)).len(), 1);
     let found = problems(&nested(3000));
