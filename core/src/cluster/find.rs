@@ -57,10 +57,15 @@ impl Cluster {
         self.service_by_address.contains_key(&address)
     }
 
+    /// Whether it is an address that the network plug-in gives pods.
+    pub(crate) fn is_pod_range(&self, address: IpAddr) -> bool {
+        self.network.pool_of(address).is_some()
+    }
+
     /// An address that nothing in the cluster has: some machine outside.
     pub(crate) fn is_outside(&self, address: IpAddr) -> bool {
         !address.is_loopback()
-            && self.network.pool_of(address).is_none()
+            && !self.is_pod_range(address)
             && !self.node_by_address.contains_key(&address)
             && !self.pod_by_address.contains_key(&address)
             && !self.is_service_address(address)

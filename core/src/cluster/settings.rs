@@ -38,6 +38,21 @@ pub enum ProxyMode {
     Ebpf,
 }
 
+impl ProxyMode {
+    /// kube-proxy's.
+    pub const KUBE_PROXY: [Self; 3] = [Self::Iptables, Self::Ipvs, Self::Nftables];
+
+    /// As kube-proxy's configuration spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Iptables => "iptables",
+            Self::Ipvs => "ipvs",
+            Self::Nftables => "nftables",
+            Self::Ebpf => "ebpf",
+        }
+    }
+}
+
 /// How kube-proxy tells a pod's packet from others (`getLocalDetectors`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LocalDetector {
@@ -135,7 +150,7 @@ impl Proxy {
         let (object, config) = found.unzip();
         let (from, config) = (Source(object), config.unwrap_or(&none));
         let filled = |word: &&String| !word.is_empty();
-        let modes = [("ipvs", ProxyMode::Ipvs), ("nftables", ProxyMode::Nftables)];
+        let modes = ProxyMode::KUBE_PROXY.map(|mode| (mode.name(), mode));
         let mode = from
             .word("mode", config.mode.as_ref().filter(filled), &modes)
             .or(ProxyMode::Iptables, DEFAULT);

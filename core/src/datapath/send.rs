@@ -314,8 +314,5 @@ fn question<'a>(
 
 /// The dataplane of the cluster.
 fn dataplane(cluster: &Cluster) -> &'static dyn Dataplane {
-    match cluster.proxy.mode.value {
-        ProxyMode::Ebpf => &Ebpf,
-        ProxyMode::Iptables | ProxyMode::Ipvs | ProxyMode::Nftables => &Netfilter,
-    }
+    if cluster.proxy.mode.value == ProxyMode::Ebpf { &Ebpf } else { &Netfilter }
 }

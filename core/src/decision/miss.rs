@@ -263,6 +263,6 @@ fn unmet(test: &Test, end: &End<'_>) -> Option<Unmet> {
 /// Whether the cluster has the address, so that it is no outside name's.
 fn is_inside(cluster: &Cluster, ip: IpAddr) -> bool {
     cluster.node_by_address.contains_key(&ip)
-        || cluster.network.pool_of(ip).is_some()
+        || cluster.is_pod_range(ip)
         || cluster.services.iter().any(|service| service.cluster_ips.contains(&ip))
 }

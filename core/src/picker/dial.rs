@@ -100,23 +100,16 @@ fn calico_mode(cluster: &Cluster, pool: Option<&Pool>) -> (&'static str, Origin)
 
 fn kube_proxy(cluster: &Cluster) -> Picker {
     let mode = &cluster.proxy.mode;
-    let value = match mode.value {
-        ProxyMode::Iptables => "iptables",
-        ProxyMode::Ipvs => "ipvs",
-        ProxyMode::Nftables => "nftables",
-        ProxyMode::Ebpf => "",
-    };
-    let choices = vec![
-        choice("iptables", "iptables", value),
-        choice("ipvs", "IPVS", value),
-        choice("nftables", "nftables", value),
-    ];
+    let choices = ProxyMode::KUBE_PROXY.map(|it| {
+        let label = if it == ProxyMode::Ipvs { "IPVS" } else { it.name() };
+        choice(it.name(), label, mode.value.name())
+    });
     let note = (mode.value == ProxyMode::Ebpf)
         .then(|| "Calico's eBPF dataplane stands in for kube-proxy".to_owned());
     Picker {
         dial: Dial::KubeProxy,
         label: "kube-proxy",
-        choices,
+        choices: choices.into(),
         origin: mode.origin.clone(),
         note,
     }

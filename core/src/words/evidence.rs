@@ -116,7 +116,7 @@ fn found(cluster: &Cluster, step: &Step, evidence: &Evidence) -> Phrase {
             "Calico's eBPF dataplane replaces kube-proxy and keeps the source".into()
         }
         Evidence::Service(_) => "it is the service's address".into(),
-        Evidence::Mode => phrase!["the mode is ", names::proxy_mode(mode)],
+        Evidence::Mode => phrase!["the mode is ", mode.name()],
         Evidence::LocalhostNodePorts => "it is false".into(),
         Evidence::NodePortAddresses => {
             phrase!["node ports answer on ", node_port_addresses(cluster), " only"]

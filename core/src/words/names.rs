@@ -1,7 +1,7 @@
 //! The names that every view uses: one for each thing.
 
 use super::phrase::{Phrase, name, phrase};
-use crate::cluster::{Backend, Cluster, HostEndpointId, NodeId, Outside, PodId, ProxyMode};
+use crate::cluster::{Backend, Cluster, HostEndpointId, NodeId, Outside, PodId};
 use crate::datapath::{Device, Fact, FrontendKind, Machine, Rule, Step, Subject};
 use crate::net::{Encapsulation, Family, InFamily, Outer, Packet, address_and_port};
 use crate::text::Cite;
@@ -122,16 +122,6 @@ pub(super) fn traffic_policy(kind: FrontendKind) -> &'static str {
     match kind {
         FrontendKind::ClusterIp => "internalTrafficPolicy",
         _ => "externalTrafficPolicy",
-    }
-}
-
-/// kube-proxy's mode, as its configuration spells it.
-pub(super) fn proxy_mode(mode: ProxyMode) -> &'static str {
-    match mode {
-        ProxyMode::Iptables => "iptables",
-        ProxyMode::Ipvs => "ipvs",
-        ProxyMode::Nftables => "nftables",
-        ProxyMode::Ebpf => "ebpf",
     }
 }
 

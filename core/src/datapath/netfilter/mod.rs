@@ -14,7 +14,7 @@ use super::fact::{Device, Doubt, Evidence, Fact, Lost, Skipped, Translator};
 use super::route::{Route, is_local_address, route};
 use super::step::{CauseKind, Hook, Machine};
 use super::walk::{Dataplane, End, Walk};
-use crate::cluster::{NodeId, ProxyMode};
+use crate::cluster::NodeId;
 use crate::net::{Direction, Family, InFamily, Packet, Verdict};
 use crate::text::Origin;
 
@@ -201,9 +201,7 @@ impl<'a> Walk<'a> {
         if proxy_first && let Some(refusal) = self.proxy().filter(place, Hook::Forward, &packet) {
             return self.refuse(passage, Hook::Forward, &packet, refusal);
         }
-        let accepted_early = append
-            && passage.mark.is_some()
-            && self.cluster.proxy.mode.value == ProxyMode::Iptables;
+        let accepted_early = append && passage.mark.is_some() && self.proxy().forwards_marked();
         if let (Some(from), false) = (passage.from, accepted_early)
             && let Err(end) = self.host_forward(passage, Direction::Ingress, from, &packet)
         {

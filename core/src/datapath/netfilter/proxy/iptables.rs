@@ -1,7 +1,7 @@
 //! kube-proxy in iptables mode (`pkg/proxy/iptables/proxier.go syncProxyRules`).
 
 use super::{Detected, Nat, Place, Refusal, ServiceProxy, cluster_ip_mark, detect, frontend};
-use crate::datapath::fact::{Evidence, FrontendKind, PolicyEffect, Refused, Rule};
+use crate::datapath::fact::{Doubt, Evidence, FrontendKind, PolicyEffect, Refused, Rule};
 use crate::datapath::frontend::{Frontend, frontend_where, usable};
 use crate::datapath::route::is_local_address;
 use crate::datapath::step::Hook;
@@ -26,6 +26,14 @@ impl ServiceProxy for Iptables {
             (_, _) => hook != Hook::Output,
         };
         hooked.then_some(refusal)
+    }
+
+    fn forwards_marked(&self) -> bool {
+        true
+    }
+
+    fn loopback(&self) -> Result<(), Option<Doubt>> {
+        Ok(())
     }
 }
 

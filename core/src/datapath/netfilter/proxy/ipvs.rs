@@ -89,6 +89,10 @@ impl ServiceProxy for Ipvs {
         });
         own.map(ServiceId)
     }
+
+    fn loopback(&self) -> Result<(), Option<Doubt>> {
+        Err(Some(Doubt::IpvsLoopback))
+    }
 }
 
 fn is_exposed(frontend: &Frontend<'_>) -> bool {

@@ -66,6 +66,17 @@ pub(crate) trait ServiceProxy: Sync {
         false
     }
 
+    /// Whether `KUBE-FORWARD` accepts what is marked for masquerade.
+    fn forwards_marked(&self) -> bool {
+        false
+    }
+
+    /// Whether node ports are answered on IPv4 loopback addresses, where `localhostNodePorts` lets
+    /// them; if not, why that is not certain.
+    fn loopback(&self) -> Result<(), Option<Doubt>> {
+        Err(None)
+    }
+
     /// nat POSTROUTING: the service whose endpoint sends to itself, where a rule of its own
     /// masquerades that. The other modes mark such a packet as they rewrite it.
     fn loops_back(&self, _: Place<'_>, _: &Packet) -> Option<ServiceId> {
@@ -114,8 +125,7 @@ pub(crate) fn frontend<'a>(
 /// Whether kube-proxy answers node ports on this address of the node.
 fn answers_node_ports(cluster: &Cluster, node: NodeId, address: IpAddr) -> bool {
     if address.is_loopback() {
-        // Only iptables mode has rules that make it work, and only for IPv4.
-        return cluster.proxy.mode.value == ProxyMode::Iptables
+        return of(cluster.proxy.mode.value).loopback().is_ok()
             && cluster.proxy.localhost_node_ports.value
             && address.is_ipv4()
             && match &cluster.proxy.node_port_addresses.value {
@@ -171,13 +181,10 @@ pub(in crate::datapath) fn unanswered(
 /// Why no node port is answered on an address of the node.
 fn unanswered_address(cluster: &Cluster, to: IpAddr) -> (NotTaken, Evidence, Option<Doubt>) {
     let proxy = &cluster.proxy;
-    match proxy.mode.value {
-        ProxyMode::Ipvs if to.is_loopback() => {
-            (NotTaken::Loopback, Evidence::Mode, Some(Doubt::IpvsLoopback))
-        }
-        ProxyMode::Nftables if to.is_loopback() => (NotTaken::Loopback, Evidence::Mode, None),
-        _ if to.is_loopback() && !to.is_ipv4() => (NotTaken::Loopback, Evidence::Mode, None),
-        _ if to.is_loopback() && !proxy.localhost_node_ports.value => {
+    match of(proxy.mode.value).loopback() {
+        Err(doubt) if to.is_loopback() => (NotTaken::Loopback, Evidence::Mode, doubt),
+        Ok(()) if to.is_loopback() && !to.is_ipv4() => (NotTaken::Loopback, Evidence::Mode, None),
+        Ok(()) if to.is_loopback() && !proxy.localhost_node_ports.value => {
             (NotTaken::LocalhostNodePorts, Evidence::LocalhostNodePorts, None)
         }
         _ => (NotTaken::Address, Evidence::NodePortAddresses, None),

@@ -85,7 +85,7 @@ fn unallocated(place: Place<'_>, packet: &Packet) -> Option<Refusal> {
 fn is_near_services(cluster: &Cluster, to: IpAddr) -> bool {
     let family = to.family();
     let told = cluster.service_ranges.iter().any(|(range, _)| range.family() == family);
-    let taken = cluster.network.pool_of(to).is_some()
+    let taken = cluster.is_pod_range(to)
         || cluster.node_by_address.contains_key(&to)
         || cluster.pod_by_address.contains_key(&to)
         || cluster.clients.iter().any(|client| client.ip == to)
