@@ -1,6 +1,6 @@
 //! Which addresses are taken and which are free: Calico's IPAM, as far as it can be guessed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -16,9 +16,13 @@ const FIRST_ASSUMED: u128 = 32;
 #[derive(Debug, Default)]
 pub(crate) struct Addresses {
     taken: HashSet<IpAddr>,
-    blocks: HashSet<IpNet>,
-    /// Of each pool, how many of its blocks were looked at.
+    blocks: BTreeSet<IpNet>,
+    /// Of each pool, how many of its blocks were looked at: nothing is ever given back.
     looked_at: HashMap<IpNet, u128>,
+    /// Of each block, how many of its addresses were.
+    used: HashMap<IpNet, u128>,
+    /// Of each node's blocks, how many have nothing left for a family.
+    full: HashMap<(String, Family), usize>,
 }
 
 impl Addresses {
@@ -34,8 +38,15 @@ impl Addresses {
 
     /// Takes a block, if nobody has it.
     pub(crate) fn claim(&mut self, block: IpNet) -> bool {
-        let free = !self.blocks.iter().any(|b| b.contains(&block) || block.contains(b));
-        free && self.blocks.insert(block)
+        let around = (0..block.prefix_len()).any(|length| {
+            IpNet::new(block.network(), length).is_ok_and(|net| self.blocks.contains(&net.trunc()))
+        });
+        let ends = [(block.network(), 0), (block.broadcast(), block.max_prefix_len())];
+        let [Ok(first), Ok(last)] = ends.map(|(ip, length)| IpNet::new(ip, length)) else {
+            return false;
+        };
+        let inside = self.blocks.range(first..=last).next().is_some();
+        !around && !inside && self.blocks.insert(block)
     }
 
     /// A free address for a pod on this node, from its blocks or from a new one. `None` if the
@@ -46,19 +57,21 @@ impl Addresses {
         pools: &[Pool],
         family: Family,
     ) -> Option<IpAddr> {
-        let free = node
-            .network
-            .blocks
-            .iter()
-            .filter(|block| block.family() == family)
-            .find_map(|block| self.free_in(block));
-        let address = if let Some(address) = free {
-            address
-        } else {
-            let block = self.block(pools, family)?;
-            node.network.blocks.push(block);
-            self.free_in(&block)?
+        let key = (node.name.clone(), family);
+        let mut full = self.full.get(&key).copied().unwrap_or(0);
+        let address = loop {
+            let Some(block) = node.network.blocks.get(full).copied() else {
+                let block = self.block(pools, family)?;
+                node.network.blocks.push(block);
+                break self.free_in(&block)?;
+            };
+            let free = if block.family() == family { self.free_in(&block) } else { None };
+            match free {
+                Some(address) => break address,
+                None => full += 1,
+            }
         };
+        self.full.insert(key, full);
         self.taken.insert(address);
         Some(address)
     }
@@ -93,16 +106,23 @@ impl Addresses {
         (0..1 << 16).map_while(|index| nth(block, index)).find(|found| !self.taken.contains(found))
     }
 
-    fn free_in(&self, block: &IpNet) -> Option<IpAddr> {
+    fn free_in(&mut self, block: &IpNet) -> Option<IpAddr> {
         let family = block.family();
         let bits = u32::from(block.max_prefix_len() - block.prefix_len());
         let size = 1_u128.checked_shl(bits).unwrap_or(u128::MAX).min(1 << 16);
         let base = number(block.network());
         let first = FIRST_ASSUMED.min(size / 2);
-        (first..size)
-            .chain(1..first)
-            .filter_map(|offset| address(base + offset, family))
-            .find(|found| !self.taken.contains(found))
+        let used = self.used.entry(*block).or_default();
+        while *used < (size - 1).max(1) {
+            // Those behind the first ones, and then these.
+            let behind = first + *used;
+            let offset = if behind < size { behind } else { behind - size + 1 };
+            match address(base + offset, family) {
+                Some(found) if !self.taken.contains(&found) => return Some(found),
+                _ => *used += 1,
+            }
+        }
+        None
     }
 }
 

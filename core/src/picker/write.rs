@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::Dial;
 use super::dial::{is_internal, service_of};
+use super::{Dial, Picker, pickers};
 use crate::cluster::{Cluster, EncapMode, ProxyMode};
 use crate::manifest::{self, Kind, Object};
 use crate::net::{Family, Flow, InFamily};
@@ -16,7 +16,8 @@ const REFLECTOR_ANNOTATION: &str = "projectcalico.org/RouteReflectorClusterID";
 /// Any address does; it only names the reflectors that belong together.
 const REFLECTOR_CLUSTER: &str = "244.0.0.1";
 
-/// The text with `dial` set to `choice`. Unchanged if there is nothing to set, or no such choice.
+/// The text with `dial` set to `choice`. Unchanged if that is in force already, and if there is
+/// nothing to set, or no such choice.
 pub fn pick(
     text: &str,
     cluster: &Cluster,
@@ -24,6 +25,12 @@ pub fn pick(
     dial: Dial,
     choice: &str,
 ) -> String {
+    let in_force = |row: &Picker| {
+        row.dial == dial && row.choices.iter().any(|it| it.chosen && it.value == choice)
+    };
+    if pickers(cluster, flow).iter().any(in_force) {
+        return text.to_owned();
+    }
     let mut writer = Writer { text: text.to_owned() };
     match dial {
         Dial::Calico => writer.calico(cluster, choice),
