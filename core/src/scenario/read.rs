@@ -10,7 +10,7 @@ use crate::assumed::{assume, nodes, outside, peers, place, pools, write};
 use crate::cluster::endpoints::{self, Slices};
 use crate::cluster::{
     Balancer, Bgp, Calico, Client, Cluster, Hosts, NodeId, OutsideRoute, PodId, ServiceId, alike,
-    bgp, pods, services, settings,
+    bgp, pods, services, settings, source,
 };
 use crate::manifest::{self, Kind, Manifest, Object};
 use crate::net::{Flow, Labels, Verdict};
@@ -26,6 +26,7 @@ pub fn read(text: &str) -> Reading {
 pub fn resolve(manifest: Manifest) -> Reading {
     let objects = &manifest.objects;
     let mut problems = manifest.problems;
+    problems.extend(source::passed_over(objects));
     let mut cluster = Cluster {
         network: Calico::written(objects),
         hosts: Hosts::written(objects),
