@@ -5,7 +5,20 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use hopwise::scenario::has_scenario;
 use hopwise::text::Span;
+
+/// The files that were asked for, in that order.
+#[derive(Debug)]
+pub(crate) struct Files(Vec<File>);
+
+#[derive(Debug)]
+struct File {
+    name: String,
+    text: String,
+    /// Whether it is a world of its own.
+    has_scenario: bool,
+}
 
 /// Several files as one YAML stream.
 #[derive(Debug, Default)]
@@ -21,10 +34,10 @@ pub(crate) struct Sources {
 /// Stands for standard input.
 const STDIN: &str = "-";
 
-impl Sources {
+impl Files {
     /// Reads all files, and those in folders; what can't be read is said of each.
     pub(crate) fn read(paths: &[PathBuf]) -> Result<Self, Vec<String>> {
-        let mut sources = Self::default();
+        let mut found = Vec::new();
         let mut errors = Vec::new();
         for path in paths {
             match files(path) {
@@ -32,7 +45,7 @@ impl Sources {
                     for file in files {
                         let name = file.display().to_string();
                         match content(&file) {
-                            Ok(text) => sources.add(name, &text),
+                            Ok(text) => found.push(File { name, text, has_scenario: false }),
                             Err(error) => errors.push(format!("{name}:{error}")),
                         }
                     }
@@ -40,9 +53,40 @@ impl Sources {
                 Err(error) => errors.push(format!("{}:{error}", path.display())),
             }
         }
-        if errors.is_empty() { Ok(sources) } else { Err(errors) }
+        if found.len() > 1 {
+            for file in &mut found {
+                file.has_scenario = has_scenario(&file.text);
+            }
+        }
+        if errors.is_empty() { Ok(Self(found)) } else { Err(errors) }
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// What is read together: each file with a Scenario, and with it all files that have none.
+    /// Without any Scenario, everything.
+    pub(crate) fn worlds(&self) -> impl ExactSizeIterator<Item = Sources> {
+        let with_scenario = self.0.iter().enumerate().filter(|(_, file)| file.has_scenario);
+        let mut owners: Vec<_> = with_scenario.map(|(index, _)| Some(index)).collect();
+        if owners.is_empty() {
+            owners.push(None);
+        }
+        owners.into_iter().map(|owner| {
+            let mut sources = Sources::default();
+            for (index, file) in self.0.iter().enumerate() {
+                if !file.has_scenario || owner == Some(index) {
+                    sources.add(file.name.clone(), &file.text);
+                }
+            }
+            sources
+        })
+    }
+}
+
+impl Sources {
     fn add(&mut self, name: String, text: &str) {
         if !self.files.is_empty() {
             let end = if self.text.ends_with('\n') { "" } else { "\n" };
@@ -61,11 +105,17 @@ impl Sources {
 
     /// `FILE:LINE:COLUMN`.
     pub(crate) fn place(&self, span: Span) -> String {
+        let (name, line) = self.line(span);
+        format!("{name}:{line}:{}", span.column.max(1))
+    }
+
+    /// The file, and the line in it.
+    pub(crate) fn line(&self, span: Span) -> (&str, u32) {
         let line = span.line.max(1);
         let behind = self.files.partition_point(|(_, first)| *first <= line);
         let file = behind.checked_sub(1).and_then(|at| self.files.get(at));
-        let (name, first) = file.map_or((STDIN, 1), |(name, first)| (name, *first));
-        format!("{name}:{}:{}", line - first + 1, span.column.max(1))
+        let (name, first) = file.map_or((STDIN, 1), |(name, first)| (name.as_str(), *first));
+        (name, line - first + 1)
     }
 
     /// The line that the span starts in, and a caret under its first character: of long lines, such
