@@ -469,6 +469,7 @@ fn each_world(
     mut answer: impl FnMut(&World<'_>) -> Result<u8, Stop>,
 ) -> Result<Run, Stop> {
     let files = Files::read(paths).map_err(Stop::Input)?;
+    complain(&files.notes);
     let mut run = Run { files: files.count(), scenarios: 0, status: 0 };
     let mut said = HashSet::new();
     let mut last = None;
