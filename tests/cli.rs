@@ -208,6 +208,203 @@ fn check_fails_where_an_expectation_does() {
     run(&["check", "-"], POLICY.as_bytes()).ends_with_status(2).complains("nothing to check");
 }
 
+/// A Scenario of its own clients that asks one thing.
+fn asking(name: &str, expect: &str) -> String {
+    format!(
+        "apiVersion: hopwise.dev/v1\nkind: Scenario\nmetadata: {{name: {name}}}\nspec:\n  \
+         clients: [{{name: {name}, ip: 198.51.100.7}}]\n  \
+         flows: [{{from: client/{name}, to: \"ip/192.0.2.1:80\", {expect}}}]\n"
+    )
+}
+
+const MET: &str = "expect: Delivered";
+const NOT_MET: &str = "expect: Unroutable";
+
+#[test]
+fn check_looks_at_every_file_in_whatever_order() {
+    let good = File::new("met.yaml", asking("good", MET));
+    let bad = File::new("not-met.yaml", asking("bad", NOT_MET));
+    for files in [[good.name(), bad.name()], [bad.name(), good.name()]] {
+        run(&["check", files[0], files[1]], b"")
+            .ends_with_status(1)
+            .says("ok    client/good -> ip/192.0.2.1:80: Delivered\n")
+            .says("FAIL  client/bad -> ip/192.0.2.1:80: expected Unroutable, got Delivered  (")
+            .says(&format!("Scenario bad ({}:1:1)\n", bad.name()))
+            .says("\n1 of 2 expectations failed (2 Scenarios, 2 files)\n");
+    }
+    run(&["check", good.name(), good.name()], b"")
+        .ends_with_status(0)
+        .says("\n2 expectations hold (2 Scenarios, 2 files)\n");
+}
+
+#[test]
+fn check_looks_at_every_scenario_of_a_text() {
+    let list = |items: [String; 2]| {
+        let items = items.map(|item| format!("- {}", item.trim_end().replace('\n', "\n  ")));
+        format!("apiVersion: v1\nkind: List\nitems:\n{}\n", items.join("\n"))
+    };
+    let same_name = [asking("a", MET), asking("a", NOT_MET)];
+    let names = [asking("a", NOT_MET), asking("b", MET)];
+    let nameless =
+        names.clone().map(|text| text.replace("metadata: {name", "metadata: {namespace"));
+    for text in [names.join("---\n"), list(names), same_name.join("---\n"), nameless.join("---\n")]
+    {
+        run(&["check", "-"], text.as_bytes())
+            .ends_with_status(1)
+            .says("\n1 of 2 expectations failed (2 Scenarios, 1 file)\n");
+    }
+}
+
+#[test]
+fn files_without_a_scenario_are_there_for_every_scenario() {
+    let pod = |name: &str| {
+        format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: shop}}\n")
+    };
+    let pod = File::new("pod.yaml", [pod("web"), pod("cli")].join("---\n"));
+    let policy = File::new("policy.yaml", POLICY);
+    let ask = |name: &str| {
+        let asked = format!("name: {name}, expect: Dropped");
+        let flow = asking(name, &asked).replace("ip/192.0.2.1", "pod/shop/web");
+        flow.replace(&format!("client/{name}"), "pod/shop/cli")
+    };
+    let a = File::new("ask-a.yaml", ask("a"));
+    // What one brings along is not there for the other.
+    let open = POLICY.replace("closed", "open") + "  ingress: [{}]\n";
+    let b = File::new("ask-b.yaml", format!("{}---\n{open}", ask("b")));
+    run(&["check", pod.name(), a.name(), b.name(), policy.name()], b"")
+        .ends_with_status(1)
+        .says("ok    a: Dropped\n")
+        .says("FAIL  b: expected Dropped, got Delivered")
+        .says("\n1 of 2 expectations failed (2 Scenarios, 4 files)\n");
+}
+
+#[test]
+fn check_counts_what_it_looked_at_in_json_too() {
+    let text = [asking("a", MET), asking("b", NOT_MET)].join("---\n");
+    let done = run(&["check", "-", "--format", "json"], text.as_bytes()).ends_with_status(1);
+    let lines = done.json();
+    let [met, not_met, all] = &lines[..] else { panic!("{}", done.out) };
+    assert_eq!((&met["passed"], &not_met["passed"]), (&Value::from(true), &Value::from(false)));
+    for (field, value) in [
+        ("file", "-"),
+        ("scenario", "b"),
+        ("flow", "client/b -> ip/192.0.2.1:80"),
+        ("expect", "Unroutable"),
+        ("verdict", "Delivered"),
+    ] {
+        assert_eq!(not_met[field], value, "{field}");
+    }
+    assert_eq!(not_met["line"], 13);
+    for (field, count) in [("files", 1), ("scenarios", 2), ("expectations", 2), ("failed", 1)] {
+        assert_eq!(all[field], count, "{field}");
+    }
+}
+
+#[test]
+fn a_run_that_looked_at_no_expectation_fails() {
+    let silent = asking("a", "name: silent");
+    let twice = [silent.clone(), asking("b", "name: silent")].join("---\n");
+    for (text, counted) in [
+        (POLICY, "(0 Scenarios, 1 file)"),
+        (&silent, "(1 Scenario, 1 file)"),
+        (&twice, "(2 Scenarios, 1 file)"),
+    ] {
+        for format in ["text", "json"] {
+            run(&["check", "-", "--format", format], text.as_bytes())
+                .ends_with_status(2)
+                .complains("error: nothing to check: no flow has an `expect`")
+                .complains(counted);
+        }
+    }
+    // One that says nothing beside others is told.
+    let text = format!("{silent}---\n{}", asking("b", MET));
+    run(&["check", "-"], text.as_bytes())
+        .ends_with_status(0)
+        .complains("-:1:1: note: this Scenario expects nothing")
+        .says("\n1 expectation holds (2 Scenarios, 1 file)\n");
+}
+
+#[test]
+fn an_expectation_that_cannot_be_read_is_never_passed_over() {
+    let good = asking("good", MET);
+    for (wrong, part) in [
+        (asking("bad", "expct: Unroutable"), "unknown field \"spec.flows[0].expct\""),
+        (asking("bad", "expect: Unrouted"), "spec.flows[0].expect: Unsupported value"),
+        (asking("bad", NOT_MET).replace("kind: Scenario", "kind: Scenaro"), "write `Scenario`"),
+        (asking("bad", NOT_MET).replace("kind: Scenario", "kind: Test"), "write `Scenario`"),
+        (asking("bad", NOT_MET).replace("dev/v1", "dev/v2"), "write `hopwise.dev/v1`"),
+        (asking("bad", NOT_MET) + "  exposure: []\n", "unknown field \"spec.exposure\""),
+    ] {
+        let text = format!("{good}---\n{wrong}");
+        run(&["check", "-"], text.as_bytes()).ends_with_status(2).complains(part).says("ok    ");
+        let files = [File::new("good.yaml", &good), File::new("wrong.yaml", &wrong)];
+        run(&["check", files[0].name(), files[1].name()], b"")
+            .ends_with_status(2)
+            .complains(part)
+            .says("ok    ");
+    }
+}
+
+#[test]
+fn a_problem_that_a_scenario_is_about_is_expected() {
+    let example = "ingress-empty-map.yaml";
+    let done = run(&["check", example], b"").ends_with_status(0);
+    done.says("ok    problem: json: cannot unmarshal object into Go struct field")
+        .says("\n4 expectations hold (1 Scenario, 1 file)\n")
+        .complains(": note: as expected: json: cannot unmarshal");
+    run(&["trace", example], b"").ends_with_status(0);
+    let text = std::fs::read_to_string(project().join("examples").join(example)).expect("example");
+    // Where it is no more, or another one comes, that is told.
+    let mended = text.replace("  ingress: {}\n", "");
+    assert_ne!(text, mended);
+    let part = "cannot unmarshal object into Go struct field NetworkPolicySpec.spec.ingress";
+    run(&["check", "-"], mended.as_bytes())
+        .ends_with_status(1)
+        .says(&format!("FAIL  problem: expected `{part}`, got none  (-:"));
+    let policy = POLICY.replace("podSelector: {}", "podSelector: {}\n  ingress: {}");
+    let again = format!("{text}---\n{policy}");
+    run(&["check", "-"], again.as_bytes()).ends_with_status(2).complains(": error: json: cannot");
+    let any = asking("any", MET) + "  expectProblems: ['']\n";
+    run(&["check", "-"], any.as_bytes())
+        .ends_with_status(2)
+        .complains("expectProblems[0]: Required");
+}
+
+#[test]
+fn the_examples_hold() {
+    let done = run(&["check", "."], b"").ends_with_status(0);
+    let scenarios = std::fs::read_dir(project().join("examples"))
+        .expect("the examples")
+        .flatten()
+        .filter(|entry| entry.path().extension().is_some_and(|ending| ending == "yaml"))
+        .count();
+    done.says(&format!(" expectations hold ({scenarios} Scenarios, {scenarios} files)\n"));
+}
+
+#[test]
+fn every_command_takes_each_scenario_in_turn() {
+    let text = [asking("a", MET), asking("b", MET)].join("---\n");
+    let text = text.as_bytes();
+    let lines = run(&["trace", "-", "--format", "json"], text).ends_with_status(0);
+    let flows: Vec<_> = lines.json().iter().map(|line| line["flow"].clone()).collect();
+    assert_eq!(flows, ["client/a -> ip/192.0.2.1:80", "client/b -> ip/192.0.2.1:80"]);
+    lines.complains("2 Scenarios in 1 file");
+    run(&["trace", "-"], text).ends_with_status(0).says("Scenario b (-:8:1)\nclient/b -> ");
+    assert_eq!(run(&["evaluate", "-"], text).ends_with_status(0).json().len(), 2);
+    assert_eq!(run(&["matrix", "-", "--format", "json"], text).ends_with_status(0).json().len(), 2);
+    // One document can't hold several.
+    run(&["trace", "-", "--format", "svg"], text)
+        .ends_with_status(2)
+        .complains("there are several");
+    run(&["matrix", "-", "--format", "csv"], text)
+        .ends_with_status(2)
+        .complains("there are several");
+    // What is shared is told once.
+    let text = [OPEN_RULE, &asking("a", MET), &asking("b", MET)].join("---\n");
+    let found = run(&["findings", "-"], text.as_bytes()).ends_with_status(0);
+    assert_eq!(found.out.matches("does not restrict egress").count(), 1, "{}", found.out);
+}
+
 #[test]
 fn evaluate_asks_the_policies_alone() {
     let flows = "pod/dev/debug -> pod/shop/db:5432\nnode/node2 -> pod/shop/db:5432\n";
@@ -295,6 +492,11 @@ fn a_folder_is_the_files_in_it() {
     let write = |file: &str, text: &str| std::fs::write(folder.join(file), text).expect("written");
     write("notes.txt", "just words");
     run(&["matrix", name], b"").ends_with_status(2).complains("no .yaml, .yml or .json file");
+    // A scenario in a folder of its own is not looked at, and so not kept silent about.
+    let deeper =
+        format!("{}: note: folders in a folder are not read", folder.join("deeper.yaml").display());
+    write("1.yaml", &asking("a", MET));
+    run(&["check", name], b"").ends_with_status(0).complains(&deeper);
     write("1.yaml", POLICY);
     write("2.yml", &POLICY.replace("closed", "second"));
     write("3.json", r#"{"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "shop"}}"#);

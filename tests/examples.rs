@@ -14,16 +14,6 @@ use hopwise::decision::evaluate;
 use hopwise::report::text;
 use hopwise::{Reading, Severity};
 
-/// What reading an example must say, besides notes: the example is about it.
-const PROBLEMS: [(&str, Severity, &str); 2] = [
-    (
-        "ingress-empty-map",
-        Severity::Error,
-        "cannot unmarshal object into Go struct field NetworkPolicySpec.spec.ingress",
-    ),
-    ("two-policies-one-name", Severity::Warning, "ingress-policy"),
-];
-
 struct Example {
     name: String,
     text: String,
@@ -81,24 +71,18 @@ fn every_example_does_what_it_expects() {
 fn every_example_reads_as_declared() {
     let mut wrong = Vec::new();
     for example in Example::all() {
-        let mut declared: Vec<_> = PROBLEMS.iter().filter(|p| p.0 == example.name).collect();
-        for problem in example.read().problems {
-            if problem.severity == Severity::Note {
-                continue;
-            }
-            let expected = declared.iter().position(|(_, severity, part)| {
-                *severity == problem.severity && problem.message.contains(part)
-            });
-            match expected {
-                Some(i) => drop(declared.remove(i)),
-                None => wrong.push(format!(
+        let reading = example.read();
+        let problems = hopwise::analysis::problems(&reading);
+        for problem in problems.unexpected {
+            if problem.severity != Severity::Note {
+                wrong.push(format!(
                     "{}:{}: {:?}: {}",
                     example.name, problem.span.line, problem.severity, problem.message
-                )),
+                ));
             }
         }
-        for (_, severity, part) in declared {
-            wrong.push(format!("{}: no {severity:?} says `{part}`", example.name));
+        for (expected, _) in problems.expected.iter().filter(|(_, found)| found.is_none()) {
+            wrong.push(format!("{}: nothing says `{}`", example.name, expected.part));
         }
     }
     none(&wrong);

@@ -1,10 +1,11 @@
-//! A scenario as a test: every flow that says what it expects.
+//! A scenario as a test: every flow that says what it expects, and every problem that must be found.
 
 use std::net::IpAddr;
 
 use crate::datapath::{Outcome, Rule, Trace, trace};
 use crate::net::Verdict;
-use crate::scenario::{Reading, ScenarioFlow};
+use crate::scenario::{ExpectedProblem, Reading, ScenarioFlow};
+use crate::text::Problem;
 
 /// A flow's expectation and what came of it.
 #[derive(Clone, Debug)]
@@ -66,6 +67,27 @@ pub fn check(reading: &Reading) -> Vec<Check<'_>> {
             Check { flow, trace, sources }
         })
         .collect()
+}
+
+/// What reading a text found, beside what its scenario says must be found.
+#[derive(Clone, Debug)]
+pub struct Problems<'a> {
+    /// Each expected problem, and the one that it is; `None` if nothing says so.
+    pub expected: Vec<(&'a ExpectedProblem, Option<&'a Problem>)>,
+    /// All others.
+    pub unexpected: Vec<&'a Problem>,
+}
+
+/// Compares the problems with the expected ones, each of which is one problem.
+pub fn problems(reading: &Reading) -> Problems<'_> {
+    let mut unexpected: Vec<&Problem> = reading.problems.iter().collect();
+    let expected = reading.scenario.problems.iter().map(|expected| {
+        let says = |problem: &&Problem| problem.message.contains(&expected.part);
+        let at = unexpected.iter().position(says);
+        (expected, at.map(|at| unexpected.remove(at)))
+    });
+    let expected = expected.collect();
+    Problems { expected, unexpected }
 }
 
 /// The source that the last ingress gate was asked about, or that reached the pod unasked.

@@ -4,6 +4,6 @@ mod check;
 mod findings;
 mod matrix;
 
-pub use check::{Check, check};
+pub use check::{Check, Problems, check, problems};
 pub use findings::{Finding, findings};
 pub use matrix::{Cell, Column, Group, Matrix, Port, matrix};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::source::{default, written};
+use super::source::{CLUSTER, default, written};
 use super::{
     Cluster, Node, NodeId, OutsideRoute, PeerId, RouteDoubt, Service, ServiceField, TrafficPolicy,
 };
@@ -96,7 +96,7 @@ impl Bgp {
         let mut bgp = Self::default();
         for object in objects {
             match &object.kind {
-                Kind::BgpConfiguration(found) if object.reference.name == "default" => {
+                Kind::BgpConfiguration(found) if object.reference.name == CLUSTER => {
                     if let Some(mesh) = found.spec.node_to_node_mesh_enabled {
                         bgp.mesh = written(mesh, object.cite("spec.nodeToNodeMeshEnabled"));
                     }

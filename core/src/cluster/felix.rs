@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use ipnet::IpNet;
 
-use super::source::{Found, Source, written};
+use super::source::{CLUSTER, Found, Source, written};
 use crate::manifest::calico::{FelixConfiguration, FelixConfigurationSpec, ProtoPort};
 use crate::manifest::{Kind, Object};
 use crate::net::{Family, IpProtocol, Protocol};
@@ -136,7 +136,7 @@ impl Default for Felix {
 /// The cluster's own Felix configuration; those of single nodes are not looked at.
 pub(super) fn object(objects: &[Object]) -> Option<(&Object, &FelixConfiguration)> {
     objects.iter().find_map(|object| match &object.kind {
-        Kind::FelixConfiguration(felix) if !object.reference.name.starts_with("node.") => {
+        Kind::FelixConfiguration(felix) if object.reference.name == CLUSTER => {
             Some((object, felix.as_ref()))
         }
         _ => None,

@@ -15,7 +15,7 @@ pub(crate) mod pods;
 mod prefixes;
 pub(crate) mod services;
 pub(crate) mod settings;
-mod source;
+pub(crate) mod source;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;

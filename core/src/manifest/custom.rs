@@ -408,6 +408,7 @@ crd! {
     SCENARIO_SPEC all {
         "clients" List(&Struct(&CLIENT)),
         "description" String,
+        "expectProblems" STRINGS,
         "flows" List(&Struct(&FLOW)),
         "hosts" Struct(&HOSTS),
         "loadBalancers" List(&Struct(&LOAD_BALANCER)),

@@ -53,6 +53,8 @@ impl Fault {
 
     pub(super) fn into_problem(self, text: &str, node: &Node, object: &ObjectRef) -> Problem {
         let severity = match self.refusal {
+            // Nobody else reads a Scenario: what is misspelt there would never be looked at.
+            Refusal::Unknown if object.kind == "Scenario" => Severity::Error,
             Refusal::Type | Refusal::Invalid => Severity::Error,
             Refusal::Unknown | Refusal::Warning => Severity::Warning,
         };

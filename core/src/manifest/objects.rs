@@ -84,6 +84,13 @@ impl Manifest {
             Found::Misspelt(kind) => Some(("kind", *kind, Severity::Warning)),
             Found::Known(_) | Found::Unknown => None,
         };
+        // Whatever it is, somebody expects it to be looked at.
+        let ours = api_version.starts_with("hopwise.dev/");
+        let about = match about {
+            Some((field, meant, _)) if ours => Some((field, meant, Severity::Error)),
+            None if ours => Some(("kind", "Scenario", Severity::Error)),
+            about => about,
+        };
         if let Some((field, meant, severity)) = about {
             let at = node.get(field).map(|node| node.span);
             self.problems.push(Problem {
@@ -134,10 +141,17 @@ impl Manifest {
             let group = object.api_version.rsplit_once('/').map_or("", |(group, _)| group);
             // Calico's two groups are two ways to write one object
             let group = group.strip_prefix("crd.").unwrap_or(group).to_owned();
-            if object.reference.name.is_empty() {
-                continue;
+            let mut reference = object.reference.clone();
+            match object.kind {
+                // each asks its own questions
+                Kind::Scenario(_) => continue,
+                // kube-proxy has one, whatever it is called
+                Kind::KubeProxyConfiguration(_) => reference.name.clear(),
+                // the API server makes up a name for each
+                _ if reference.name.is_empty() => continue,
+                _ => {}
             }
-            let before = last.insert((group, object.reference.clone()), index);
+            let before = last.insert((group, reference), index);
             if let Some(before) = before.and_then(|before| replaced_in.get_mut(before)) {
                 *before = Some(object.span.line);
             }
@@ -150,7 +164,7 @@ impl Manifest {
             let message = format!(
                 "{} is written again in line {line}, which replaces it: nothing of this one is \
                  merged in",
-                object.reference
+                object.reference.to_string().trim_end()
             );
             let span = object.node.span_at("metadata.name");
             self.report(span, Severity::Warning, message, Some(object.reference));

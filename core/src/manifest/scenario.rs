@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-/// `Scenario`; at most one a text.
+/// `Scenario`: questions that a text asks, each with its own machines outside.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Scenario {
@@ -28,6 +28,8 @@ pub struct ScenarioSpec {
     pub routes: Vec<Route>,
     /// The questions.
     pub flows: Vec<Flow>,
+    /// Parts of what must be said of the text's objects, where that is what the scenario is about.
+    pub expect_problems: Vec<String>,
 }
 
 /// `spec.clients[]`.

@@ -6,12 +6,13 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::analysis::Matrix;
+use crate::analysis::{Check, Matrix};
 use crate::cluster::Cluster;
 use crate::datapath::{Gate, Outcome, Rule, Step, Trace};
 use crate::decision::{Asked, Decision, Evaluation, Says, Staged};
 use crate::net::{Direction, Packet, Protocol, Verdict};
-use crate::text::Cite;
+use crate::scenario::ExpectedProblem;
+use crate::text::{Cite, Problem};
 use crate::words::{
     Inspect, Line, cause, doubt, evidence, names, policy, rules, summary, unresolved,
 };
@@ -326,6 +327,89 @@ pub fn evaluation_line(cluster: &Cluster, evaluation: &Evaluation) -> String {
 /// column, one for each of the column's ports; `null` for a single pod and itself.
 pub fn matrix_line(matrix: &Matrix) -> String {
     serde_json::to_string(matrix).unwrap_or_default()
+}
+
+/// Where an expectation stands that `check --format json` tells.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Place<'a> {
+    /// The file's name.
+    pub file: &'a str,
+    /// The line in the file.
+    pub line: u32,
+    /// `metadata.name` of the Scenario.
+    pub scenario: &'a str,
+}
+
+/// What `check --format json` prints for a flow, on one line. `sources` are those that the
+/// destination's ingress policy was asked about.
+pub fn check_line(place: Place<'_>, check: &Check<'_>) -> String {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Line<'a> {
+        #[serde(flatten)]
+        place: Place<'a>,
+        name: &'a str,
+        flow: String,
+        expect: Option<Verdict>,
+        expect_source: Option<IpAddr>,
+        verdict: Verdict,
+        sources: &'a [IpAddr],
+        passed: bool,
+    }
+    let line = Line {
+        place,
+        name: &check.flow.name,
+        flow: check.flow.flow.to_string(),
+        expect: check.flow.expect,
+        expect_source: check.flow.expect_source,
+        verdict: check.trace.verdict,
+        sources: &check.sources,
+        passed: check.passed(),
+    };
+    serde_json::to_string(&line).unwrap_or_default()
+}
+
+/// What `check --format json` prints for a problem that must be found, on one line; `message` is
+/// what was found.
+pub fn problem_line(
+    place: Place<'_>,
+    expected: &ExpectedProblem,
+    found: Option<&Problem>,
+) -> String {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Line<'a> {
+        #[serde(flatten)]
+        place: Place<'a>,
+        expect_problem: &'a str,
+        message: Option<&'a str>,
+        passed: bool,
+    }
+    let line = Line {
+        place,
+        expect_problem: &expected.part,
+        message: found.map(|found| found.message.as_str()),
+        passed: found.is_some(),
+    };
+    serde_json::to_string(&line).unwrap_or_default()
+}
+
+/// All that `check` looked at; the last line of `check --format json`.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Checked {
+    /// Files that were read.
+    pub files: usize,
+    /// Scenarios in them.
+    pub scenarios: usize,
+    /// Flows and problems that a Scenario expects something of.
+    pub expectations: usize,
+    /// Those that were not met.
+    pub failed: usize,
+}
+
+/// What was looked at, on one line.
+pub fn checked_line(checked: Checked) -> String {
+    serde_json::to_string(&checked).unwrap_or_default()
 }
 
 /// The policy evaluations of a request, in order.

@@ -3,7 +3,7 @@
 mod propose;
 mod read;
 
-pub use read::{read, resolve};
+pub use read::{has_scenario, read, readings, resolve};
 
 use std::net::IpAddr;
 
@@ -33,6 +33,19 @@ pub struct Scenario {
     pub description: String,
     /// `spec.flows`; where there are none, the flows that Hopwise proposes.
     pub flows: Vec<ScenarioFlow>,
+    /// `spec.expectProblems`.
+    pub problems: Vec<ExpectedProblem>,
+    /// Where it stands; `None` if the text has none.
+    pub span: Option<Span>,
+}
+
+/// A problem that reading the text must find, because the scenario is about it.
+#[derive(Clone, Debug)]
+pub struct ExpectedProblem {
+    /// A part of its message.
+    pub part: String,
+    /// Where the text says it.
+    pub span: Option<Span>,
 }
 
 /// One flow of the scenario.

@@ -5,27 +5,81 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Reading, Scenario, ScenarioFlow, propose};
+use super::{ExpectedProblem, Reading, Scenario, ScenarioFlow, propose};
 use crate::assumed::{assume, nodes, outside, peers, place, pools, write};
 use crate::cluster::endpoints::{self, Slices};
 use crate::cluster::{
     Balancer, Bgp, Calico, Client, Cluster, Hosts, NodeId, OutsideRoute, PodId, ServiceId, alike,
-    bgp, pods, services, settings,
+    bgp, pods, services, settings, source,
 };
 use crate::manifest::{self, Kind, Manifest, Object};
 use crate::net::{Flow, Labels, Verdict};
 use crate::policy::Policies;
-use crate::text::{Origin, Problem};
+use crate::text::{Origin, Problem, Severity};
 
-/// Everything that can be known from `text` alone.
+/// Everything that can be known from `text` alone; of several `Scenario`s, with the first.
 pub fn read(text: &str) -> Reading {
     resolve(manifest::read(text))
 }
 
-/// Everything that can be known from a text's objects alone.
-pub fn resolve(manifest: Manifest) -> Reading {
-    let objects = &manifest.objects;
+/// What can be known from `text` alone, for each `Scenario` in it: they share its objects, and each
+/// has its own machines outside, routes and flows. One reading, if there is none.
+pub fn readings(text: &str) -> impl ExactSizeIterator<Item = Reading> {
+    let mut manifest = manifest::read(text);
+    let count = manifest.objects.iter().filter(|object| is_scenario(object)).count().max(1);
+    (0..count).map(move |nth| {
+        let last = nth + 1 == count;
+        let mut own = if last { std::mem::take(&mut manifest) } else { manifest.clone() };
+        drop(keep_scenario(&mut own.objects, nth));
+        resolve(own)
+    })
+}
+
+/// Whether the text has a `Scenario`, be it one that can't be read: it is then a world of its own,
+/// and not a part of those of other texts.
+pub fn has_scenario(text: &str) -> bool {
+    // Large texts seldom have one, and to read them twice takes time.
+    text.contains("Scenario") && {
+        let manifest = manifest::read(text);
+        let refused = manifest.problems.iter().filter_map(|problem| problem.object.as_ref());
+        manifest.objects.iter().any(is_scenario)
+            || refused.into_iter().any(|object| object.kind == "Scenario")
+    }
+}
+
+fn is_scenario(object: &Object) -> bool {
+    matches!(object.kind, Kind::Scenario(_))
+}
+
+/// Takes all `Scenario`s out but the `nth`.
+fn keep_scenario(objects: &mut Vec<Object>, nth: usize) -> Vec<Object> {
+    let mut seen = 0;
+    objects
+        .extract_if(.., |object| {
+            let other = is_scenario(object) && seen != nth;
+            seen += usize::from(is_scenario(object));
+            other
+        })
+        .collect()
+}
+
+/// Everything that can be known from a text's objects alone; of several `Scenario`s, with the first.
+pub fn resolve(mut manifest: Manifest) -> Reading {
     let mut problems = manifest.problems;
+    problems.extend(keep_scenario(&mut manifest.objects, 0).into_iter().map(|object| {
+        Problem {
+            span: object.node.span_at("kind"),
+            severity: Severity::Warning,
+            message:
+                "this Scenario is not looked at: the first of the text is; the command line takes \
+                  each in turn"
+                    .to_owned(),
+            object: Some(object.reference),
+            fix: None,
+        }
+    }));
+    let objects = &manifest.objects;
+    problems.extend(source::passed_over(objects));
     let mut cluster = Cluster {
         network: Calico::written(objects),
         hosts: Hosts::written(objects),
@@ -134,6 +188,11 @@ fn machines_outside(
     });
     if let Some((object, spec)) = found {
         scenario.name.clone_from(&object.reference.name);
+        scenario.span = Some(object.span);
+        for (index, part) in spec.expect_problems.iter().enumerate() {
+            let span = object.cite(&format!("spec.expectProblems[{index}]")).span;
+            scenario.problems.push(ExpectedProblem { part: part.clone(), span });
+        }
         scenario.title = spec.title.clone().unwrap_or_default();
         scenario.description = spec.description.clone().unwrap_or_default();
         for (index, client) in spec.clients.iter().enumerate() {
@@ -162,7 +221,7 @@ fn machines_outside(
             } else if via.is_none() {
                 problems.push(Problem {
                     span: cite.span.unwrap_or(object.span),
-                    severity: crate::text::Severity::Warning,
+                    severity: Severity::Warning,
                     message: format!("the route has no effect: there is no node `{}`", route.via),
                     object: Some(object.reference.clone()),
                     fix: None,
@@ -283,6 +342,57 @@ metadata: {name: foo, labels: {team: green}}
         let reading = read(&[namespace, &policy]);
         let labels = &reading.cluster.namespaces["foo"].labels;
         assert_eq!(labels.get("team").map(String::as_str), Some("green"));
+    }
+
+    const SCENARIOS: &str = "
+apiVersion: hopwise.dev/v1
+kind: Scenario
+metadata: {name: a}
+spec: {clients: [{name: a, ip: 192.0.2.1}], flows: [{from: client/a, to: 'service/foo/web:80'}]}
+---
+apiVersion: hopwise.dev/v1
+kind: Scenario
+metadata: {name: b}
+spec: {clients: [{name: b, ip: 192.0.2.2}], hosts: {rpFilter: Loose}}
+";
+
+    #[test]
+    fn scenarios_of_a_text_share_its_objects_and_nothing_else() {
+        let text = [SERVICE, SCENARIOS].join("---\n");
+        let [a, b] = &super::readings(&text).collect::<Vec<_>>()[..] else { panic!() };
+        for (reading, client, strict) in [(a, "a", true), (b, "b", false)] {
+            let cluster = &reading.cluster;
+            assert_eq!(reading.scenario.name, client);
+            assert_eq!(cluster.services.len(), 1);
+            assert_eq!(cluster.clients.len(), 1);
+            assert_eq!(cluster.clients[0].name, client);
+            assert_eq!(cluster.hosts.strict_rp_filter.value, strict);
+            assert!(reading.problems.is_empty(), "{:?}", reading.problems);
+        }
+    }
+
+    #[test]
+    fn who_reads_one_of_several_scenarios_is_told() {
+        let reading = read(&[SERVICE, SCENARIOS]);
+        assert_eq!(reading.scenario.name, "a");
+        assert!(reading.cluster.hosts.strict_rp_filter.value);
+        let [problem] = &reading.problems[..] else { panic!("{:?}", reading.problems) };
+        assert!(problem.message.starts_with("this Scenario is not looked at"), "{problem:?}");
+        assert_eq!(problem.object.as_ref().map(|object| object.name.as_str()), Some("b"));
+    }
+
+    #[test]
+    fn of_several_configurations_of_kube_proxy_the_last_counts() {
+        let mode = |mode: &str| {
+            format!(
+                "\napiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: {mode}\n"
+            )
+        };
+        let reading = read(&[&mode("ipvs"), &mode("nftables")]);
+        assert_eq!(reading.cluster.proxy.mode.value.name(), "nftables");
+        let [problem] = &reading.problems[..] else { panic!("{:?}", reading.problems) };
+        let message = "KubeProxyConfiguration is written again in line 7, which replaces it";
+        assert!(problem.message.starts_with(message), "{problem:?}");
     }
 
     #[test]

@@ -5,7 +5,24 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use hopwise::scenario::has_scenario;
 use hopwise::text::Span;
+
+/// The files that were asked for, in that order.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    files: Vec<File>,
+    /// What was given and not read.
+    pub(crate) notes: Vec<String>,
+}
+
+#[derive(Debug)]
+struct File {
+    name: String,
+    text: String,
+    /// Whether it is a world of its own.
+    has_scenario: bool,
+}
 
 /// Several files as one YAML stream.
 #[derive(Debug, Default)]
@@ -21,18 +38,18 @@ pub(crate) struct Sources {
 /// Stands for standard input.
 const STDIN: &str = "-";
 
-impl Sources {
+impl Files {
     /// Reads all files, and those in folders; what can't be read is said of each.
     pub(crate) fn read(paths: &[PathBuf]) -> Result<Self, Vec<String>> {
-        let mut sources = Self::default();
+        let mut found = Self::default();
         let mut errors = Vec::new();
         for path in paths {
-            match files(path) {
+            match found.files_of(path) {
                 Ok(files) => {
                     for file in files {
                         let name = file.display().to_string();
                         match content(&file) {
-                            Ok(text) => sources.add(name, &text),
+                            Ok(text) => found.files.push(File { name, text, has_scenario: false }),
                             Err(error) => errors.push(format!("{name}:{error}")),
                         }
                     }
@@ -40,9 +57,66 @@ impl Sources {
                 Err(error) => errors.push(format!("{}:{error}", path.display())),
             }
         }
-        if errors.is_empty() { Ok(sources) } else { Err(errors) }
+        if found.count() > 1 {
+            for file in &mut found.files {
+                file.has_scenario = has_scenario(&file.text);
+            }
+        }
+        if errors.is_empty() { Ok(found) } else { Err(errors) }
     }
 
+    /// The file itself, or those that `kubectl -f` reads of a folder, by name.
+    fn files_of(&mut self, path: &Path) -> Result<Vec<PathBuf>, String> {
+        if !path.is_dir() {
+            return Ok(vec![path.to_owned()]);
+        }
+        let listed = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let listed = listed.map_err(|error| unreadable(&error))?;
+        let mut found: Vec<_> = listed.into_iter().map(|entry| entry.path()).collect();
+        found.sort_unstable();
+        let hidden = |file: &Path| {
+            file.file_name().and_then(OsStr::to_str).is_some_and(|name| name.starts_with('.'))
+        };
+        for folder in found.iter().filter(|file| file.is_dir() && !hidden(file)) {
+            let note = format!("{}: note: folders in a folder are not read", folder.display());
+            self.notes.push(note);
+        }
+        found.retain(|file| {
+            let ending = file.extension().and_then(OsStr::to_str);
+            ending.is_some_and(|ending| ["yaml", "yml", "json"].contains(&ending)) && file.is_file()
+        });
+        if found.is_empty() {
+            return Err("1:1: error: the folder has no .yaml, .yml or .json file".to_owned());
+        }
+        Ok(found)
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.files.len()
+    }
+
+    /// What is read together: each file with a Scenario, and with it all files that have none.
+    /// Without any Scenario, everything.
+    pub(crate) fn worlds(&self) -> impl ExactSizeIterator<Item = Sources> {
+        let with_scenario = self.files.iter().enumerate().filter(|(_, file)| file.has_scenario);
+        let mut owners: Vec<_> = with_scenario.map(|(index, _)| Some(index)).collect();
+        if owners.is_empty() {
+            owners.push(None);
+        }
+        owners.into_iter().map(|owner| {
+            let mut sources = Sources::default();
+            for (index, file) in self.files.iter().enumerate() {
+                if !file.has_scenario || owner == Some(index) {
+                    sources.add(file.name.clone(), &file.text);
+                }
+            }
+            sources
+        })
+    }
+}
+
+impl Sources {
     fn add(&mut self, name: String, text: &str) {
         if !self.files.is_empty() {
             let end = if self.text.ends_with('\n') { "" } else { "\n" };
@@ -61,11 +135,17 @@ impl Sources {
 
     /// `FILE:LINE:COLUMN`.
     pub(crate) fn place(&self, span: Span) -> String {
+        let (name, line) = self.line(span);
+        format!("{name}:{line}:{}", span.column.max(1))
+    }
+
+    /// The file, and the line in it.
+    pub(crate) fn line(&self, span: Span) -> (&str, u32) {
         let line = span.line.max(1);
         let behind = self.files.partition_point(|(_, first)| *first <= line);
         let file = behind.checked_sub(1).and_then(|at| self.files.get(at));
-        let (name, first) = file.map_or((STDIN, 1), |(name, first)| (name, *first));
-        format!("{name}:{}:{}", line - first + 1, span.column.max(1))
+        let (name, first) = file.map_or((STDIN, 1), |(name, first)| (name.as_str(), *first));
+        (name, line - first + 1)
     }
 
     /// The line that the span starts in, and a caret under its first character: of long lines, such
@@ -89,26 +169,6 @@ impl Sources {
 pub(crate) fn lines(path: &PathBuf) -> Result<Vec<String>, String> {
     let text = content(path).map_err(|error| format!("{}:{error}", path.display()))?;
     Ok(text.lines().map(ToOwned::to_owned).collect())
-}
-
-/// The file itself, or those that `kubectl -f` reads of a folder, by name.
-fn files(path: &Path) -> Result<Vec<PathBuf>, String> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let listed = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let listed = listed.map_err(|error| unreadable(&error))?;
-    let is_manifest = |file: &PathBuf| {
-        let ending = file.extension().and_then(OsStr::to_str);
-        ending.is_some_and(|ending| ["yaml", "yml", "json"].contains(&ending)) && file.is_file()
-    };
-    let mut found: Vec<_> =
-        listed.into_iter().map(|entry| entry.path()).filter(is_manifest).collect();
-    found.sort_unstable();
-    if found.is_empty() {
-        return Err("1:1: error: the folder has no .yaml, .yml or .json file".to_owned());
-    }
-    Ok(found)
 }
 
 fn unreadable(error: &io::Error) -> String {

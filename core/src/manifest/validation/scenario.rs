@@ -29,6 +29,11 @@ pub(super) fn validate(faults: &mut Faults, scenario: &Scenario) {
             faults.required(&format!("{path}.via"), "the name of a node");
         }
     }
+    for (index, part) in spec.expect_problems.iter().enumerate() {
+        if part.trim().is_empty() {
+            faults.required(&format!("spec.expectProblems[{index}]"), "a part of the message");
+        }
+    }
     for (index, flow) in spec.flows.iter().enumerate() {
         let path = format!("spec.flows[{index}]");
         let ends = [("from", &flow.from), ("to", &flow.to)];
