@@ -1,10 +1,10 @@
 //! IPv4 and IPv6.
 
-use hopwise::datapath::Rule;
+use hopwise::datapath::{Doubt, Rule};
 use hopwise::net::Verdict;
 use hopwise::{read, words};
 
-use crate::{ask, command, only, rules, step, why};
+use crate::{ask, command, doubt, only, rules, step, why};
 
 const SIX: &str = "
 apiVersion: v1
@@ -116,4 +116,12 @@ fn an_ipv6_client_is_masqueraded_to_the_ipv6_tunnel() {
     assert_eq!(outcome.verdict, Verdict::Delivered, "the policy lets the tunnel's range in");
     let direct = only(ask(SIX, "client/six -> nodePort/node1:30080"));
     assert_eq!(direct.verdict, Verdict::Dropped, "there it sees the client");
+}
+
+#[test]
+fn which_address_ipv6_masquerade_takes_is_certain_for_tunnels_only() {
+    let card = only(ask(SIX, "pod/app/both -> ip/[2001:db8:9::1]:443"));
+    assert_eq!(doubt(&card, Rule::NatOutgoing), Some(Doubt::Ipv6Source));
+    let tunnel = only(ask(SIX, "client/six -> nodePort/node2:30080"));
+    assert_eq!(doubt(&tunnel, Rule::Masquerade), None);
 }

@@ -53,7 +53,7 @@ impl<'a> Walk<'a> {
         } else if out == Device::Tunnel(Encapsulation::Wireguard) {
             Some(Doubt::WireguardSource)
         } else {
-            (by_rule && fixed.is_none()).then_some(Doubt::Ipv6Source)
+            by_rule.then_some(Doubt::Ipv6Source)
         };
         self.step((Machine::Node(node), Hook::Postrouting), fact, &packet, &after)
             .by(out)
