@@ -6,7 +6,7 @@ use hopwise::datapath::Trace;
 use hopwise::decision::evaluate;
 use hopwise::link::Link;
 use hopwise::net::{Labels, Selector};
-use hopwise::picker::{keep, pick, pickers};
+use hopwise::picker::{destinations, keep, pick, pickers, sources};
 use hopwise::report::{finding, grid, json, markdown, mermaid, svg, text};
 use hopwise::{Cluster, Flow, read, trace};
 
@@ -37,6 +37,9 @@ pub fn whole_text(input: &str) {
     let cluster = &reading.cluster;
     for found in findings(input, cluster) {
         drop((finding::text(&found, None), finding::json_line(&found)));
+    }
+    for asked in &reading.scenario.flows {
+        assert!(asked.flow.reads_back(), "{}", asked.flow);
     }
     let flows: Vec<&Flow> =
         reading.scenario.flows.iter().take(FLOWS).map(|asked| &asked.flow).collect();
@@ -95,6 +98,12 @@ pub fn every_choice_is_in_force(input: &str) {
                 assert_eq!(pick(&once, &now.cluster, flow, row.dial, choice.value), once);
             }
         }
+    }
+    let from = sources(&reading.cluster).into_iter().flat_map(|group| group.items);
+    let to = destinations(&reading.cluster).into_iter().flat_map(|group| group.items);
+    for (from, to) in from.zip(to) {
+        let flow = to.value.asked_by(&from.value);
+        assert!(flow.reads_back(), "offered: {flow}");
     }
     if let Some(flow) = flow {
         drop(read(&keep(input, flow, "kept")));

@@ -26,7 +26,7 @@ pub(crate) fn assume_pool(cluster: &mut Cluster, drafts: &[Draft], ipv6_services
             .iter()
             .filter(|draft| !draft.pod.host_network)
             .flat_map(|draft| &draft.pod.addresses)
-            .filter(|ip| ip.family() == family)
+            .filter(|ip| ip.family() == family && !is_link_local(**ip))
             .peekable();
         let first = of_pods.peek().map(|ip| **ip);
         if family == Family::V6 && first.is_none() && !ipv6_services {
@@ -56,6 +56,14 @@ pub(crate) fn assume_pool(cluster: &mut Cluster, drafts: &[Draft], ipv6_services
             pool.nat_outgoing.value = false;
         }
         cluster.network.pools.push(pool);
+    }
+}
+
+/// Addresses that Calico takes in no pool (`validator.go validateIPPool`).
+fn is_link_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
     }
 }
 

@@ -145,6 +145,14 @@ const TO_FORMS: &str = "service/NAMESPACE/NAME:PORT, nodePort/NODE:PORT, \
      loadBalancer/NAMESPACE/NAME:PORT, externalIP/ADDRESS:PORT, pod/NAMESPACE/NAME:PORT, \
      node/NAME:PORT or ip/ADDRESS:PORT";
 
+impl Flow {
+    /// Whether what it prints is read as it again: a name that Kubernetes would refuse can hold what
+    /// parts a flow.
+    pub fn reads_back(&self) -> bool {
+        self.to_string().parse().as_ref() == Ok(self)
+    }
+}
+
 impl FromStr for Flow {
     /// What is wrong and what to write instead, for the user.
     type Err = String;
@@ -155,27 +163,18 @@ impl FromStr for Flow {
             .ok_or_else(|| format!("a flow is written `FROM -> TO`, but `{text}` has no `->`"))?;
         let from = party(from.trim())?;
         let to = to.trim();
-        // Only what follows the port is a protocol; names before it hold slashes too.
-        let (to, protocol, explicit_tcp) = match to.rsplit_once('/') {
-            Some((rest, word))
-                if rest.contains(':') && !rest.contains('@') && !word.contains(':') =>
-            {
-                let protocol = protocol(word)?;
-                (rest, protocol, protocol == Protocol::Tcp)
-            }
-            _ => (to, Protocol::Tcp, false),
-        };
-        // A balancer's pin stands behind the port: `…:PORT/UDP@BALANCER/NODE`.
+        // A balancer's pin stands behind everything: `…:PORT/UDP@BALANCER/NODE`.
         let (to, pin) = match to.split_once('@') {
             Some((rest, pin)) => (rest, Some(pin)),
             None => (to, None),
         };
-        let (to, protocol, explicit_tcp) = match (pin, to.rsplit_once('/')) {
-            (Some(_), Some((rest, word))) if rest.contains(':') => {
-                let protocol = self::protocol(word)?;
+        // Only what follows the port is a protocol; names before it hold slashes too.
+        let (to, protocol, explicit_tcp) = match to.rsplit_once('/') {
+            Some((rest, word)) if rest.contains(':') && !word.contains(':') => {
+                let protocol = protocol(word)?;
                 (rest, protocol, protocol == Protocol::Tcp)
             }
-            _ => (to, protocol, explicit_tcp),
+            _ => (to, Protocol::Tcp, false),
         };
         Ok(Self { from, to: target(to, pin)?, protocol, explicit_tcp })
     }
@@ -394,6 +393,8 @@ mod tests {
             "ip/fd00::2 -> externalIP/198.51.100.7:80",
             "client/user -> loadBalancer/foo/web:80",
             "client/user -> loadBalancer/foo/web:80@lb",
+            "client/user -> loadBalancer/foo/web:80/UDP@lb",
+            "client/user -> loadBalancer/foo/web:http/TCP@lb",
             "client/user -> loadBalancer/foo/web:80/UDP@lb/node1",
             "hostEndpoint/a.b.c -> hostEndpoint/d.e.f:80/UDP",
         ] {

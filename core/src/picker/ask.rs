@@ -1,6 +1,7 @@
 //! The questions that can be asked of a cluster: who there is, and what there is to reach.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::cluster::{Cluster, Pod, Service, ServiceKind, ServicePort};
 use crate::net::{Flow, Party, PortRef, Protocol, Target};
@@ -68,6 +69,8 @@ pub fn sources(cluster: &Cluster) -> Vec<Group<Party>> {
         .iter()
         .map(|node| Item { label: node.name.clone(), value: Party::Node(node.name.clone()) });
     groups.push(group("processes on nodes", nodes));
+    let anywhere = Destination { target: Target::Ip(ANY, 1), protocol: Protocol::Tcp };
+    only(&mut groups, |party| anywhere.asked_by(party));
     groups.retain(|group| !group.items.is_empty());
     groups
 }
@@ -122,8 +125,19 @@ pub fn destinations(cluster: &Cluster) -> Vec<Group<Destination>> {
         });
         group(&format!("pods of {namespace}"), items)
     }));
+    only(&mut groups, |destination: &Destination| destination.asked_by(&Party::Ip(ANY)));
     groups.retain(|group| !group.items.is_empty());
     groups
+}
+
+/// Stands for the other end of a flow.
+const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// Leaves only what a flow can be written with.
+fn only<T>(groups: &mut [Group<T>], flow: impl Fn(&T) -> Flow) {
+    for group in groups {
+        group.items.retain(|item| flow(&item.value).reads_back());
+    }
 }
 
 fn group<T>(label: &str, items: impl Iterator<Item = Item<T>>) -> Group<T> {

@@ -7,6 +7,7 @@ use super::{Dial, Picker, pickers};
 use crate::cluster::{Cluster, EncapMode, ProxyMode};
 use crate::manifest::{self, Kind, Object};
 use crate::net::{Family, Flow, InFamily};
+use crate::scenario::read;
 use crate::text::{Edit, ObjectRef, edit};
 
 /// The label by which Calico's documentation tells route reflectors from other nodes.
@@ -47,7 +48,9 @@ pub fn pick(
         }
         Dial::TrafficPolicy => writer.traffic_policy(cluster, flow, choice),
     }
-    writer.text
+    // Where the choice would make no difference, or an object that cannot be read, nothing is written.
+    let now = read(&writer.text);
+    if pickers(&now.cluster, flow).iter().any(in_force) { writer.text } else { text.to_owned() }
 }
 
 /// The text with `flow` among the scenario's flows, under `name` if it is not empty.

@@ -35,7 +35,7 @@ pub(super) fn flows(cluster: &Cluster) -> Vec<ScenarioFlow> {
         expect_source: None,
         span: None,
     };
-    found.into_iter().take(MAX_FLOWS).map(proposed).collect()
+    found.into_iter().filter(Flow::reads_back).take(MAX_FLOWS).map(proposed).collect()
 }
 
 fn pods_behind(port: &ServicePort) -> BTreeSet<PodId> {
