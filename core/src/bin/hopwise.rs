@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use hopwise::analysis::{check, findings, matrix};
 use hopwise::decision::evaluate;
+use hopwise::escape;
 use hopwise::report::text::Look;
 use hopwise::report::{finding, grid, json, markdown, mermaid, svg, text};
 use hopwise::{Flow, Reading, Severity, read, trace};
@@ -162,8 +163,13 @@ const DIFFERS: u8 = 1;
 const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| {
+        // It repeats what it can't use.
+        let shown = std::env::args_os().map(|it| escape::line(&it.to_string_lossy()));
+        Arguments::try_parse_from(shown).err().unwrap_or(error).exit()
+    });
     let mut out = BufWriter::new(io::stdout().lock());
-    let done = run(Arguments::parse().command, &mut out).and_then(|status| {
+    let done = run(arguments.command, &mut out).and_then(|status| {
         out.flush()?;
         Ok(status)
     });
@@ -273,7 +279,7 @@ fn expectations(files: &[PathBuf], out: &mut impl Write) -> Result<u8, Stop> {
         return Err(Stop::Input(vec![message]));
     }
     for check in &checks {
-        let name = &check.flow.name;
+        let name = escape::line(&check.flow.name);
         if check.passed() {
             writeln!(out, "ok    {name}: {}", check.got())?;
         } else {
@@ -315,7 +321,7 @@ fn open(files: &[PathBuf]) -> Result<(Sources, &'static Reading, u8), Stop> {
         let place = sources.place(problem.span);
         messages.push(format!("{place}: {severity}: {}", problem.message));
         if problem.severity == Severity::Error {
-            messages.extend(sources.caret(problem.span));
+            messages.extend(sources.caret(problem.span).into_iter().flatten());
         }
     }
     complain(&messages);
@@ -373,6 +379,6 @@ fn colour() -> bool {
 fn complain(messages: &[String]) {
     let mut err = BufWriter::new(io::stderr().lock());
     for message in messages {
-        let _ = writeln!(err, "{message}");
+        let _ = writeln!(err, "{}", escape::line(message));
     }
 }

@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use hopwise::escape;
 use hopwise::text::Span;
 
 /// Several files as one YAML stream.
@@ -65,12 +66,12 @@ impl Sources {
         let behind = self.files.partition_point(|(_, first)| *first <= line);
         let file = behind.checked_sub(1).and_then(|at| self.files.get(at));
         let (name, first) = file.map_or((STDIN, 1), |(name, first)| (name, *first));
-        format!("{name}:{}:{}", line - first + 1, span.column.max(1))
+        format!("{}:{}:{}", escape::line(name), line - first + 1, span.column.max(1))
     }
 
     /// The line that the span starts in, and a caret under its first character: of long lines, such
     /// as JSON's, what is near it, without a look at the rest.
-    pub(crate) fn caret(&self, span: Span) -> Option<String> {
+    pub(crate) fn caret(&self, span: Span) -> Option<[String; 2]> {
         const BEFORE: usize = 60;
         const SHOWN: usize = 100;
         let (before, after) = self.text.split_at_checked(span.start)?;
@@ -81,7 +82,7 @@ impl Sources {
         let blank = |c: &char| if *c == '\t' { '\t' } else { ' ' };
         let indent: String = before.iter().rev().map(blank).collect();
         let shown = shown.trim_end_matches('\r');
-        (!shown.trim().is_empty()).then(|| format!("  | {shown}\n  | {indent}^"))
+        (!shown.trim().is_empty()).then(|| [format!("  | {shown}"), format!("  | {indent}^")])
     }
 }
 
