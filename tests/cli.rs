@@ -671,3 +671,69 @@ fn findings_are_told_with_their_place_and_can_fail_the_run() {
     assert_eq!(kinds, ["egress-not-isolated", "established-connections"]);
     assert_eq!(lines.first().map(|line| &line["line"]), Some(&Value::from(7)));
 }
+
+/// Every kind of name and message, each with what would steer a terminal or command a CI service.
+const FORGED: &str = r#"
+apiVersion: "v1\e[2J\e]0;forged\a\n::error::forged by a version"
+kind: Pod
+metadata: {name: a}
+---
+apiVersion: hopwise.dev/v1
+kind: Scenario
+metadata: {name: s}
+spec:
+  clients: [{name: "u\e[2J", ip: 9.9.9.9}]
+  flows:
+  - {name: "a\nok    forged: Delivered\n::error::forged by a name", from: "client/u\e[2J", to: "ip/1.2.3.4:80", expect: Delivered}
+  - {name: "\u202Eb ##[error]forged", from: "client/u\e[2J", to: "node/n\r\x9B2J:80", expect: Delivered}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: "w\n::error::forged", namespace: "s\r::error::forged", labels: {"\e[2J": "\e[2J"}}
+spec: {type: "\n::error::forged", selector: {"a\e": "b\x85"}, ports: [{name: "\e[2J", port: 80}]}
+"#;
+
+#[test]
+fn no_text_steers_a_terminal_or_forges_a_line() {
+    let file = File::new("forged\u{1b}[2J\n::error::forged.yaml", FORGED);
+    let raw = File::new("raw.yaml", "kind: Pod\nx: \u{1b}[31mred\u{1b}]0;forged\u{7}\n");
+    let flow = ["--flow", "client/\u{1b}[2J\n::error::forged -> ip/1.1.1.1:80"];
+    let wrong = ["--flow", "\u{1b}[2J\n::error::forged"];
+    let list = File::new("list", "client/\u{1b}[2J -> ip/1.1.1.1:80\n\u{1b}[2J\n");
+    let flows = ["--flows", list.name()];
+    let mut runs: Vec<Vec<&str>> = vec![
+        vec!["check"],
+        vec!["findings"],
+        vec!["findings", "--format", "text"],
+        vec!["matrix"],
+        vec!["matrix", "--ports"],
+        vec!["\u{1b}[2J\n::error::forged"],
+    ];
+    for format in ["text", "json", "mermaid", "markdown", "svg"] {
+        runs.extend(
+            [&flow[..], &wrong, &flows, &[]]
+                .map(|flows| [&["trace", "--format", format][..], flows].concat()),
+        );
+    }
+    for format in ["text", "json"] {
+        runs.push([&["evaluate", "--format", format][..], &flow].concat());
+    }
+    for format in ["\u{1b}[2J\n::error::forged", "csv", "json", "markdown"] {
+        runs.push(vec!["matrix", "--format", format]);
+    }
+    for run_of in &runs {
+        for file in [file.name(), raw.name(), "missing\u{1b}[2J\n::error::forged"] {
+            let done = run(&[&run_of[..], &[file]].concat(), b"");
+            for line in done.out.lines().chain(done.err.lines()) {
+                let steers = line.contains(|c: char| c.is_control() || c == '\u{202e}');
+                let command = line.trim_start().starts_with("::") || line.contains("##[");
+                let forged = line.starts_with("ok    forged");
+                assert!(!steers && !command && !forged, "{run_of:?}: {line:?}");
+            }
+        }
+    }
+    run(&["check", file.name()], b"")
+        .says("ok    a␊ok    forged: Delivered␊::error::forged by a name: Delivered")
+        .complains("v1␛[2J");
+    run(&["check", raw.name()], b"").complains("  | x: ␛[31mred␛]0;forged␇\n  |    ^");
+}

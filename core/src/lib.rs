@@ -42,6 +42,7 @@ mod assumed;
 pub mod cluster;
 pub mod datapath;
 pub mod decision;
+pub mod escape;
 pub mod link;
 pub mod manifest;
 pub mod net;

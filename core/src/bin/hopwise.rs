@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use hopwise::analysis::{Problems, check, findings, matrix, problems};
 use hopwise::decision::evaluate;
+use hopwise::escape;
 use hopwise::report::json::{Checked, Place};
 use hopwise::report::text::Look;
 use hopwise::report::{finding, grid, json, markdown, mermaid, svg, text};
@@ -176,8 +177,13 @@ const DIFFERS: u8 = 1;
 const UNUSABLE: u8 = 2;
 
 fn main() -> ExitCode {
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| {
+        // It repeats what it can't use.
+        let shown = std::env::args_os().map(|it| escape::line(&it.to_string_lossy()));
+        Arguments::try_parse_from(shown).err().unwrap_or(error).exit()
+    });
     let mut out = BufWriter::new(io::stdout().lock());
-    let done = run(Arguments::parse().command, &mut out).and_then(|status| {
+    let done = run(arguments.command, &mut out).and_then(|status| {
         out.flush()?;
         Ok(status)
     });
@@ -351,9 +357,10 @@ fn expectations(files: &[PathBuf], format: CheckFormat, out: &mut impl Write) ->
             failed += usize::from(!passed);
             match format {
                 CheckFormat::Json => writeln!(out, "{json}"),
-                CheckFormat::Text if passed => writeln!(out, "ok    {text}"),
+                CheckFormat::Text if passed => writeln!(out, "ok    {}", escape::line(&text)),
                 CheckFormat::Text => {
-                    writeln!(out, "FAIL  {text}  ({})", sources.place(span.unwrap_or(own)))
+                    let place = sources.place(span.unwrap_or(own));
+                    writeln!(out, "FAIL  {}  ({place})", escape::line(&text))
                 }
             }
         };
@@ -424,7 +431,7 @@ impl World<'_> {
         match scenario.span {
             Some(span) if self.several => {
                 let place = self.sources.place(span);
-                writeln!(out, "Scenario {} ({place})", scenario.name)
+                writeln!(out, "Scenario {} ({place})", escape::line(&scenario.name))
             }
             _ => Ok(()),
         }
@@ -517,7 +524,7 @@ fn complaints(sources: &Sources, reading: &Reading) -> (Vec<Vec<String>>, u8) {
         let place = sources.place(problem.span);
         let mut message = vec![format!("{place}: {severity}: {}", problem.message)];
         if problem.severity == Severity::Error {
-            message.extend(sources.caret(problem.span));
+            message.extend(sources.caret(problem.span).into_iter().flatten());
         }
         messages.push(message);
     }
@@ -566,6 +573,6 @@ fn colour() -> bool {
 fn complain(messages: &[String]) {
     let mut err = BufWriter::new(io::stderr().lock());
     for message in messages {
-        let _ = writeln!(err, "{message}");
+        let _ = writeln!(err, "{}", escape::line(message));
     }
 }

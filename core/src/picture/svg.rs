@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::Picture;
 use super::label::{Anchor, Ink, Label};
 use super::paint::{Figure, Group, Shape, paint};
+use crate::escape::xml as escape;
 use crate::words::Owner;
 
 /// System fonts for prose.
@@ -167,22 +168,6 @@ fn text(label: &Label, class: &str, look: &str) -> String {
 
 fn opacity(what: &str, percent: u8) -> String {
     if percent >= 100 { String::new() } else { format!(" {what}-opacity=\"0.{percent:02}\"") }
-}
-
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            // Not allowed in XML at all.
-            c if c.is_control() => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! Findings, as a person reads them and as JSON.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 
 use super::text::wrap;
 use crate::analysis::Finding;
+use crate::escape;
 use crate::text::Severity;
 
 /// Columns of running text.
@@ -18,18 +17,13 @@ pub fn text(finding: &Finding, place: Option<&str>) -> String {
         Severity::Warning => "warning",
         Severity::Note => "note",
     };
-    let mut text = String::new();
-    if let Some(place) = place {
-        let _ = write!(text, "{place}: ");
+    let place = place.map_or_else(String::new, |place| format!("{place}: "));
+    let mut lines = vec![format!("{place}{severity}: {}", finding.title)];
+    let instead = finding.instead.iter().map(|instead| format!("→ {instead}"));
+    for told in std::iter::once(finding.why.clone()).chain(instead) {
+        lines.extend(wrap(&told, WIDTH).iter().map(|line| format!("  {line}")));
     }
-    let _ = writeln!(text, "{severity}: {}", finding.title);
-    for line in wrap(&finding.why, WIDTH) {
-        let _ = writeln!(text, "  {line}");
-    }
-    for line in finding.instead.iter().flat_map(|instead| wrap(&format!("→ {instead}"), WIDTH)) {
-        let _ = writeln!(text, "  {line}");
-    }
-    text
+    lines.iter().map(|line| escape::line(line) + "\n").collect()
 }
 
 /// What `findings --format json` prints for each, on one line.
@@ -57,5 +51,5 @@ pub fn json_line(finding: &Finding) -> String {
         field: &finding.cite.field,
         line: finding.cite.span.map(|span| span.line),
     };
-    serde_json::to_string(&told).unwrap_or_default()
+    escape::json(&serde_json::to_string(&told).unwrap_or_default())
 }

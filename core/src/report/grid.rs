@@ -3,13 +3,13 @@
 
 use std::fmt::Write as _;
 
-use super::markdown;
 use crate::analysis::{Cell, Column, Group, Matrix, Port};
+use crate::escape;
 
 /// As a table for a terminal: columns are numbered as the rows of the same pods are.
 pub fn text(matrix: &Matrix, ports: bool) -> impl Iterator<Item = String> {
     let clients = matrix.rows.len().saturating_sub(matrix.columns.len());
-    let names: Vec<String> = matrix.rows.iter().map(label).collect();
+    let names: Vec<String> = matrix.rows.iter().map(|row| escape::line(&label(row))).collect();
     let name_width = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
     let number_width = matrix.columns.len().to_string().len();
     let mut columns: Vec<Words> = matrix.columns.iter().map(|to| Words::new(to, ports)).collect();
@@ -32,7 +32,8 @@ pub fn text(matrix: &Matrix, ports: bool) -> impl Iterator<Item = String> {
         let mut out = String::new();
         if namespace != Some(&row.namespace) {
             namespace = Some(&row.namespace);
-            out.push_str(if row.namespace.is_empty() { "outside" } else { &row.namespace });
+            let name = if row.namespace.is_empty() { "outside" } else { &row.namespace };
+            out.push_str(&escape::line(name));
             out.push('\n');
         }
         let number = i.checked_sub(clients).map_or(String::new(), |n| (n + 1).to_string());
@@ -56,12 +57,12 @@ pub fn csv(matrix: &Matrix, ports: bool) -> impl Iterator<Item = String> {
                 let number = port.port.map_or(String::new(), |n| n.to_string());
                 format!("{number},{}", port.protocol)
             };
-            (field(&column.group.party.to_string()), column.ports.iter().map(port).collect())
+            (escape::csv(&column.group.party.to_string()), column.ports.iter().map(port).collect())
         })
         .collect();
     let rows = matrix.rows.iter().enumerate().map(move |(i, row)| {
         let mut out = String::new();
-        let from = field(&row.party.to_string());
+        let from = escape::csv(&row.party.to_string());
         for (cell, (to, names)) in matrix.cells(i).zip(&columns) {
             let Cell::Ports(answers) = cell else { continue };
             if ports {
@@ -86,14 +87,14 @@ pub fn markdown(matrix: &Matrix, ports: bool) -> impl Iterator<Item = String> {
     let columns: Vec<Words> = matrix.columns.iter().map(|to| Words::new(to, ports)).collect();
     let mut head = String::from("| from \\ to |");
     for column in &matrix.columns {
-        let _ = write!(head, " {} |", markdown::escape(&label(&column.group)));
+        let _ = write!(head, " {} |", escape::cell(&escape::markdown(&label(&column.group))));
     }
     head.push_str("\n| --- |");
     head.push_str(&" :-: |".repeat(matrix.columns.len()));
     head.push('\n');
     let mut made = String::new();
     let rows = matrix.rows.iter().enumerate().map(move |(i, row)| {
-        let mut out = format!("| {} |", markdown::escape(&label(row)));
+        let mut out = format!("| {} |", escape::cell(&escape::markdown(&label(row))));
         for (cell, words) in matrix.cells(i).zip(&columns) {
             for part in [" ", words.tell(cell, &mut made), " |"] {
                 out.push_str(part);
@@ -193,14 +194,6 @@ fn label(group: &Group) -> String {
     match group.pods {
         0 | 1 => group.party.to_string(),
         pods => format!("{} ×{pods}", group.party),
-    }
-}
-
-fn field(text: &str) -> String {
-    if text.contains([',', '"', '\n']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
     }
 }
 

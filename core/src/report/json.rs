@@ -10,6 +10,7 @@ use crate::analysis::{Check, Matrix};
 use crate::cluster::Cluster;
 use crate::datapath::{Gate, Outcome, Rule, Step, Trace};
 use crate::decision::{Asked, Decision, Evaluation, Says, Staged};
+use crate::escape;
 use crate::net::{Direction, Packet, Protocol, Verdict};
 use crate::scenario::ExpectedProblem;
 use crate::text::{Cite, Problem};
@@ -284,7 +285,7 @@ pub fn answer(cluster: &Cluster, trace: &Trace) -> Answer {
 /// The trace as the contract has it, on one line, without the line's end.
 pub fn trace_line(cluster: &Cluster, trace: &Trace) -> String {
     // Maps with keys that are no strings are all that can fail, and there are none.
-    serde_json::to_string(&answer(cluster, trace)).unwrap_or_default()
+    escape::json(&serde_json::to_string(&answer(cluster, trace)).unwrap_or_default())
 }
 
 /// What `evaluate --format json` prints for a flow, on one line.
@@ -320,13 +321,13 @@ pub fn evaluation_line(cluster: &Cluster, evaluation: &Evaluation) -> String {
         egress: answer(&evaluation.egress),
         problem: problem.clone(),
     };
-    serde_json::to_string(&line).unwrap_or_default()
+    escape::json(&serde_json::to_string(&line).unwrap_or_default())
 }
 
 /// The matrix on one line: `rows`, `columns`, and in `cells` a list of answers for each row and
 /// column, one for each of the column's ports; `null` for a single pod and itself.
 pub fn matrix_line(matrix: &Matrix) -> String {
-    serde_json::to_string(matrix).unwrap_or_default()
+    escape::json(&serde_json::to_string(matrix).unwrap_or_default())
 }
 
 /// Where an expectation stands that `check --format json` tells.
@@ -366,7 +367,7 @@ pub fn check_line(place: Place<'_>, check: &Check<'_>) -> String {
         sources: &check.sources,
         passed: check.passed(),
     };
-    serde_json::to_string(&line).unwrap_or_default()
+    escape::json(&serde_json::to_string(&line).unwrap_or_default())
 }
 
 /// What `check --format json` prints for a problem that must be found, on one line; `message` is
@@ -391,7 +392,7 @@ pub fn problem_line(
         message: found.map(|found| found.message.as_str()),
         passed: found.is_some(),
     };
-    serde_json::to_string(&line).unwrap_or_default()
+    escape::json(&serde_json::to_string(&line).unwrap_or_default())
 }
 
 /// All that `check` looked at; the last line of `check --format json`.
@@ -409,7 +410,7 @@ pub struct Checked {
 
 /// What was looked at, on one line.
 pub fn checked_line(checked: Checked) -> String {
-    serde_json::to_string(&checked).unwrap_or_default()
+    escape::json(&serde_json::to_string(&checked).unwrap_or_default())
 }
 
 /// The policy evaluations of a request, in order.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::text::endpoint;
 use crate::cluster::{Cluster, PodId};
 use crate::datapath::{Hook, Machine, Outcome, Rule, Step, Trace};
+use crate::escape::mermaid as escape;
 use crate::words::names::{self, Mark};
 use crate::words::{policy, summary};
 
@@ -99,62 +100,38 @@ impl Chart<'_> {
             here = Some(there);
             let note = match names::mark(step) {
                 Mark::Passes | Mark::Arrives => continue,
-                Mark::Rewrites => rewrite(step),
+                Mark::Rewrites => rewrite(step).join("<br/>"),
                 Mark::Opens | Mark::Stops => {
                     if let Some(gate) = step.gate() {
-                        format!(
+                        escape(&format!(
                             "{} {}: {}, sees {}",
                             if gate.ruling.allow { "✓" } else { "✗" },
                             names::rule(step.rule()),
                             policy::decided(&policy::explain(self.cluster, step, gate)),
                             names::source(&step.before),
-                        )
+                        ))
                     } else {
                         let summary = summary(self.cluster, step);
-                        format!("✗ {}: {summary}", names::rule(step.rule()))
+                        escape(&format!("✗ {}: {summary}", names::rule(step.rule())))
                     }
                 }
             };
-            let _ = writeln!(out, "    Note over p{there}: {}", escape(&note));
+            let _ = writeln!(out, "    Note over p{there}: {note}");
         }
     }
 }
 
-fn rewrite(step: &Step) -> String {
+fn rewrite(step: &Step) -> Vec<String> {
     let rule = names::rule(step.rule());
-    let mut told = format!("{} {rule}", step.hook);
+    let mut told = vec![escape(&format!("{} {rule}", step.hook))];
     let pairs = [
         (names::source(&step.before), names::source(&step.after)),
         (names::destination(&step.before), names::destination(&step.after)),
     ];
     for (before, after) in pairs {
         if before != after {
-            let _ = write!(told, "\n{before} ⇒ {after}");
+            told.push(escape(&format!("{before} ⇒ {after}")));
         }
     }
     told
-}
-
-/// Mermaid takes `;` for a line's end, `#` for an entity, and has no other way to break a line.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '#' => out.push_str("#35;"),
-            ';' => out.push_str("#59;"),
-            '<' => out.push_str("#lt;"),
-            '>' => out.push_str("#gt;"),
-            '\n' => out.push_str("<br/>"),
-            _ => out.push(c),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn what_mermaid_would_take_amiss_is_escaped() {
-        assert_eq!(super::escape("a;b#c<d\ne"), "a#59;b#35;c#lt;d<br/>e");
-    }
 }

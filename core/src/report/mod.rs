@@ -11,4 +11,6 @@ pub mod svg;
 pub mod text;
 
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod tests;

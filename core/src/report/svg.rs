@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::cluster::Cluster;
 use crate::datapath::Trace;
+use crate::escape;
 use crate::picture::{Ink, Layout, Picture, draw, svg};
 use crate::words::names as words;
 
@@ -49,7 +50,7 @@ pub fn sheet(cluster: &Cluster, traces: &[Trace]) -> String {
              <g transform=\"translate(0 {})\">\n{}</g>\n",
             y + CAPTION * 2 / 3,
             ink.0,
-            caption.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"),
+            escape::xml(caption),
             y + CAPTION,
             svg(picture),
         );

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use crate::cluster::{Cluster, Pod};
 use crate::datapath::{Machine, Outcome, Step, Trace};
 use crate::decision::{Decision, Evaluation, Reason};
+use crate::escape;
 use crate::net::{Flow, InFamily, Party, Target, Verdict};
 use crate::text::{Cite, ObjectRef, Origin};
 use crate::words::names::{self, Mark};
@@ -25,21 +26,22 @@ pub struct Look {
 /// The trace as text, ending in a line's end.
 pub fn path(cluster: &Cluster, trace: &Trace, look: Look) -> String {
     let mut out = Out { cluster, text: String::new(), look };
-    out.line(&out.paint(BOLD, &trace.flow.to_string()));
+    out.line(&[(BOLD, &trace.flow.to_string())]);
     if trace.outcomes.len() > 1 {
         let Sentence { headline, ways, .. } = verdict(cluster, trace, 0);
-        out.line(&out.paint(YELLOW, &format!("≈ {headline}")));
+        out.line(&[(YELLOW, &format!("≈ {headline}"))]);
         for Way { share, name, end, .. } in ways {
-            out.line(&format!("  {share} {name}: {end}"));
+            out.line(&[("", &format!("  {share} {name}: {end}"))]);
         }
     }
     for (i, outcome) in trace.outcomes.iter().enumerate() {
         if trace.outcomes.len() > 1 {
-            out.line("");
+            out.line(&[]);
             let endpoint = endpoint(cluster, outcome);
             let n = trace.outcomes.len();
             let share = names::share(outcome.share);
-            out.line(&format!("outcome {} of {n}: {share} new connections, to {endpoint}", i + 1));
+            let told = format!("outcome {} of {n}: {share} new connections, to {endpoint}", i + 1);
+            out.line(&[("", &told)]);
         }
         out.outcome(outcome);
     }
@@ -60,9 +62,9 @@ pub fn path(cluster: &Cluster, trace: &Trace, look: Look) -> String {
 pub fn evaluation(cluster: &Cluster, evaluation: &Evaluation, look: Look) -> String {
     let mut out = Out { cluster, text: String::new(), look };
     let (sign, code) = if evaluation.allowed { ("✓", GREEN) } else { ("✗", RED) };
-    out.line(&out.paint(code, &format!("{sign} {}", evaluation.flow)));
+    out.line(&[(code, &format!("{sign} {}", evaluation.flow))]);
     if let Some(problem) = &evaluation.problem {
-        out.line(&format!("  {}", unresolved(cluster, problem)));
+        out.line(&[("", &format!("  {}", unresolved(cluster, problem)))]);
         return out.text;
     }
     for (name, decision) in [("egress", &evaluation.egress), ("ingress", &evaluation.ingress)] {
@@ -106,17 +108,18 @@ struct Out<'a> {
 }
 
 impl Out<'_> {
-    fn line(&mut self, line: &str) {
-        self.text.push_str(line.trim_end());
-        self.text.push('\n');
-    }
-
-    fn paint(&self, code: &str, text: &str) -> String {
-        if self.look.colour && !code.is_empty() && !text.is_empty() {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
+    /// A line of its pieces, each in its colour: all that is written comes through here.
+    fn line(&mut self, pieces: &[(&str, &str)]) {
+        for (code, text) in pieces {
+            let text = escape::line(text);
+            if self.look.colour && !code.is_empty() && !text.is_empty() {
+                let _ = write!(self.text, "\x1b[{code}m{text}\x1b[0m");
+            } else {
+                self.text.push_str(&text);
+            }
         }
+        self.text.truncate(self.text.trim_end_matches(' ').len());
+        self.text.push('\n');
     }
 
     fn outcome(&mut self, outcome: &Outcome) {
@@ -128,11 +131,11 @@ impl Out<'_> {
         };
         for (i, line) in wrap(&told, WIDTH - 2).iter().enumerate() {
             let lead = if i == 0 { sign } else { " " };
-            self.line(&self.paint(code, &format!("{lead} {line}")));
+            self.line(&[(code, &format!("{lead} {line}"))]);
         }
         let cite = outcome.cause.as_ref().and_then(|cause| cause.cite.as_ref());
         if let Some(cite) = cite.filter(|cite| cite.span.is_some()) {
-            self.line(&self.paint(DIM, &format!("  {}", names::cite(cite))));
+            self.line(&[(DIM, &format!("  {}", names::cite(cite)))]);
         }
         self.way("", &outcome.steps);
         if !outcome.reply.is_empty() {
@@ -143,15 +146,15 @@ impl Out<'_> {
     fn way(&mut self, title: &str, steps: &[Step]) {
         let columns = Columns::of(self.cluster, steps);
         if !title.is_empty() {
-            self.line("");
-            self.line(&self.paint(DIM, &format!("  ── {title}")));
+            self.line(&[]);
+            self.line(&[(DIM, &format!("  ── {title}"))]);
         }
         let mut lane: Option<Machine> = None;
         for step in steps {
             if lane != Some(step.machine) {
-                self.line("");
+                self.line(&[]);
                 let name = names::machine(self.cluster, step.machine).to_string();
-                self.line(&format!("  {}", self.paint(BOLD, &name)));
+                self.line(&[("", "  "), (BOLD, &name)]);
                 lane = Some(step.machine);
             }
             self.step(step, &columns);
@@ -170,24 +173,23 @@ impl Out<'_> {
         let source = change(&names::source(&step.before), &names::source(&step.after));
         let destination =
             change(&names::destination(&step.before), &names::destination(&step.after));
-        let mut row = format!(
-            "  {}   {}  {}  ",
-            self.paint(code, sign),
-            self.paint(DIM, &pad(&hook, columns.hook)),
-            self.paint(code, &pad(&what, columns.what)),
-        );
-        let coloured = |text: String, changed: bool| {
-            if changed { self.paint(YELLOW, &text) } else { text }
-        };
-        let _ = write!(
-            row,
-            "{} → {}",
-            coloured(pad(&source, columns.source), source.contains('⇒')),
-            coloured(destination.clone(), destination.contains('⇒')),
-        );
-        if let Some(outer) = step.after.outer.as_ref() {
-            let _ = write!(row, "   {}", self.paint(CYAN, &format!("in {}", names::outer(outer))));
-        }
+        let outer = step.after.outer.as_ref();
+        let outer = outer.map_or_else(String::new, |outer| format!("in {}", names::outer(outer)));
+        let changed = |text: &str| if text.contains('⇒') { YELLOW } else { "" };
+        let row = [
+            ("", "  "),
+            (code, sign),
+            ("", "   "),
+            (DIM, &pad(&hook, columns.hook)),
+            ("", "  "),
+            (code, &pad(&what, columns.what)),
+            ("", "  "),
+            (changed(&source), &pad(&source, columns.source)),
+            ("", " → "),
+            (changed(&destination), &destination),
+            ("", "   "),
+            (CYAN, &outer),
+        ];
         self.line(&row);
         let thread = if names::mark(step) == Mark::Stops { " " } else { "│" };
         if let Some(gate) = step.gate() {
@@ -266,9 +268,9 @@ impl Out<'_> {
         if lines.is_empty() {
             return;
         }
-        self.line("");
-        self.line("  ── not in the text, and assumed");
-        self.line("");
+        self.line(&[]);
+        self.line(&[("", "  ── not in the text, and assumed")]);
+        self.line(&[]);
         for line in lines {
             self.below("", &line, "");
         }
@@ -281,8 +283,8 @@ impl Out<'_> {
         let hang = if text.starts_with(['+', '-', '~', ' ']) { "  " } else { "" };
         for (i, line) in wrap(text, WIDTH - INDENT - hang.len()).iter().enumerate() {
             let lead = if i > 0 || text.starts_with(' ') { hang } else { "" };
-            let line = self.paint(code, &format!("{lead}{line}"));
-            self.line(&format!("  {}   {line}", self.paint(DIM, thread)));
+            let line = format!("{lead}{line}");
+            self.line(&[("", "  "), (DIM, thread), ("", "   "), (code, &line)]);
         }
     }
 }

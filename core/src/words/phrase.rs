@@ -80,18 +80,7 @@ pub struct Line {
 /// Plain: as logs and JSON have it.
 impl fmt::Display for Phrase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for part in &self.0 {
-            match part {
-                Part::Text(text) | Part::Name(text) => f.write_str(text)?,
-                Part::Code(text, _) => write!(f, "`{text}`")?,
-                Part::Address(ip, port) => f.write_str(&address_and_port(*ip, *port))?,
-                Part::Net(net, _) => write!(f, "{net}")?,
-                Part::Object(cite) => write!(f, "{}", cite.object)?,
-                Part::ObjectName(cite) => f.write_str(&Piece::Object(cite.clone()).text())?,
-                Part::Pod(pod) => write!(f, "pod/{}/{}", pod.namespace, pod.name)?,
-            }
-        }
-        Ok(())
+        f.write_str(&self.told(str::to_owned, |code| format!("`{code}`")))
     }
 }
 
@@ -105,6 +94,24 @@ impl Phrase {
                 (_, part) => self.0.push(part),
             }
         }
+    }
+
+    /// As a text whose words and code are written as asked.
+    pub(crate) fn told(
+        &self,
+        words: impl Fn(&str) -> String,
+        code: impl Fn(&str) -> String,
+    ) -> String {
+        let part = |part: &Part| match part {
+            Part::Text(text) | Part::Name(text) => words(text),
+            Part::Code(text, _) => code(text),
+            Part::Address(ip, port) => words(&address_and_port(*ip, *port)),
+            Part::Net(net, _) => words(&net.to_string()),
+            Part::Object(cite) => words(&cite.object.to_string()),
+            Part::ObjectName(cite) => words(&Piece::Object(cite.clone()).text()),
+            Part::Pod(pod) => words(&format!("pod/{}/{}", pod.namespace, pod.name)),
+        };
+        self.0.iter().map(part).collect()
     }
 
     /// Whether it says nothing.

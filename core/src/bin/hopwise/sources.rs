@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use hopwise::escape;
 use hopwise::scenario::has_scenario;
 use hopwise::text::Span;
 
@@ -136,7 +137,7 @@ impl Sources {
     /// `FILE:LINE:COLUMN`.
     pub(crate) fn place(&self, span: Span) -> String {
         let (name, line) = self.line(span);
-        format!("{name}:{line}:{}", span.column.max(1))
+        format!("{}:{line}:{}", escape::line(name), span.column.max(1))
     }
 
     /// The file, and the line in it.
@@ -150,7 +151,7 @@ impl Sources {
 
     /// The line that the span starts in, and a caret under its first character: of long lines, such
     /// as JSON's, what is near it, without a look at the rest.
-    pub(crate) fn caret(&self, span: Span) -> Option<String> {
+    pub(crate) fn caret(&self, span: Span) -> Option<[String; 2]> {
         const BEFORE: usize = 60;
         const SHOWN: usize = 100;
         let (before, after) = self.text.split_at_checked(span.start)?;
@@ -161,7 +162,7 @@ impl Sources {
         let blank = |c: &char| if *c == '\t' { '\t' } else { ' ' };
         let indent: String = before.iter().rev().map(blank).collect();
         let shown = shown.trim_end_matches('\r');
-        (!shown.trim().is_empty()).then(|| format!("  | {shown}\n  | {indent}^"))
+        (!shown.trim().is_empty()).then(|| [format!("  | {shown}"), format!("  | {indent}^")])
     }
 }
 
