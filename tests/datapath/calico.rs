@@ -162,3 +162,14 @@ fn wireguard_wraps_instead_of_the_pools_tunnels() {
     let own = only(ask(&text, "node/node1 -> pod/app/web2:8081"));
     assert_eq!(doubts(&own), [Doubt::WireguardSource]);
 }
+
+#[test]
+fn a_tunnels_address_is_uncertain_where_it_was_assumed() {
+    let text = scenario(&ONLY_WEB2, &[]);
+    let known = only(ask(&text, "client/near -> nodePort/node1:30080"));
+    assert_eq!(doubt(&known, Rule::Masquerade), None);
+    let silent = text.replace(", projectcalico.org/IPv4IPIPTunnelAddr: 10.244.1.1", "");
+    let assumed = only(ask(&silent, "client/near -> nodePort/node1:30080"));
+    let source = step(&assumed, Rule::Masquerade).after.source;
+    assert_eq!(doubt(&assumed, Rule::Masquerade), Some(Doubt::TunnelAddress(source)));
+}
