@@ -38,7 +38,8 @@ rust() {
   done
 }
 
-# The node packages of web/editor: CodeMirror and its bundler, wasm-opt, axe-core, readers of reports. Puts their commands on PATH.
+# The node packages of web/editor: CodeMirror, its bundler, wasm-opt, axe-core, readers of reports. Puts their commands on
+# PATH.
 node_packages() {
   has npm || packages 'nodejs npm' 'Node is missing: install version 18 or newer from https://nodejs.org'
   (
