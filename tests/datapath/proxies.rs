@@ -140,6 +140,38 @@ fn nftables_drops_free_addresses_of_the_service_cidr() {
 }
 
 #[test]
+fn without_a_service_cidr_nftables_is_not_taken_to_drop_what_somebody_else_has() {
+    let nftables = proxy_mode("nftables");
+    let refused = |edits: &[(&str, &str)], to: &str| {
+        let asked = ask(&scenario(edits, &[&nftables]), &format!("pod/app/cli -> ip/{to}:80"));
+        let mut steps = asked.outcomes.iter().flat_map(|outcome| &outcome.steps);
+        steps.any(|step| step.fact == Fact::Refused(Refused::Unallocated(None)))
+    };
+    let services_near = |ip: &'static str| ("clusterIP: 10.96.0.9", ip);
+    let by_nodes = services_near("clusterIP: 192.168.7.9");
+    let by_clients = services_near("clusterIP: 203.0.7.9");
+    assert!(refused(&[by_nodes], "192.168.9.9"));
+    assert!(!refused(&[by_nodes], "192.168.1.12"), "a node");
+    assert!(!refused(&[by_nodes], "192.168.1.99"), "a node's subnet");
+    assert!(refused(&[by_clients], "203.0.113.10"));
+    assert!(!refused(&[by_clients], "203.0.113.9"), "a client");
+    let balancer = ("  clients:", "  loadBalancers: [{name: lb, ip: 203.0.113.10}]\n  clients:");
+    assert!(!refused(&[by_clients, balancer], "203.0.113.10"), "a balancer");
+    let route = ("  clients:", "  routes: [{to: 203.0.113.10/32, via: node2}]\n  clients:");
+    assert!(!refused(&[by_clients, route], "203.0.113.10"), "routed");
+    let pools = services_near("clusterIP: 10.244.200.9");
+    assert!(!refused(&[pools], "10.244.77.7"), "a pool");
+    let pod = ("podIP: 10.244.2.5", "podIP: 10.96.2.5");
+    assert!(refused(&[pod], "10.96.2.6"));
+    assert!(!refused(&[pod], "10.96.2.5"), "a pod");
+    // A range of the other family says nothing of this one.
+    let six = SERVICE_CIDR.replace("10.96.0.0/16", "fd00:10:96::/112");
+    let text = scenario(&[], &[&nftables, &six]);
+    let last = only(ask(&text, "pod/app/cli -> ip/10.96.7.7:80")).steps.pop().unwrap();
+    assert_eq!(last.fact, Fact::Refused(Refused::Unallocated(None)));
+}
+
+#[test]
 fn the_fallback_of_ipvs_is_not_certain_around_its_release() {
     let told = |version: &str| {
         let info = format!("kind: Node\nstatus: {{nodeInfo: {{kubeletVersion: {version}}}}}\n");
