@@ -1,8 +1,9 @@
 # All there is to know is `make serve` and `make test`. Each sets up what it needs; see .ci/setup.sh.
 PORT ?= 8080
+FUZZ ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help serve build size test
+.PHONY: help serve build size test fuzz
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -18,3 +19,6 @@ size: ## print what a visitor transfers, file by file; fail over budget
 
 test: ## run every check
 	@.ci/test
+
+fuzz: ## look for texts that break a claim, ten minutes each (FUZZ=600)
+	@.ci/fuzz $(FUZZ)
