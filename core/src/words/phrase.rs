@@ -156,11 +156,10 @@ impl Phrase {
     /// As a sentence begins: with a capital letter, unless a name stands there.
     #[must_use]
     pub fn capital(mut self) -> Self {
-        if let Some(Part::Text(text)) = self.0.first_mut() {
-            let mut rest = text.chars();
-            if let Some(first) = rest.next() {
-                *text = first.to_uppercase().chain(rest).collect();
-            }
+        if let Some(Part::Text(text)) = self.0.first_mut()
+            && let Some(first) = text.get_mut(..1)
+        {
+            first.make_ascii_uppercase();
         }
         self
     }

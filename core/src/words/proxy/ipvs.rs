@@ -75,7 +75,7 @@ fn virtual_server(
     };
     let mut lines = vec![format!(
         "{}  {} {scheduler}{persistent}",
-        names::protocol(frontend.port.protocol).to_uppercase(),
+        names::protocol(frontend.port.protocol).to_ascii_uppercase(),
         packet.to()
     )];
     lines.extend(servers.map(|server| {
