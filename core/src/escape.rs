@@ -24,7 +24,7 @@ pub fn line(text: &str) -> String {
     out
 }
 
-/// For JSON that stands in a log: the same value, written without the characters that [`line`]
+/// For JSON that stands in a log: the same value, written without the characters that [`line()`]
 /// takes out.
 pub fn json(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
