@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { brotliCompressSync, constants } from 'node:zlib';
 
 const site = 'dist';
-const budget = { wasm: 648_000 }; // against accidents, such as a second regex engine; it was 644 kB when this was set
+const budget = { wasm: 650_000 }; // against accidents, such as a second regex engine; it was 649 kB when this was set
 
 const files = readdirSync(site, { recursive: true, withFileTypes: true })
   .filter((entry) => entry.isFile())
