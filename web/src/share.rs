@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use hopwise::escape;
 use web_sys::{HtmlInputElement, HtmlSelectElement, HtmlTextAreaElement};
 use yew::prelude::*;
 
@@ -177,8 +178,8 @@ pub(crate) fn EmbedCode(props: &EmbedCodeProps) -> Html {
 
 /// The code to paste: a frame, and a listener for the heights that it posts.
 fn embed_code(address: &str, title: &str) -> String {
-    let title = escape(title_or(title));
-    let address = escape(address);
+    let title = escape::xml(title_or(title));
+    let address = escape::xml(address);
     format!(
         "<iframe src=\"{address}\" title=\"{title}\" width=\"100%\" height=\"640\" loading=\"lazy\" \
          style=\"border:0\"></iframe>\n\
@@ -190,11 +191,6 @@ fn embed_code(address: &str, title: &str) -> String {
          }});\n\
          </script>\n"
     )
-}
-
-/// For an attribute in double quotes.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;")
 }
 
 #[cfg(test)]
@@ -213,7 +209,7 @@ mod tests {
         let code = embed_code("https://example.org/?embed&theme=dark#v1=x", "\"><script>");
         assert!(code.starts_with(
             "<iframe src=\"https://example.org/?embed&amp;theme=dark#v1=x\" \
-             title=\"&quot;>&lt;script>\""
+             title=\"&quot;&gt;&lt;script&gt;\""
         ));
     }
 }

@@ -78,7 +78,9 @@ pub fn verdict(cluster: &Cluster, trace: &Trace, outcome: usize) -> Sentence {
             .ways
             .iter()
             .find(|way| way.outcome == outcome)
-            .map_or_else(String::new, |way| format!("{}: ", capital(&way.name)));
+            .map_or_else(String::new, |way| {
+                format!("{}: ", Phrase::from(way.name.clone()).capital())
+            });
         lead.push_str(&happens(cluster, chosen));
         lead.push_str(". ");
         sentence.pieces.insert(0, Piece::Text(lead));
@@ -99,7 +101,7 @@ pub fn of_outcome(cluster: &Cluster, outcome: &Outcome) -> Sentence {
     words.explain(outcome);
     Sentence {
         verdict: outcome.verdict,
-        headline: format!("{}.", capital(&happens(cluster, outcome))),
+        headline: format!("{}.", Phrase::from(happens(cluster, outcome)).capital()),
         pieces: words.says.pieces(cluster),
         ways: Vec::new(),
     }
@@ -595,15 +597,6 @@ fn times(share: f64) -> String {
         }
     }
     format!("in {:.1} % of connections", share * 100.0)
-}
-
-/// With its first letter large.
-fn capital(text: &str) -> String {
-    let mut text = text.to_owned();
-    if let Some(first) = text.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    text
 }
 
 #[cfg(test)]
