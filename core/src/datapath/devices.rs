@@ -3,7 +3,8 @@
 use ipnet::IpNet;
 
 use super::distribution::known;
-use super::fact::{Device, Doubt, Evidence, Fact, Known, NoRoute, Out, Untold, Wrap};
+use super::evidence::Evidence;
+use super::fact::{Device, Doubt, Fact, Known, NoRoute, Out, Untold, Wrap};
 use super::route::{Route, is_local_address, same_subnet};
 use super::step::{Because, CauseKind, Hook, Machine};
 use super::walk::{End, Walk};

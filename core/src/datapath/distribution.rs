@@ -1,6 +1,7 @@
 //! Who told a node where another node's pods are: BGP's sessions, or Felix.
 
-use super::fact::{Doubt, Evidence, Known, Untold};
+use super::evidence::Evidence;
+use super::fact::{Doubt, Known, Untold};
 use crate::cluster::{Cluster, ClusterRoutes, NodeId, PeerId};
 use crate::net::Encapsulation;
 

@@ -6,9 +6,10 @@
 //!
 //! Read in source, not measured on a kernel: every rewrite says so.
 
+use super::evidence::{Evidence, PolicyEffect};
 use super::fact::{
-    Device, Dnat, Doubt, Evidence, Fact, FrontendKind, Left, Masquerade, Masquerades, NoRoute,
-    PolicyEffect, Refused, Skipped, Translator, Wrap,
+    Device, Dnat, Doubt, Fact, FrontendKind, Left, Masquerade, Masquerades, NoRoute, Refused,
+    Skipped, Translator, Wrap,
 };
 use super::frontend::{Frontend, Usable, frontend_where, usable};
 use super::route::{Route, is_host_address, masquerade_source, route};

@@ -5,11 +5,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::cluster::{
-    Backend, HostEndpointId, NodeId, PeerId, PodId, PoolId, RouteDoubt, ServiceId,
-};
+use crate::cluster::{Backend, HostEndpointId, NodeId, PeerId, PodId, RouteDoubt, ServiceId};
 use crate::decision::{HostChain, Ruling};
-use crate::net::{Direction, Encapsulation, Family};
+use crate::net::{Direction, Encapsulation};
 
 /// One thing that happened to a packet.
 #[derive(Clone, Debug, PartialEq)]
@@ -669,106 +667,6 @@ pub enum Lost {
     Unknown,
     /// The connection is not tracked, and no doNotTrack policy lets the answer through.
     Untracked,
-}
-
-/// What in the text, or which default, made something happen.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Evidence {
-    /// The destination is an address of the service.
-    Frontend(FrontendRef),
-    /// Endpoints that are meant for others are left out.
-    Hinted(ServiceId, Hint),
-    /// The traffic policy of an address, and what it does.
-    Policy(FrontendRef, PolicyEffect),
-    /// IPVS' set of node ports holds no addresses: it matches the service's node port here, too.
-    AnyNodePort(ServiceId, u16),
-    /// `masqueradeAll`.
-    MasqueradeAll,
-    /// kube-proxy's local detector takes the source for no pod's.
-    NotLocal(IpAddr),
-    /// It could use other nodes' endpoints, if the local detector took it for a pod's.
-    NotLocalHere(IpAddr),
-    /// Without a local detector, IPVS mode takes the `ClusterIP` itself as source for a stranger.
-    OwnClusterIp,
-    /// The endpoint is the sender itself.
-    Hairpin(ServiceId),
-    /// `sessionAffinity: ClientIP`.
-    Affinity(ServiceId),
-    /// No endpoint is ready, so one that terminates is used.
-    Terminating(ServiceId),
-    /// `loadBalancerSourceRanges`.
-    SourceRanges(ServiceId),
-    /// The service has no endpoints.
-    NoEndpoints(ServiceId),
-    /// The service has no such port.
-    NoSuchPort(ServiceId),
-    /// A `ServiceCIDR`, by its index in [`Cluster::service_ranges`](crate::Cluster::service_ranges).
-    ServiceRange(usize),
-    /// `hosts.rpFilter` of the scenario.
-    RpFilter,
-    /// `defaultEndpointToHostAction`.
-    EndpointToHost,
-    /// `serviceLoopPrevention`.
-    ServiceLoop,
-    /// A pool's `natOutgoing`.
-    NatOutgoing(PoolId),
-    /// `natOutgoingAddress`.
-    NatOutgoingAddress,
-    /// A pool's tunnel.
-    Wrapped(PoolId, Encapsulation),
-    /// `wireguardEnabled`.
-    Wireguard(Family),
-    /// Why a pool's packets are not wrapped: by its `ipipMode`, or `vxlanMode`.
-    NotWrapped(PoolId, Encapsulation),
-    /// A `BGPPeer` that makes the session.
-    Session(PeerId),
-    /// A `BGPPeer` by which a node tells the routers its blocks.
-    Announces(PeerId, NodeId),
-    /// `programClusterRoutes`.
-    ClusterRoutes,
-    /// `nodeToNodeMeshEnabled`; and why nobody is told, where it is that.
-    Mesh(Option<Untold>),
-    /// A route outside, by its destination and its place among those to it.
-    Route(IpNet, usize),
-    /// `bpfEnabled`.
-    BpfEnabled,
-    /// The service that an address is of.
-    Service(ServiceId),
-    /// The mode, which answers no node ports on loopback addresses.
-    Mode,
-    /// `localhostNodePorts`.
-    LocalhostNodePorts,
-    /// `nodePortAddresses`.
-    NodePortAddresses,
-    /// The port is the service's node port.
-    NodePort(ServiceId),
-    /// `healthCheckNodePort`.
-    HealthCheck(ServiceId),
-}
-
-/// What a traffic policy does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PolicyEffect {
-    /// `Cluster`: what comes in by an external address is masqueraded.
-    MasqueradesExternal,
-    /// `Cluster`: what comes in by a node port is masqueraded.
-    MasqueradesNodePort,
-    /// `Local`: a pod's own traffic may use all endpoints, and keeps its source.
-    ShortCircuit,
-    /// `Local`: the node's own traffic may use all endpoints, masqueraded.
-    OwnNode,
-    /// `Local`: only endpoints of the node, and the source is kept.
-    OnlyLocal,
-    /// `Local`: endpoints of the node are used.
-    UsesLocal,
-    /// `Local`: there are none on the node, and IPVS mode uses those of others.
-    FallsBack,
-    /// `Local`: there are none on the node.
-    NoneLocal,
-    /// `Local`: the virtual server has none on the node.
-    NoneInServer,
-    /// `Local`: eBPF uses only ready ones of the node.
-    OnlyReady,
 }
 
 /// Why something is not certain.

@@ -5,7 +5,8 @@
 use crate::cluster::{Cluster, Endpoint, NodeId, Service, ServiceId, ServicePort, TrafficPolicy};
 use crate::net::{Family, InFamily, Packet};
 
-use super::fact::{Evidence, FrontendKind, FrontendRef, Hint, HintedBy, PolicyEffect};
+use super::evidence::{Evidence, PolicyEffect};
+use super::fact::{FrontendKind, FrontendRef, Hint, HintedBy};
 
 /// An address that leads to a service's port.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,8 @@
 //! Where Calico decides on a node: workloads' policies, what pods may send to their own node, and
 //! service addresses that nobody rewrote (Felix `rules/static.go`, `rules/endpoints.go`).
 
-use super::fact::{Device, Evidence, Fact, Gate, Skipped, Subject};
+use super::evidence::Evidence;
+use super::fact::{Device, Fact, Gate, Skipped, Subject};
 use super::step::{CauseKind, Hook, Machine};
 use super::walk::{End, Walk};
 use crate::cluster::{EndpointToHost, NodeId, PodId, ServiceLoopPrevention};

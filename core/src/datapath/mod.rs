@@ -20,11 +20,11 @@ mod socket;
 mod step;
 mod walk;
 
+pub use evidence::{Evidence, PolicyEffect};
 pub use fact::{
-    Device, Dnat, Doubt, Evidence, Fact, FrontendKind, FrontendRef, Gate, Hint, HintedBy, Known,
-    Late, Left, Listener, Lost, Masquerade, Masquerades, NoRoute, NotTaken, Out, Picked,
-    PolicyEffect, Refused, Routed, Rule, Sent, Skipped, Subject, Translator, Unanswered, Untold,
-    Wrap,
+    Device, Dnat, Doubt, Fact, FrontendKind, FrontendRef, Gate, Hint, HintedBy, Known, Late, Left,
+    Listener, Lost, Masquerade, Masquerades, NoRoute, NotTaken, Out, Picked, Refused, Routed, Rule,
+    Sent, Skipped, Subject, Translator, Unanswered, Untold, Wrap,
 };
 pub(crate) use interfaces::host_packet;
 pub use send::trace;

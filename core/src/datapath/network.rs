@@ -4,9 +4,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::fact::{
-    Device, Doubt, Evidence, Fact, Listener, NoRoute, Picked, Routed, Sent, Translator,
-};
+use super::evidence::Evidence;
+use super::fact::{Device, Doubt, Fact, Listener, NoRoute, Picked, Routed, Sent, Translator};
 use super::frontend::frontend_where;
 use super::route::block_of;
 use super::step::{CauseKind, Hook, Machine, NoTarget};

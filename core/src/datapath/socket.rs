@@ -1,6 +1,7 @@
 //! Who listens on a node's own addresses.
 
-use super::fact::{Doubt, Evidence, Fact, Listener, Unanswered};
+use super::evidence::Evidence;
+use super::fact::{Doubt, Fact, Listener, Unanswered};
 use super::step::{CauseKind, Hook, Machine};
 use super::walk::{End, Failure, Walk};
 use crate::cluster::{NodeId, PodId, ServiceId};

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::fact::{Device, Doubt, Evidence, Fact, Gate, Left, Refused, Rule, Subject};
+use super::evidence::Evidence;
+use super::fact::{Device, Doubt, Fact, Gate, Left, Refused, Rule, Subject};
 use crate::cluster::{Backend, BalancerId, NodeId, Outside, ServiceId, Unresolved};
 use crate::decision::HostChain;
 use crate::net::{Flow, Packet, Verdict};

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use super::fact::{Device, Doubt, Evidence, Fact};
+use super::evidence::Evidence;
+use super::fact::{Device, Doubt, Fact};
 use super::step::{Because, Cause, CauseKind, Hook, Machine, NoTarget, Step};
 use crate::cluster::{
     Backend, BalancerId, Cluster, Endpoint, Front, NodeClass, NodeId, PodId, Service,

@@ -3,7 +3,8 @@
 use super::passage::Passage;
 use super::proxy::Refusal;
 use crate::cluster::Backend;
-use crate::datapath::fact::{Dnat, Evidence, Fact, Rule};
+use crate::datapath::evidence::Evidence;
+use crate::datapath::fact::{Dnat, Fact, Rule};
 use crate::datapath::route::{Route, route};
 use crate::datapath::step::{CauseKind, Hook, Machine};
 use crate::datapath::walk::{End, Failure, Walk};

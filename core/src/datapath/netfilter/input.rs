@@ -3,7 +3,8 @@
 use super::passage::Passage;
 use super::proxy;
 use crate::cluster::{NodeId, PodId};
-use crate::datapath::fact::{Device, Doubt, Evidence, Late, Rule, Skipped};
+use crate::datapath::evidence::Evidence;
+use crate::datapath::fact::{Device, Doubt, Late, Rule, Skipped};
 use crate::datapath::route::{Route, is_host_address, route};
 use crate::datapath::step::{Hook, Machine};
 use crate::datapath::walk::{End, Walk};

@@ -10,7 +10,8 @@ pub(crate) mod proxy;
 
 use self::passage::{Accepted, Passage};
 use self::proxy::{Nat, Place, ServiceProxy};
-use super::fact::{Device, Doubt, Evidence, Fact, Lost, Skipped, Translator};
+use super::evidence::Evidence;
+use super::fact::{Device, Doubt, Fact, Lost, Skipped, Translator};
 use super::route::{Route, is_local_address, route};
 use super::step::{CauseKind, Hook, Machine};
 use super::walk::{Dataplane, End, Walk};

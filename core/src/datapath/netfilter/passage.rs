@@ -2,7 +2,8 @@
 
 use super::proxy::{Nat, Place};
 use crate::cluster::{Cluster, NodeId, PodId};
-use crate::datapath::fact::{Device, Evidence};
+use crate::datapath::evidence::Evidence;
+use crate::datapath::fact::Device;
 use crate::datapath::route::Route;
 use crate::net::{Direction, Packet};
 

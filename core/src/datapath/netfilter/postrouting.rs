@@ -2,7 +2,8 @@
 
 use super::passage::Passage;
 use crate::cluster::NodeId;
-use crate::datapath::fact::{Device, Doubt, Evidence, Fact, Masquerade, Masquerades};
+use crate::datapath::evidence::Evidence;
+use crate::datapath::fact::{Device, Doubt, Fact, Masquerade, Masquerades};
 use crate::datapath::route::{Route, is_local_address, masquerade_source};
 use crate::datapath::step::{Hook, Machine};
 use crate::datapath::walk::{End, Walk};

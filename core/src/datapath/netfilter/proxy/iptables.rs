@@ -1,7 +1,8 @@
 //! kube-proxy in iptables mode (`pkg/proxy/iptables/proxier.go syncProxyRules`).
 
 use super::{Detected, Nat, Place, Refusal, ServiceProxy, cluster_ip_mark, detect, frontend};
-use crate::datapath::fact::{Doubt, Evidence, FrontendKind, PolicyEffect, Refused, Rule};
+use crate::datapath::evidence::{Evidence, PolicyEffect};
+use crate::datapath::fact::{Doubt, FrontendKind, Refused, Rule};
 use crate::datapath::frontend::{Frontend, frontend_where, usable};
 use crate::datapath::route::is_local_address;
 use crate::datapath::step::Hook;

@@ -5,7 +5,8 @@
 
 use super::{Nat, Place, Refusal, ServiceProxy, cluster_ip_mark, frontend};
 use crate::cluster::{LocalDetector, ServiceId, TrafficPolicy};
-use crate::datapath::fact::{Doubt, Evidence, FrontendKind, FrontendRef, PolicyEffect, Refused};
+use crate::datapath::evidence::{Evidence, PolicyEffect};
+use crate::datapath::fact::{Doubt, FrontendKind, FrontendRef, Refused};
 use crate::datapath::frontend::{Frontend, usable};
 use crate::datapath::route::is_local_address;
 use crate::datapath::step::Hook;

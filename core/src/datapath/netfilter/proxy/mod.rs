@@ -15,9 +15,8 @@ use ipnet::IpNet;
 use crate::cluster::{
     Cluster, Endpoint, LocalDetector, NodeId, NodePortAddresses, ProxyMode, ServiceId,
 };
-use crate::datapath::fact::{
-    Device, Doubt, Evidence, FrontendKind, NotTaken, PolicyEffect, Refused, Unanswered,
-};
+use crate::datapath::evidence::{Evidence, PolicyEffect};
+use crate::datapath::fact::{Device, Doubt, FrontendKind, NotTaken, Refused, Unanswered};
 use crate::datapath::frontend::{Frontend, frontend_where, usable};
 use crate::datapath::route::is_host_address;
 use crate::datapath::step::Hook;

@@ -8,7 +8,8 @@ use ipnet::IpNet;
 use super::iptables::{choose, refuse};
 use super::{Nat, Place, Refusal, ServiceProxy, frontend};
 use crate::cluster::{Cluster, ServiceId};
-use crate::datapath::fact::{Device, Doubt, Evidence, FrontendKind, Refused, Rule};
+use crate::datapath::evidence::Evidence;
+use crate::datapath::fact::{Device, Doubt, FrontendKind, Refused, Rule};
 use crate::datapath::step::Hook;
 use crate::net::{Family, InFamily, Packet};
 
