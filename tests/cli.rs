@@ -737,3 +737,20 @@ fn no_text_steers_a_terminal_or_forges_a_line() {
         .complains("v1␛[2J");
     run(&["check", raw.name()], b"").complains("  | x: ␛[31mred␛]0;forged␇\n  |    ^");
 }
+
+#[test]
+fn a_text_without_a_flow_says_why_there_is_none() {
+    run(&["trace", "-"], b"apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n")
+        .ends_with_status(2)
+        .complains(
+            "error: no flow to trace: the scenario has none, and nothing in it proposes one",
+        );
+    let broken = "apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: x, namespace: shop}
+spec: {podSelector: {}, ingress: [{ports: [{protocol: tcp}]}]}
+";
+    run(&["trace", "-"], broken.as_bytes())
+        .ends_with_status(2)
+        .complains("error: no flow to trace: what could propose one may be among what has errors");
+}

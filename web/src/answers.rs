@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use hopwise::Severity;
 use hopwise::text::Span;
 use yew::prelude::*;
 
@@ -56,8 +57,13 @@ pub(crate) fn Answers(props: &AnswersProps) -> Html {
                     />
                 } else {
                     <p class="no-flow">
-                        { "There is nothing to follow yet. Add a Service or a policy, or ask for a \
-                           flow of your own with " }
+                        if shown.reading.problems.iter().any(|it| it.severity == Severity::Error) {
+                            { "There is nothing to follow as long as objects with errors are left \
+                               out. Mend those first, or ask for a flow of your own with " }
+                        } else {
+                            { "There is nothing to follow yet. Add a Service or a policy, or ask \
+                               for a flow of your own with " }
+                        }
                         <strong>{ "+ flow" }</strong>{ "." }
                     </p>
                     <Findings answer={shown.clone()} act={act.clone()} />
@@ -145,6 +151,16 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn an_empty_text_says_how_to_start() {
         assert!(shown(" \n", "").await.contains("kubectl get"));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_policy_that_is_left_out_is_not_asked_for_again() {
+        let policy = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n\
+                      metadata: {name: x, namespace: shop}\n\
+                      spec: {podSelector: {}, ingress: [{ports: [{protocol: tcp}]}]}\n";
+        let html = shown(policy, "").await;
+        assert!(html.contains("objects with errors are left out"), "{html}");
+        assert!(!html.contains("Add a Service or a policy"), "{html}");
     }
 
     #[tokio::test(flavor = "current_thread")]

@@ -451,9 +451,13 @@ impl World<'_> {
         let own = || self.reading.scenario.flows.iter().map(|flow| flow.flow.clone()).collect();
         let flows: Vec<Flow> = given.map_or_else(own, <[Flow]>::to_vec);
         if flows.is_empty() && given.is_none() {
-            let message = "error: no flow to trace: the scenario has none, and nothing in it \
-                 proposes one; write --flow 'FROM -> TO'";
-            complain(&[message.to_owned()]);
+            let broken = self.reading.problems.iter().any(|it| it.severity == Severity::Error);
+            let why = if broken {
+                "what could propose one may be among what has errors: mend those first, or"
+            } else {
+                "the scenario has none, and nothing in it proposes one;"
+            };
+            complain(&[format!("error: no flow to trace: {why} write --flow 'FROM -> TO'")]);
             return None;
         }
         Some(flows)
